@@ -1,0 +1,1 @@
+"""CURec: recommendations that carry a reason, as a Dagster project."""

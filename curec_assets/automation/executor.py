@@ -1,0 +1,30 @@
+"""How the steps of a run are executed: each in a process of its own, few at a time."""
+
+import multiprocessing
+from typing import Any
+
+import dagster as dg
+
+# A fork server loads the definitions once per run; a step then starts in milliseconds instead of
+# importing everything again. Windows has none and spawns.
+_START_METHOD: dict[str, Any] = (
+    {"forkserver": {"preload_modules": ["curec_assets.definitions"]}}
+    if "forkserver" in multiprocessing.get_all_start_methods()
+    else {"spawn": {}}
+)
+
+
+@dg.configured(
+    dg.multiprocess_executor,
+    config_schema={
+        "max_concurrent": dg.Field(
+            int,
+            default_value=2,
+            description="Steps that run at once, each in its own process. Pools limit it further: "
+            "one step with a model, one writer of the warehouse.",
+        )
+    },
+)
+def step_processes(config: dict[str, Any]) -> dict[str, Any]:
+    """Each step in a process of its own; few at a time, since models share the memory."""
+    return {"max_concurrent": config["max_concurrent"], "start_method": _START_METHOD}

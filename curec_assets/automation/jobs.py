@@ -1,0 +1,27 @@
+"""The jobs: everything, the fast lane, the slow lane."""
+
+import dagster as dg
+
+from curec_assets.automation.lanes import FAST, INGEST, SLOW
+
+everything = dg.define_asset_job(
+    "everything",
+    selection=dg.AssetSelection.all(),
+    description="Every asset of both lanes: from raw data to recommendations with reasons.",
+)
+
+refresh = dg.define_asset_job(
+    "refresh",
+    selection=dg.AssetSelection.assets(*INGEST, *FAST),
+    description="Fast lane: ingest new data, write reasons under the current policy, refit the "
+    "recommender. Never trains a language model.",
+)
+
+retrain = dg.define_asset_job(
+    "retrain",
+    selection=dg.AssetSelection.assets(*SLOW),
+    description="Slow lane: take a new training snapshot, then teach the language model, the "
+    "reward model and the policy again. The fast lane follows by itself.",
+)
+
+JOBS = (everything, refresh, retrain)

@@ -1,0 +1,32 @@
+"""Which asset belongs to which lane. Every asset is in exactly one of the three."""
+
+INGEST = ("raw_interactions", "raw_items")
+"""Read from outside: by the source sensor, or by hand."""
+
+FAST = (
+    "items",
+    "interactions",
+    "histories",
+    "collaborative_evidence",
+    "generated_reasons",
+    "recommendation_reasons",
+    "item_embeddings",
+    "reason_embeddings",
+    "baseline_recommenders",
+    "recommender",
+    "recommender_evaluation",
+    "recommendations",
+    "quality_report",
+)
+"""Follow their upstream by themselves, through an automation condition."""
+
+SLOW = (
+    "training_snapshot",
+    "event_splits",
+    "alignment_corpus",
+    "aligned_llm",
+    "draft_reasons",
+    "reward_model",
+    "reason_policy",
+)
+"""Made by `retrain` only, so that new data alone never retrains a language model."""

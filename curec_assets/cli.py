@@ -1,0 +1,109 @@
+"""`curec`: run everything here, show what came out, list the settings.
+
+`curec demo [--profile smoke]` materialises every asset in this process and prints the outcome;
+`curec outcome` prints the outcome of what is stored; `curec profiles` lists every setting.
+"""
+
+import argparse
+import logging
+import os
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from curec_assets.settings import PROFILES, Profile, Section
+from resources.errors import ConfigError, CurecError
+
+_QUIET = ("dagster", "transformers", "trl", "peft", "datasets", "sentence_transformers", "httpx")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point of the console script; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="curec", description="Recommendations with reasons.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    demo = commands.add_parser("demo", help="materialise everything, then print the outcome")
+    demo.add_argument("--profile", help="profile or .toml file; else CUREC_PROFILE, else laptop")
+    commands.add_parser("outcome", help="print the outcome of what is stored")
+    commands.add_parser("profiles", help="list every setting of every profile")
+    chosen = parser.parse_args(arguments)
+    try:
+        if chosen.command == "demo":
+            return _demo(chosen.profile)
+        print(_outcome() if chosen.command == "outcome" else describe_profiles())
+    except CurecError as error:
+        print(f"curec: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _demo(profile: str | None) -> int:
+    if not os.environ.get("DAGSTER_HOME"):
+        raise ConfigError(
+            "DAGSTER_HOME is not set, so the run could not be shown in the UI; use `make demo`, or "
+            "set it to a folder that holds deploy/dagster.yaml as dagster.yaml"
+        )
+    if not Path(os.environ["DAGSTER_HOME"], "dagster.yaml").is_file():
+        raise ConfigError(
+            f"DAGSTER_HOME {os.environ['DAGSTER_HOME']!r} holds no dagster.yaml; copy "
+            "deploy/dagster.yaml there, or use `make setup`"
+        )
+    for name in _QUIET:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    started = time.monotonic()
+
+    import dagster as dg
+
+    from curec_assets.automation.lanes import FAST, INGEST, SLOW
+    from curec_assets.definitions import build_definitions
+    from curec_assets.progress import RunProgress, cost_table
+
+    progress = RunProgress(len((*INGEST, *FAST, *SLOW)))
+    definitions = build_definitions(profile=profile, loggers={"progress": progress.logger()})
+    job = definitions.resolve_job_def("everything")
+    with dg.DagsterInstance.get() as instance:
+        result = job.execute_in_process(
+            instance=instance,
+            raise_on_error=False,
+            run_config={"loggers": {"progress": {}}},
+        )
+    if not result.success:
+        raise CurecError(
+            f"{progress.failure or 'the run failed'}\nDetails: `make ui`, run {result.run_id}. "
+            "What was made before is kept; the same command continues from there"
+        )
+    print(f"\n{cost_table(progress, time.monotonic() - started)}\n\n{_outcome()}")
+    return 0
+
+
+def _outcome() -> str:
+    from curec_assets.definitions import default_resources, home_folder
+    from curec_assets.outcome import outcome
+
+    resources = default_resources("laptop", home_folder())
+    return outcome(resources["warehouse"], resources["model_store"])
+
+
+def describe_profiles() -> str:
+    """Every setting with its value in each profile, and what it means."""
+    lines = [f"Profiles: {', '.join(PROFILES)}. Choose with CUREC_PROFILE or --profile."]
+    for name, field in Profile.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
+            lines += ["", f"[{name}] {(field.annotation.__doc__ or '').strip()}"]
+            for key, setting in field.annotation.model_fields.items():
+                values = [getattr(getattr(profile, name), key) for profile in PROFILES.values()]
+                lines += [f"  {key} = {_values(values)}", f"      {setting.description}"]
+        else:
+            values = [getattr(profile, name) for profile in PROFILES.values()]
+            lines += [f"{name} = {_values(values)}", f"      {field.description}"]
+    return "\n".join(lines)
+
+
+def _values(values: Sequence[object]) -> str:
+    if len(set(values)) == 1:
+        return repr(values[0])
+    return ", ".join(f"{name}: {value!r}" for name, value in zip(PROFILES, values, strict=True))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Raw data → items, interactions, splits, histories, collaborative evidence."""

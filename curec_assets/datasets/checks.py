@@ -1,0 +1,149 @@
+"""The asset checks of this stage. All guard correctness, so all block what is downstream."""
+
+import dagster as dg
+import polars as pl
+
+from curec_assets import pictures
+from curec_assets.datasets import contracts
+from resources.warehouse import Warehouse
+
+
+@dg.asset_check(
+    asset="items",
+    blocking=True,
+    description="Row contract (dagster-pandas): types, no nulls, keys.",
+)
+def items_schema(warehouse: Warehouse) -> dg.AssetCheckResult:
+    """Ids, titles and texts are non-null strings; ids and titles are unique."""
+    from curec_assets.datasets import row_contracts
+
+    rows = warehouse.read("items", ["item_id", "title", "text"])
+    return _said(row_contracts.objection(rows, row_contracts.ITEMS), rows.height)
+
+
+@dg.asset_check(
+    asset="items", blocking=True, description="Titles are unique, without quotes and newlines."
+)
+def items_titles(warehouse: Warehouse) -> dg.AssetCheckResult:
+    """Reasons name items by title, so a title must mean one item."""
+    return _rows(contracts.bad_titles(warehouse.read("items", ["item_id", "title"])))
+
+
+@dg.asset_check(
+    asset="interactions",
+    blocking=True,
+    description="Row contract (dagster-pandas): types, no nulls, event ids unique.",
+)
+def interactions_schema(warehouse: Warehouse) -> dg.AssetCheckResult:
+    """All columns are non-null and of their type; event ids are unique."""
+    from curec_assets.datasets import row_contracts
+
+    rows = warehouse.read("interactions")
+    return _said(row_contracts.objection(rows, row_contracts.INTERACTIONS), rows.height)
+
+
+@dg.asset_check(
+    asset="interactions",
+    blocking=True,
+    description="One event per user, item and time.",
+)
+def interactions_unique(warehouse: Warehouse) -> dg.AssetCheckResult:
+    """No two events have the same user, item and timestamp."""
+    key = ["user_id", "item_id", "timestamp"]
+    return _rows(contracts.repeated_keys(warehouse.read("interactions", key), key))
+
+
+@dg.asset_check(
+    asset="interactions",
+    blocking=True,
+    additional_deps=["items"],
+    description="Every event's item is in `items`.",
+)
+def interactions_items_known(warehouse: Warehouse) -> dg.AssetCheckResult:
+    """Referential integrity."""
+    return _rows(
+        contracts.unknown_items(
+            warehouse.read("interactions", ["event_id", "item_id"]),
+            warehouse.read("items", ["item_id"]),
+        )
+    )
+
+
+@dg.asset_check(
+    asset="event_splits",
+    blocking=True,
+    description="Train ends before validation begins, validation before test.",
+)
+def splits_in_time_order(warehouse: Warehouse) -> dg.AssetCheckResult:
+    """No timestamp is divided by a cut, and no split is empty."""
+    return _list(contracts.split_disorder(warehouse.read("event_splits", ["split", "timestamp"])))
+
+
+@dg.asset_check(
+    asset="event_splits",
+    blocking=True,
+    description="Reward and policy fold share no user; neither is empty.",
+)
+def folds_disjoint(warehouse: Warehouse) -> dg.AssetCheckResult:
+    """The reward model never scores an event of a user that it was fitted on."""
+    return _list(
+        contracts.fold_faults(warehouse.read("event_splits", ["user_id", "split", "fold"]))
+    )
+
+
+@dg.asset_check(
+    asset="histories",
+    blocking=True,
+    additional_deps=["interactions"],
+    description="No history reaches to its event's time or beyond.",
+)
+def histories_before_event(warehouse: Warehouse) -> dg.AssetCheckResult:
+    """Every event has a history row, oldest first, of strictly earlier timestamps."""
+    return _rows(
+        contracts.late_histories(
+            warehouse.read("histories", ["event_id", "timestamps"]),
+            warehouse.read("interactions", ["event_id", "timestamp"]),
+        )
+    )
+
+
+@dg.asset_check(asset="histories", blocking=True, description="One history per event.")
+def histories_unique(warehouse: Warehouse) -> dg.AssetCheckResult:
+    """Event ids are unique."""
+    return _rows(contracts.repeated_keys(warehouse.read("histories", ["event_id"]), ["event_id"]))
+
+
+@dg.asset_check(
+    asset="collaborative_evidence",
+    blocking=True,
+    additional_deps=["histories"],
+    description="Evidence items come from the event's history, with the label they have there.",
+)
+def evidence_in_history(warehouse: Warehouse) -> dg.AssetCheckResult:
+    """Every event has an evidence row, and nothing is shown that the user has not met before."""
+    return _rows(
+        contracts.foreign_evidence(
+            warehouse.read("collaborative_evidence", ["event_id", "liked_ids", "disliked_ids"]),
+            warehouse.read("histories", ["event_id", "item_ids", "likes"]),
+        )
+    )
+
+
+def _rows(broken: pl.DataFrame) -> dg.AssetCheckResult:
+    metadata = {"broken_rows": dg.MetadataValue.int(broken.height)}
+    if broken.height:
+        return dg.AssetCheckResult(
+            passed=False,
+            metadata={**metadata, "examples": dg.MetadataValue.md(pictures.markdown_table(broken))},
+        )
+    return dg.AssetCheckResult(passed=True, metadata=metadata)
+
+
+def _list(problems: list[str]) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(passed=not problems, metadata={"problems": "; ".join(problems)})
+
+
+def _said(objection: str, rows: int) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        passed=not objection, metadata={"objection": objection, "rows_checked": rows}
+    )

@@ -1,0 +1,168 @@
+"""What is worth looking at in each table: numbers, texts and small tables, from the rows alone."""
+
+from typing import Any
+
+import polars as pl
+
+from curec_assets.datasets.interactions import Outcome
+
+Description = dict[str, Any]
+"""Name → number, text, or a frame that is shown as a table."""
+
+_PEOPLE = ("director", "actor")
+_DAY = 86_400
+_EXAMPLES = 5
+
+
+def raw_interactions(rows: pl.DataFrame) -> Description:
+    """Size and range of what was read."""
+    return {
+        "users": rows["user_id"].n_unique(),
+        "items": rows["item_id"].n_unique(),
+        "sample": rows.head(_EXAMPLES),
+    }
+
+
+def raw_items(rows: pl.DataFrame, source: str) -> Description:
+    """How much the catalogue says; for MovieLens, people tell which films Wikidata has."""
+    kinds = rows.select("item_id", "attributes").explode("attributes").unnest("attributes")
+    described = kinds.filter(pl.col("kind").is_in(_PEOPLE))["item_id"].n_unique()
+    coverage = (
+        kinds.filter(pl.col("kind").is_not_null())
+        .group_by("kind")
+        .agg(
+            (pl.col("item_id").n_unique() / max(rows.height, 1)).alias("share of items"),
+            pl.col("value").n_unique().alias("different values"),
+        )
+        .sort("kind")
+    )
+    match: Description = {}
+    if source == "movielens-100k":  # directors and actors come from Wikidata only
+        match = {
+            "wikidata_matches": described,
+            "wikidata_match_rate": described / max(rows.height, 1),
+        }
+    return {
+        **match,
+        "without_title": rows["title"].null_count(),
+        "attributes": coverage,
+    }
+
+
+def items(rows: pl.DataFrame) -> Description:
+    """Texts, and how many items have none."""
+    return {
+        "without_text": rows.filter(pl.col("text") == "").height,
+        "attributes_per_item": float(rows["attributes"].list.len().mean() or 0.0),  # type: ignore[arg-type]
+        "sample": rows.select("item_id", "text").head(_EXAMPLES),
+    }
+
+
+def interactions(events: pl.DataFrame, outcome: Outcome) -> Description:
+    """Counts, density, like rate, time range, and what was left out."""
+    users, catalogue = events["user_id"].n_unique(), events["item_id"].n_unique()
+    return {
+        "users": users,
+        "items": catalogue,
+        "density": events.height / max(users * catalogue, 1),
+        "like_rate": _like_rate(events),
+        "left_out_repeated": outcome.repeated,
+        "left_out_unknown_item": outcome.unknown,
+        "unknown_items": ", ".join(outcome.unknown_items),
+        "ratings": events.group_by("rating", "liked").agg(events=pl.len()).sort("rating"),
+        **_time_range(events),
+    }
+
+
+def training_snapshot(rows: pl.DataFrame) -> Description:
+    """The cut-off."""
+    return {"cut_off": int(rows["timestamp"].max() or 0), **_time_range(rows)}  # type: ignore[arg-type]
+
+
+def event_splits(rows: pl.DataFrame) -> Description:
+    """Sizes and dates of the splits and folds."""
+    table = (
+        rows.group_by("split", "fold")
+        .agg(
+            events=pl.len(),
+            users=pl.col("user_id").n_unique(),
+            liked=pl.col("liked").mean(),
+            begins=_moment(pl.col("timestamp").min()),
+            ends=_moment(pl.col("timestamp").max()),
+        )
+        .sort("begins", "fold")
+    )
+    return {"splits": table}
+
+
+def histories(rows: pl.DataFrame) -> Description:
+    """How long histories are, and how many are empty."""
+    lengths = rows["length"]
+    quantiles = [0.0, 0.25, 0.5, 0.75, 1.0]
+    return {
+        "without_history": int((lengths == 0).sum()),
+        "mean_shown": float(rows["item_ids"].list.len().mean() or 0.0),  # type: ignore[arg-type]
+        "lengths": pl.DataFrame(
+            {"quantile": quantiles, "events before": [lengths.quantile(q) for q in quantiles]}
+        ),
+    }
+
+
+def collaborative_evidence(
+    rows: pl.DataFrame, events: pl.DataFrame, catalogue: pl.DataFrame
+) -> Description:
+    """Coverage, and the last events that have evidence, with titles."""
+    related = pl.max_horizontal(
+        pl.col("liked_similarities").list.first(), pl.col("disliked_similarities").list.first()
+    )
+    titles = dict(catalogue.select("item_id", "title").iter_rows())
+    with_evidence = rows.filter(related > 0)
+    examples = (
+        with_evidence.tail(_EXAMPLES)
+        .join(events.select("event_id", "item_id"), on="event_id", maintain_order="left")
+        .rows(named=True)
+    )
+    return {
+        "with_history_item": rows.filter(
+            (pl.col("liked_ids").list.len() > 0) | (pl.col("disliked_ids").list.len() > 0)
+        ).height
+        / max(rows.height, 1),
+        "with_related_item": with_evidence.height / max(rows.height, 1),
+        "examples": pl.DataFrame(
+            [
+                {
+                    "candidate": titles[row["item_id"]],
+                    "liked": _named(row["liked_ids"], row["liked_similarities"], titles),
+                    "disliked": _named(row["disliked_ids"], row["disliked_similarities"], titles),
+                }
+                for row in examples
+            ],
+            schema={"candidate": pl.Utf8, "liked": pl.Utf8, "disliked": pl.Utf8},
+        ),
+    }
+
+
+def _named(ids: list[str], similarities: list[float], titles: dict[str, str]) -> str:
+    pairs = zip(ids, similarities, strict=True)
+    return "; ".join(f"{titles[item]} ({similarity:.2f})" for item, similarity in pairs)
+
+
+def _like_rate(events: pl.DataFrame) -> float:
+    return int(events["liked"].sum()) / max(events.height, 1)
+
+
+def _time_range(events: pl.DataFrame) -> Description:
+    time = pl.col("timestamp")
+    return {
+        "first_event": _moments(events, time.min()),
+        "last_event": _moments(events, time.max()),
+        "days": events.select((time.max() - time.min()) / _DAY).item(),
+    }
+
+
+def _moments(events: pl.DataFrame, time: pl.Expr) -> str:
+    return str(events.select(_moment(time)).item())
+
+
+def _moment(time: pl.Expr) -> pl.Expr:
+    return pl.from_epoch(time, time_unit="s").dt.strftime("%Y-%m-%d %H:%M:%S UTC")

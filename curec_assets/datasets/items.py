@@ -1,0 +1,98 @@
+"""Items as the rest of the project knows them: a unique title, clean attributes, and a text."""
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+import polars as pl
+
+from curec_assets.datasets import schema
+from curec_assets.datasets.titles import one_line
+
+_LABELS = {"genre": "Genres", "director": "Director", "actor": "Cast"}
+_LOWER_CASE = {"genre"}
+
+
+def build_items(raw_items: pl.DataFrame) -> pl.DataFrame:
+    """`raw_items` → `schema.ITEMS`, ordered by item id.
+
+    Titles are unique (whatever their case) and free of double quotes and newlines. An item without
+    title is called "Item <id>". The text is what is embedded, empty when there is nothing to say.
+    """
+    rows = raw_items.sort("item_id").rows(named=True)
+    titles = unique_titles([(row["item_id"], row["title"], row["year"]) for row in rows])
+    result = []
+    for row, title in zip(rows, titles, strict=True):
+        attributes = clean_attributes(row["attributes"] or [])
+        named = one_line(row["title"] or "") != ""
+        result.append(
+            {
+                "item_id": row["item_id"],
+                "title": title,
+                "attributes": attributes,
+                "text": item_text(title if named else "", attributes, row["description"] or ""),
+            }
+        )
+    return pl.DataFrame(result, schema=schema.ITEMS)
+
+
+def unique_titles(items: Iterable[tuple[str, str | None, int | None]]) -> list[str]:
+    """One title per (item id, title, year), in order; year, then id, tells equal ones apart."""
+    choices = [_choices(*item) for item in items]
+    levels = [0] * len(choices)
+    while True:
+        counts = Counter(c[level].casefold() for c, level in zip(choices, levels, strict=True))
+        ambiguous = [
+            index
+            for index, (choice, level) in enumerate(zip(choices, levels, strict=True))
+            if counts[choice[level].casefold()] > 1 and level + 1 < len(choice)
+        ]
+        if not ambiguous:
+            break
+        for index in ambiguous:
+            levels[index] += 1
+    taken: set[str] = set()
+    return [
+        _first_free(choice[level], taken) for choice, level in zip(choices, levels, strict=True)
+    ]
+
+
+def clean_attributes(attributes: Iterable[dict[str, Any]]) -> list[dict[str, str]]:
+    """One-line values, genres in lower case, without empty ones and repetitions of a kind."""
+    found: dict[tuple[str, str], dict[str, str]] = {}
+    for attribute in attributes:
+        kind, value = attribute["kind"], one_line(attribute["value"] or "")
+        if kind in _LOWER_CASE:
+            value = value.lower()
+        if value:
+            found.setdefault((kind, value.casefold()), {"kind": kind, "value": value})
+    return list(found.values())
+
+
+def item_text(title: str, attributes: Iterable[dict[str, str]], description: str) -> str:
+    """`Heat. Genres: action, crime. Director: Michael Mann. Cast: ...` and any description."""
+    by_kind: dict[str, list[str]] = {}
+    for attribute in attributes:
+        by_kind.setdefault(attribute["kind"], []).append(attribute["value"])
+    parts = [title] if title else []
+    parts += [
+        f"{_LABELS.get(kind, kind.replace('_', ' ').capitalize())}: {', '.join(values)}"
+        for kind, values in by_kind.items()
+    ]
+    sentences = [part if part[-1] in ".!?" else f"{part}." for part in parts]
+    return " ".join([*sentences, one_line(description)]).strip()
+
+
+def _choices(item_id: str, title: str | None, year: int | None) -> list[str]:
+    plain = one_line(title or "") or f"Item {one_line(item_id)}"
+    dated = [f"{plain} ({year})"] if year is not None else []
+    return [plain, *dated, f"{(dated or [plain])[0]} #{one_line(item_id)}"]
+
+
+def _first_free(title: str, taken: set[str]) -> str:
+    # Only ids that differ in nothing but case, quotes or blanks get this far.
+    candidate, number = title, 2
+    while candidate.casefold() in taken:
+        candidate, number = f"{title} ~{number}", number + 1
+    taken.add(candidate.casefold())
+    return candidate

@@ -1,0 +1,60 @@
+"""Columns and dtypes of this stage's tables, in one place."""
+
+import polars as pl
+
+ATTRIBUTE = pl.Struct({"kind": pl.Utf8(), "value": pl.Utf8()})
+
+RAW_INTERACTIONS = pl.Schema(
+    {
+        "row": pl.Int64(),  # 1-based place in the source: the last of equal events counts
+        "user_id": pl.Utf8(),
+        "item_id": pl.Utf8(),
+        "rating": pl.Float64(),
+        "timestamp": pl.Int64(),  # Unix seconds
+    }
+)
+RAW_ITEMS = pl.Schema(
+    {
+        "item_id": pl.Utf8(),
+        "title": pl.Utf8(),
+        "year": pl.Int64(),
+        "attributes": pl.List(ATTRIBUTE),
+        "description": pl.Utf8(),  # prose: embedded, never named in a reason
+    }
+)
+ITEMS = pl.Schema(
+    {"item_id": pl.Utf8(), "title": pl.Utf8(), "attributes": pl.List(ATTRIBUTE), "text": pl.Utf8()}
+)
+INTERACTIONS = pl.Schema(
+    {
+        "event_id": pl.Utf8(),
+        "user_id": pl.Utf8(),
+        "item_id": pl.Utf8(),
+        "rating": pl.Float64(),
+        "liked": pl.Boolean(),
+        "timestamp": pl.Int64(),
+    }
+)
+EVENT_SPLITS = pl.Schema({**INTERACTIONS, "split": pl.Utf8(), "fold": pl.Utf8()})
+HISTORY = pl.Schema(
+    {
+        "item_ids": pl.List(pl.Utf8()),
+        "ratings": pl.List(pl.Float64()),
+        "likes": pl.List(pl.Boolean()),
+        "timestamps": pl.List(pl.Int64()),
+        "length": pl.Int64(),
+    }
+)
+HISTORIES = pl.Schema({"event_id": pl.Utf8(), "user_id": pl.Utf8(), **HISTORY})
+EVIDENCE = pl.Schema(
+    {
+        "liked_ids": pl.List(pl.Utf8()),
+        "liked_similarities": pl.List(pl.Float64()),
+        "disliked_ids": pl.List(pl.Utf8()),
+        "disliked_similarities": pl.List(pl.Float64()),
+    }
+)
+COLLABORATIVE_EVIDENCE = pl.Schema({"event_id": pl.Utf8(), **EVIDENCE})
+
+SPLITS = ("train", "validation", "test")
+FOLDS = ("reward", "policy")

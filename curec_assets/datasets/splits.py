@@ -1,0 +1,65 @@
+"""Which events teach, choose and test: a global split in time, and folds by user.
+
+A cut never divides a timestamp: events of the same second are in the same split. The fold of a user
+depends on the user's id and the seed only, so that it stays the same when data is added.
+"""
+
+import numpy as np
+import polars as pl
+
+from curec_assets.datasets import schema
+from curec_assets.seeds import derive
+from curec_assets.settings import SplitSettings
+from resources.errors import DataError
+
+_SCALE = float(2**63)
+
+
+def assign_splits(snapshot: pl.DataFrame, settings: SplitSettings, seed: int) -> pl.DataFrame:
+    """The snapshot's rows with `split`, and with `fold` for training events (null elsewhere).
+
+    Each split gets at least one timestamp, and its share of events as nearly as whole timestamps
+    allow. Raises `DataError` when there are fewer than three distinct timestamps.
+    """
+    first_validation, first_test = _cuts(snapshot["timestamp"], settings)
+    split = (
+        pl.when(pl.col("timestamp") < first_validation)
+        .then(pl.lit("train"))
+        .when(pl.col("timestamp") < first_test)
+        .then(pl.lit("validation"))
+        .otherwise(pl.lit("test"))
+    )
+    folds = {
+        user: user_fold(user, settings.reward_fold_fraction, seed)
+        for user in snapshot["user_id"].unique()
+    }
+    fold = pl.when(pl.col("split") == "train").then(
+        pl.col("user_id").replace_strict(folds, return_dtype=pl.Utf8)
+    )
+    return (
+        snapshot.with_columns(split=split)
+        .with_columns(fold=fold)
+        .select(list(schema.EVENT_SPLITS))
+        .sort("timestamp", "event_id")
+    )
+
+
+def user_fold(user_id: str, reward_fraction: float, seed: int) -> str:
+    """'reward' or 'policy', by a seeded hash of the user id."""
+    return "reward" if derive(seed, "fold", user_id) / _SCALE < reward_fraction else "policy"
+
+
+def _cuts(timestamps: pl.Series, settings: SplitSettings) -> tuple[int, int]:
+    """First timestamp of validation and of test."""
+    values, counts = np.unique(timestamps.to_numpy(), return_counts=True)
+    if len(values) < 3:
+        raise DataError(
+            f"found {len(values)} distinct times in {len(timestamps)} events, expected at least 3 "
+            "to split in time; use data with real times"
+        )
+    before = np.concatenate([[0], np.cumsum(counts)])  # (distinct + 1,): events before each time
+    wanted = settings.train_fraction * len(timestamps)
+    first = 1 + int(np.argmin(np.abs(before[1 : len(values) - 1] - wanted)))
+    wanted = (settings.train_fraction + settings.validation_fraction) * len(timestamps)
+    second = first + 1 + int(np.argmin(np.abs(before[first + 1 : len(values)] - wanted)))
+    return int(values[first]), int(values[second])

@@ -1,0 +1,97 @@
+"""The only place where everything is put together.
+
+`build_definitions` takes what a test or another deployment wants otherwise as arguments. The two
+environment variables of CURec, `CUREC_PROFILE` and `CUREC_HOME`, are read here, when definitions
+are built, and nowhere else.
+"""
+
+import importlib
+import os
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import dagster as dg
+
+from curec_assets.automation.conditions import automate
+from curec_assets.automation.executor import step_processes
+from curec_assets.automation.jobs import JOBS
+from curec_assets.automation.schedules import SCHEDULES
+from curec_assets.automation.sensors import SENSORS
+from curec_assets.settings import Settings, load_profile
+from resources.accelerator import Accelerator
+from resources.downloads import Downloads
+from resources.language_model import LanguageModel
+from resources.model_store import ModelStore
+from resources.text_encoder import TextEncoder
+from resources.transformers_writer import TransformersWriter
+from resources.warehouse import Warehouse
+
+STAGES = ("datasets", "alignment", "reward", "policy", "reasons", "features", "recommender")
+DEFAULT_PROFILE = "laptop"
+DEFAULT_HOME = ".curec"
+
+
+def build_definitions(
+    *,
+    profile: str | None = None,
+    home: Path | None = None,
+    resources: Mapping[str, Any] | None = None,
+    loggers: Mapping[str, dg.LoggerDefinition] | None = None,
+) -> dg.Definitions:
+    """Assets, checks, resources, jobs, schedules and sensors of CURec.
+
+    `profile`: name of a profile or path of a `.toml` file; unset, `CUREC_PROFILE`, else `laptop`.
+    `home`: folder of warehouse, model store and cache; unset, `CUREC_HOME`, else `.curec`.
+    `resources` and `loggers` replace parts by name. Raises `ConfigError` for an unknown profile.
+    """
+    chosen = profile or os.environ.get("CUREC_PROFILE") or DEFAULT_PROFILE
+    load_profile(chosen)
+    place = home.resolve() if home else home_folder()
+    assets = dg.load_assets_from_modules(_modules("assets"))
+    return dg.Definitions(
+        assets=automate([asset for asset in assets if isinstance(asset, dg.AssetsDefinition)]),
+        asset_checks=dg.load_asset_checks_from_modules(_modules("checks")),
+        resources={**default_resources(chosen, place), **(resources or {})},
+        jobs=JOBS,
+        schedules=SCHEDULES,
+        sensors=SENSORS,
+        executor=step_processes,
+        loggers=loggers,
+    )
+
+
+def home_folder() -> Path:
+    """Where everything is kept: `CUREC_HOME`, else `.curec` in the current folder."""
+    return Path(os.environ.get("CUREC_HOME") or DEFAULT_HOME).resolve()
+
+
+def default_resources(profile: str, home: Path) -> dict[str, Any]:
+    """Every resource by its role name, with what it keeps below `home`."""
+    accelerator = Accelerator()
+    downloads = Downloads(cache_dir=str(home / "downloads"))
+    return {
+        "settings": Settings(profile=profile),
+        "warehouse": Warehouse(path=str(home / "warehouse.duckdb")),
+        "model_store": ModelStore(root=str(home / "models")),
+        "accelerator": accelerator,
+        "downloads": downloads,
+        "language_model": LanguageModel(cache_dir=str(home / "base_models"), downloads=downloads),
+        "text_encoder": TextEncoder(
+            downloads=downloads, accelerator=accelerator, cache_dir=str(home / "encoder")
+        ),
+        "reason_writer": TransformersWriter(accelerator=accelerator),
+    }
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """What `dagster` and `dg` load."""
+    return build_definitions()
+
+
+def _modules(part: str) -> list[ModuleType]:
+    names = (f"curec_assets.{stage}.{part}" for stage in STAGES)
+    return [importlib.import_module(name) for name in names if find_spec(name)]

@@ -1,0 +1,1 @@
+"""Stage 6: texts as vectors (item text and reasons → embeddings)."""

@@ -1,0 +1,101 @@
+"""Small pictures and tables for asset metadata, as markdown that the Dagster UI renders.
+
+Pictures are PNGs inside data URIs, about 500 x 300 pixels, drawn without a display.
+"""
+
+import base64
+import io
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_INCHES = (5.0, 3.0)
+_DPI = 100
+_MAX_CELL = 300
+
+
+def line_chart(
+    series: Mapping[str, Sequence[float]], *, title: str, x_label: str, y_label: str
+) -> str:
+    """Markdown image with one line per series; x is 1, 2, 3, ... (steps, epochs)."""
+
+    def draw(axes: "Axes") -> None:
+        for name, values in series.items():
+            marker = "o" if len(values) < 3 else ""
+            axes.plot(range(1, len(values) + 1), values, label=name, marker=marker, linewidth=1.5)
+        axes.set_xlabel(x_label)
+        axes.grid(alpha=0.3)
+        if len(series) > 1:
+            axes.legend(fontsize=8)
+
+    return _picture(draw, title=title, y_label=y_label)
+
+
+def bar_chart(
+    values: Mapping[str, tuple[float, float, float]], *, title: str, y_label: str
+) -> str:
+    """Markdown image with one bar per name; each value comes as (value, low, high)."""
+
+    def draw(axes: "Axes") -> None:
+        heights = [value for value, _, _ in values.values()]
+        below = [max(value - low, 0.0) for value, low, _ in values.values()]
+        above = [max(high - value, 0.0) for value, _, high in values.values()]
+        axes.bar(list(values), heights, yerr=[below, above], capsize=3, width=0.6)
+        axes.tick_params(axis="x", labelsize=7, labelrotation=20 if len(values) > 4 else 0)
+        lows = [low for _, low, _ in values.values()]
+        highs = [high for _, _, high in values.values()]
+        if values and min(lows) > 0:  # small differences, such as AUCs, stay visible
+            room = 0.2 * (max(highs) - min(lows)) or 0.1 * max(highs)
+            axes.set_ylim(max(0.0, min(lows) - room), max(highs) + room)
+
+    return _picture(draw, title=title, y_label=y_label)
+
+
+def markdown_table(frame: pl.DataFrame, limit: int = 10) -> str:
+    """The first `limit` rows as a markdown table, with a last line that says how many were cut."""
+    lines = [
+        "| " + " | ".join(_cell(name) for name in frame.columns) + " |",
+        "|" + "---|" * frame.width,
+    ]
+    lines += [
+        "| " + " | ".join(_cell(value) for value in row) + " |" for row in frame.head(limit).rows()
+    ]
+    if frame.height > limit:
+        lines.append(f"\n{frame.height - limit} more rows")
+    return "\n".join(lines)
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        text = f"{value:.4g}"
+    elif isinstance(value, list):
+        text = ", ".join(_cell(part) for part in value)
+    else:
+        text = str(value)
+    if len(text) > _MAX_CELL:
+        text = text[: _MAX_CELL - 1] + "…"
+    return text.replace("\\", "\\\\").replace("|", "\\|").replace("\n", "<br>").strip()
+
+
+def _picture(draw: "Callable[[Axes], None]", *, title: str, y_label: str) -> str:
+    # The Figure is used without pyplot: no global state, no display, safe in threads.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=_INCHES, dpi=_DPI, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    draw(axes)
+    axes.set_title(title, fontsize=10)
+    axes.set_ylabel(y_label)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", metadata={"Software": None})
+    encoded = base64.b64encode(buffer.getvalue()).decode("ascii")
+    alt = title.replace("[", "(").replace("]", ")")
+    return f"![{alt}](data:image/png;base64,{encoded})"

@@ -1,0 +1,1 @@
+"""Stage 4: improve the reasons by reinforcement learning (aligned LLM → reason policy)."""

@@ -1,0 +1,129 @@
+"""Reinforcement learning of the reasons: TRL's `GRPOTrainer` on the aligned adapter."""
+
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from curec_assets.alignment.prompts import reason_prompt
+from curec_assets.alignment.training import (
+    ProgressCallback,
+    completion_logits_only,
+    last_checkpoint,
+    trainer_defaults,
+)
+from curec_assets.policy.rewards import TERMS, ComposedReward, PolicyEvent, weights
+from curec_assets.policy.rollout import Rollout, prompt_key
+from curec_assets.settings import LanguageModelSettings, PolicySettings
+from resources.accelerator import ResolvedAccelerator
+
+log = logging.getLogger(__name__)
+
+
+def optimise(
+    events: Sequence[PolicyEvent],
+    reward: ComposedReward,
+    base: Path,
+    aligned_adapter: Path,
+    settings: PolicySettings,
+    generation: LanguageModelSettings,
+    *,
+    seed: int,
+    place: ResolvedAccelerator,
+    workspace: Path,
+    output: Path,
+) -> dict[str, Any]:
+    """Train, save the adapter to `output/adapter`, and return the metrics per step.
+
+    Checkpoints go to `workspace` after every step, from where an interrupted run goes on.
+    """
+    import torch
+    from datasets import Dataset
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from trl import GRPOConfig, GRPOTrainer
+
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    model = PeftModel.from_pretrained(
+        AutoModelForCausalLM.from_pretrained(base, dtype=getattr(torch, place.dtype)),
+        aligned_adapter,
+        is_trainable=True,
+    )
+    chats = [reason_prompt(event.facts).chat() for event in events]
+    by_prompt = {prompt_key(chat): event for chat, event in zip(chats, events, strict=True)}
+    rollout = Rollout(
+        tokenizer,
+        by_prompt,
+        seed=seed,
+        batch_size=generation.batch_size,
+        max_prompt_tokens=generation.max_prompt_tokens,
+        max_new_tokens=generation.max_new_tokens,
+    )
+    batch = settings.prompts_per_step * settings.generations
+    term_weights = weights(settings)
+    trainer = GRPOTrainer(
+        model=model,
+        processing_class=tokenizer,
+        train_dataset=Dataset.from_list([{"prompt": chat} for chat in chats]),
+        reward_funcs=_reward_functions(reward, by_prompt),
+        rollout_func=rollout,
+        args=GRPOConfig(
+            **trainer_defaults(workspace, seed, place),
+            max_steps=settings.steps,
+            per_device_train_batch_size=batch,
+            num_generations=settings.generations,
+            max_completion_length=generation.max_new_tokens,
+            learning_rate=settings.learning_rate,
+            lr_scheduler_type="constant",
+            beta=settings.beta,
+            temperature=1.0,
+            reward_weights=[term_weights[name] for name in TERMS],
+            shuffle_dataset=False,
+            save_steps=1,
+        ),
+        callbacks=[ProgressCallback(log, "reinforcement")],
+    )
+    with completion_logits_only():
+        trainer.train(resume_from_checkpoint=last_checkpoint(workspace))
+    trainer.save_model(str(output / "adapter"))
+    return _curves(trainer.state.log_history)
+
+
+def _reward_functions(
+    reward: ComposedReward, by_prompt: dict[str, PolicyEvent]
+) -> list[Callable[..., list[float]]]:
+    """One function per term, as TRL logs them; the terms of a batch are computed once."""
+    cache: dict[tuple[str, ...], dict[str, Any]] = {}
+
+    def scored(prompts: Any, completions: Any, finished: list[bool]) -> dict[str, Any]:
+        texts = tuple(completion[0]["content"] for completion in completions)
+        events = [by_prompt[prompt_key(chat)] for chat in prompts]
+        key = (*texts, *(event.event_id for event in events))
+        if key not in cache:
+            cache.clear()
+            cache[key] = reward.terms(events, texts, finished)
+        return cache[key]
+
+    def function(name: str) -> Callable[..., list[float]]:
+        def term(
+            prompts: Any, completions: Any, finished: list[bool], **_: Any
+        ) -> list[float]:
+            values: list[float] = scored(prompts, completions, finished)[name].tolist()
+            return values
+
+        term.__name__ = name
+        return term
+
+    return [function(name) for name in TERMS]
+
+
+def _curves(history: list[dict[str, float]]) -> dict[str, Any]:
+    steps = [entry for entry in history if "reward" in entry]
+    curves: dict[str, Any] = {"reward": [entry["reward"] for entry in steps]}
+    for name in TERMS:
+        curves[name] = [entry[f"rewards/{name}/mean"] for entry in steps]
+    curves["completion_tokens"] = [entry["completions/mean_length"] for entry in steps]
+    curves["reward_std"] = [float(np.round(entry["reward_std"], 6)) for entry in steps]
+    return curves

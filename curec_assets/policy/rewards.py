@@ -1,0 +1,107 @@
+"""The composed reward of a sampled reason (DESIGN, step 4; the composition is *ours*).
+
+reward = gain − λ·max(0, generic gain) + format + groundedness − length
+
+*Gain*: how much the reason helps the reward model to tell the true outcome, in nats. *Generic gain*:
+the same with other users' histories, the part that is not about this user. Each term is returned on
+its own, so that each is logged: an optimised sum can hide a term that is being gamed.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from curec_assets.alignment.facts import Facts
+from curec_assets.alignment.grounding import GroundingChecker
+from curec_assets.alignment.prompts import ParsedReason, parse_reason
+from curec_assets.reward.scoring import ScoredEvent
+from curec_assets.settings import PolicySettings
+
+Scores = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PolicyEvent(ScoredEvent):
+    """An event as the reward sees it; its outcome never reaches a prompt."""
+
+    event_id: str
+    liked: bool
+    facts: Facts
+
+
+class Scorer(Protocol):
+    """What is needed of the reward model."""
+
+    def gain(
+        self, events: Sequence[ScoredEvent], reasons: Sequence[str], outcomes: Sequence[bool]
+    ) -> Scores:
+        """Nats by which each reason helps to tell the outcome."""
+        ...
+
+    def generic_gain(
+        self, events: Sequence[ScoredEvent], reasons: Sequence[str], outcomes: Sequence[bool]
+    ) -> Scores:
+        """The same under other users' histories."""
+        ...
+
+
+TERMS = ("gain", "generic", "format", "groundedness", "length")
+
+
+def weights(settings: PolicySettings) -> dict[str, float]:
+    """The weight of each term; penalties are negative."""
+    return {
+        "gain": 1.0,
+        "generic": -settings.generic_weight,
+        "format": settings.format_weight,
+        "groundedness": settings.groundedness_weight,
+        "length": -settings.length_weight,
+    }
+
+
+class ComposedReward:
+    """Scores completions, term by term."""
+
+    def __init__(
+        self, scorer: Scorer, checker: GroundingChecker, settings: PolicySettings
+    ) -> None:
+        self._scorer = scorer
+        self._checker = checker
+        self._max_words = settings.max_reason_words
+
+    def terms(
+        self, events: Sequence[PolicyEvent], completions: Sequence[str], finished: Sequence[bool]
+    ) -> dict[str, Scores]:
+        """Unweighted terms by name, each of shape (n,)."""
+        parsed = [parse_reason(text) for text in completions]
+        reasons = [p.reason if p else "" for p in parsed]
+        outcomes = [event.liked for event in events]
+        checks = [
+            self._checker.check(p.reason, event.facts, p.verdict) if p and p.reason else None
+            for p, event in zip(parsed, events, strict=True)
+        ]
+        return {
+            "gain": self._scorer.gain(events, reasons, outcomes),
+            "generic": self._scorer.generic_gain(events, reasons, outcomes).clip(min=0.0),
+            "format": np.array(
+                [float(c is not None and c.well_formed and f) for c, f in zip(checks, finished, strict=True)]
+            ),
+            "groundedness": np.array([float(c is not None and not c.unsupported) for c in checks]),
+            "length": np.array([self._excess(p) for p in parsed]),
+        }
+
+    def _excess(self, parsed: ParsedReason | None) -> float:
+        words = len(parsed.reason.split()) if parsed else 0
+        return max(0.0, words / self._max_words - 1.0)
+
+
+def combine(terms: dict[str, Scores], settings: PolicySettings) -> Scores:
+    """The reward: the weighted sum of the terms, of shape (n,)."""
+    total: Scores = sum(
+        (weight * terms[name] for name, weight in weights(settings).items()),
+        start=np.zeros_like(terms["gain"]),
+    )
+    return total

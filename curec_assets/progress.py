@@ -1,0 +1,138 @@
+"""What a run in this process shows in the terminal, and what it cost.
+
+`RunProgress` listens to Dagster's own events through a Dagster logger, so nothing is measured
+twice and the UI sees the same run.
+"""
+
+import logging
+import resource
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from textwrap import shorten
+from typing import Any, TextIO
+
+import dagster as dg
+
+from curec_assets.outcome import text_table
+
+
+@dataclass(frozen=True)
+class AssetCost:
+    """What one asset of a run cost."""
+
+    name: str
+    seconds: float
+    """Wall time of its step, Dagster's part included."""
+    work_seconds: float
+    """Its own work, 0 when it was cached."""
+    cached: bool
+    peak_gigabytes: float
+    """Largest memory of the process up to its end."""
+
+
+class RunProgress(logging.Handler):
+    """Prints a line per asset, and keeps what each cost."""
+
+    def __init__(self, total_assets: int, out: TextIO = sys.stdout) -> None:
+        super().__init__(level=logging.DEBUG)
+        self.costs: list[AssetCost] = []
+        self.check_seconds = 0.0
+        """Time of the steps that only check."""
+        self.failure: str | None = None
+        """What went wrong first, if anything did."""
+        self._total = total_assets
+        self._out = out
+        self._started = 0.0
+        self._metadata: dict[str, Mapping[str, dg.MetadataValue]] = {}
+
+    def logger(self) -> dg.LoggerDefinition:
+        """The Dagster logger that feeds this object; give it to `build_definitions`."""
+
+        def progress(_context: dg.InitLoggerContext) -> logging.Logger:
+            logger = logging.Logger("curec.progress", level=logging.DEBUG)
+            logger.addHandler(self)
+            return logger
+
+        return dg.LoggerDefinition(progress, description="One line per asset.")
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Take one Dagster log record."""
+        event: dg.DagsterEvent | None = getattr(record, "dagster_meta", {}).get("dagster_event")
+        if event is None:
+            if record.levelno >= logging.WARNING:
+                self._print(f"        {record.levelname.lower()}: {record.getMessage()}")
+            return
+        kind, step = event.event_type, event.step_key or ""
+        if kind == dg.DagsterEventType.STEP_START:
+            self._started = time.monotonic()
+        elif kind == dg.DagsterEventType.ASSET_MATERIALIZATION:
+            self._metadata[step] = event.step_materialization_data.materialization.metadata
+        elif kind == dg.DagsterEventType.ASSET_CHECK_EVALUATION:
+            self._checked(event.asset_check_evaluation_data)
+        elif kind == dg.DagsterEventType.STEP_SUCCESS:
+            self._ended(step)
+        elif kind == dg.DagsterEventType.STEP_FAILURE:
+            self._failed(step, event.step_failure_data.error)
+
+    def _ended(self, step: str) -> None:
+        seconds = time.monotonic() - self._started
+        metadata = self._metadata.pop(step, None)
+        if metadata is None:
+            self.check_seconds += seconds
+            return
+        cached = bool(_value(metadata, "cached"))
+        manifest: Any = _value(metadata, "manifest") or {}
+        work = 0.0 if cached else float(manifest.get("seconds") or 0.0)
+        self.costs.append(AssetCost(step, seconds, work, cached, peak_gigabytes()))
+        count = f"[{len(self.costs):2}/{self._total}]"
+        self._print(f"{count} {step:<26} {seconds:7.1f} s{'  cached' if cached else ''}")
+
+    def _failed(self, step: str, error: Any) -> None:
+        while error is not None and error.cause is not None:
+            error = error.cause
+        reason = "no error was recorded"
+        if error is not None:  # the message begins with the class, which is told already
+            reason = error.message.strip().removeprefix(f"{error.cls_name}: ")
+        self.failure = self.failure or f"{step} failed: {reason}"
+
+    def _checked(self, check: dg.AssetCheckEvaluation) -> None:
+        if not check.passed:
+            where = f"{check.asset_key.to_user_string()}: {check.check_name}"
+            said = shorten(check.description or "not passed", 160)
+            self._print(f"        {check.severity.value.lower()} on {where}: {said}")
+
+    def _print(self, text: str) -> None:
+        print(text, file=self._out, flush=True)
+
+
+def cost_table(progress: RunProgress, total: float) -> str:
+    """Time and memory of a whole run that took `total` seconds, imports included."""
+    rows = [
+        [
+            cost.name,
+            f"{cost.seconds:.1f}",
+            f"{cost.seconds / total:.1%}",
+            f"{cost.peak_gigabytes:.2f}",
+            "cached" if cost.cached else "",
+        ]
+        for cost in progress.costs
+    ]
+    overhead = total - sum(cost.work_seconds for cost in progress.costs)
+    table = text_table(["asset", "seconds", "share", "peak GB so far", ""], rows)
+    return (
+        f"{table}\n\ntotal {total:.1f} s, peak memory {peak_gigabytes():.2f} GB; orchestration "
+        f"{overhead:.1f} s ({overhead / total:.1%}), of which checks {progress.check_seconds:.1f} s"
+    )
+
+
+def _value(metadata: Mapping[str, dg.MetadataValue], name: str) -> object:
+    entry = metadata.get(name)
+    return entry.value if entry is not None else None
+
+
+def peak_gigabytes() -> float:
+    """Largest resident memory of this process so far."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 2**30 if sys.platform == "darwin" else peak / 2**20

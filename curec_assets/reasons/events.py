@@ -1,0 +1,43 @@
+"""From tables to the rounds of events that are walked."""
+
+from collections.abc import Mapping
+
+import polars as pl
+
+from curec_assets.alignment.facts import Catalogue, Facts
+from curec_assets.alignment.taste import outcome_item, taste_of
+from curec_assets.reasons.walk import WalkEvent
+
+
+def walk_rounds(
+    events: pl.DataFrame,
+    histories: pl.DataFrame,
+    facts: Mapping[str, Facts],
+    catalogue: Catalogue,
+) -> list[list[WalkEvent]]:
+    """One list of events per round. `events`: see `selection.select_walk`."""
+    joined = events.join(
+        histories.select("event_id", "item_ids", "likes"),
+        on="event_id",
+        how="left",
+        maintain_order="left",
+    )
+    rounds: list[list[WalkEvent]] = [[] for _ in range(events["round"].n_unique())]
+    for row in joined.iter_rows(named=True):
+        item_ids, likes = tuple(row["item_ids"] or ()), tuple(row["likes"] or ())
+        rounds[row["round"]].append(
+            WalkEvent(
+                event_id=row["event_id"],
+                user_id=row["user_id"],
+                item_id=row["item_id"],
+                timestamp=row["timestamp"],
+                split=row["split"],
+                liked=row["liked"],
+                history_item_ids=item_ids,
+                history_likes=likes,
+                facts=facts[row["event_id"]],
+                taste=taste_of(item_ids, likes, catalogue),
+                outcome=outcome_item(row["item_id"], catalogue),
+            )
+        )
+    return rounds

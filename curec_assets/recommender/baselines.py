@@ -1,0 +1,61 @@
+"""Building the artifact `baseline_recommenders`: what is fitted and its outputs."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from curec_assets.recommender.metrics import ndcg
+from curec_assets.recommender.preference import preference_predictions, save_weights
+from curec_assets.recommender.ranking import full_ranks, ranked_events
+from curec_assets.recommender.retrievers import Retrievers
+from curec_assets.recommender.statistics import item_attributes, running_statistics
+
+EASE_L2 = (30.0, 100.0, 300.0, 1000.0)
+"""Regularisations tried on validation."""
+RETRIEVERS = ("popularity", "item_mean", "ease")
+
+
+def build_baselines(
+    folder: Path,
+    events: pl.DataFrame,
+    items: pl.DataFrame,
+    *,
+    seed: int,
+    log: Callable[[str], None] = lambda _: None,
+) -> Mapping[str, Any]:
+    """Fit on the train split, choose EASE's L2 on validation, predict validation and test.
+
+    Files: `retrievers.*`, `running_statistics.json`, `predictions.parquet` (`event_id, recommender,
+    split, probability`) and `ranks.parquet` (`event_id, recommender, split, rank`).
+    """
+    training = events.filter(pl.col("split") == "train")
+    validation = ranked_events(events, "validation", seed)
+    fitted: dict[float, Retrievers] = {}
+    curve: dict[float, float] = {}
+    for l2 in EASE_L2:
+        fitted[l2] = Retrievers.fit(training, items["item_id"].to_list(), l2)
+        gains = ndcg(full_ranks(fitted[l2], "ease", events, validation))
+        curve[l2] = float(gains.mean()) if gains.size else 0.0
+        log(f"EASE with L2 {l2:g}: validation NDCG@10 {curve[l2]:.4f}")
+    retrievers = fitted[max(curve, key=lambda l2: curve[l2])]
+    retrievers.save(folder)
+    ranks = [
+        asked.select("event_id", pl.lit(name).alias("recommender"), "split").with_columns(
+            rank=pl.Series(full_ranks(retrievers, name, events, asked), dtype=pl.Float32)
+        )
+        for asked in (validation, ranked_events(events, "test", seed))
+        for name in RETRIEVERS
+    ]
+    pl.concat(ranks).write_parquet(folder / "ranks.parquet")
+    statistics = running_statistics(events, item_attributes(items), events)
+    predictions, weights = preference_predictions(events, statistics)
+    predictions.write_parquet(folder / "predictions.parquet")
+    save_weights(folder, weights)
+    return {
+        "l2": retrievers.l2,
+        "validation_ndcg": {f"{l2:g}": value for l2, value in curve.items()},
+        "items_known_to_ease": int(np.size(retrievers.known)),
+    }

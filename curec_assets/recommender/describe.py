@@ -1,0 +1,74 @@
+"""Metadata worth looking at: curves, coverage and the evaluation as pictures and tables."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+import polars as pl
+
+from curec_assets import pictures
+from resources.model_store import Artifact
+
+
+def describe_baselines(stored: Artifact) -> Mapping[str, Any]:
+    """EASE's validation curve and what was chosen."""
+    metrics = stored.manifest.metrics
+    curve = pl.DataFrame(
+        {
+            "EASE L2": list(metrics["validation_ndcg"]),
+            "validation NDCG@10": list(metrics["validation_ndcg"].values()),
+        }
+    )
+    return {
+        "ease": dg.MetadataValue.md(pictures.markdown_table(curve)),
+        "l2": metrics["l2"],
+        "items_known_to_ease": metrics["items_known_to_ease"],
+    }
+
+
+def describe_recommender(stored: Artifact) -> Mapping[str, Any]:
+    """Training curves, best validation AUCs, and how many events had a reason."""
+    metrics = stored.manifest.metrics
+    curves: Mapping[str, Mapping[str, Any]] = metrics["curves"]
+    losses = pictures.line_chart(
+        {name: curve["loss"] for name, curve in curves.items() if name.endswith("-0")},
+        title="Training loss, first seed",
+        x_label="epoch",
+        y_label="nats per event",
+    )
+    table = pl.DataFrame(
+        {
+            "network": list(curves),
+            "epoch kept": [curve["epoch"] for curve in curves.values()],
+            "validation AUC": [
+                curve["validation_auc"][curve["epoch"] - 1] for curve in curves.values()
+            ],
+        }
+    )
+    return {
+        "losses": dg.MetadataValue.md(losses),
+        "networks": dg.MetadataValue.md(pictures.markdown_table(table, limit=100)),
+        "retriever_weight": metrics["retriever_weight"],
+        "retriever_weights_tried": dg.MetadataValue.json(metrics["validation_ndcg"]),
+        "events_with_reason": dg.MetadataValue.json(metrics["events_with_reason"]),
+    }
+
+
+def describe_evaluation(rows: pl.DataFrame) -> Mapping[str, Any]:
+    """AUC as bars, and the slice of all events as a table; reason coverage as a number."""
+    everything = rows.filter(pl.col("slice") == "all")
+    levels = everything.filter(
+        (pl.col("metric") == "AUC") & ~pl.col("recommender").str.contains(" - ", literal=True)
+    ).drop_nulls("value")
+    bars = {r["recommender"]: (r["value"], r["low"], r["high"]) for r in levels.to_dicts()}
+    covered = rows.filter((pl.col("slice") == "with_reason") & (pl.col("metric") == "AUC"))
+    counts: list[int] = covered["n_events"].to_list()
+    return {
+        "auc": dg.MetadataValue.md(
+            pictures.bar_chart(bars, title="AUC on test events", y_label="AUC")
+        ),
+        "all_test_events": dg.MetadataValue.md(
+            pictures.markdown_table(everything.drop("slice"), limit=100)
+        ),
+        "test_events_with_reason": max(counts, default=0),
+    }

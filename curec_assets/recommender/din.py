@@ -1,0 +1,149 @@
+"""The recommender: a deep interest network (DIN) with gated text adaptors.
+
+After Zhou et al., *Deep Interest Network for Click-Through Rate Prediction* (KDD 2018): the
+candidate attends over the user's history. Paper (abstract and outline): mixture-of-experts
+adaptors read the text embeddings. Ours: shapes, running statistics, the learned null, id dropout.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from curec_assets.recommender.dataset import Batch, Catalogue
+
+Variant = Literal["id", "id_text", "id_text_reason"]
+VARIANTS: tuple[Variant, ...] = ("id", "id_text", "id_text_reason")
+
+
+_ID_SPREAD = 0.1  # of the id embeddings at the start
+
+
+@dataclass(frozen=True)
+class DINConfig:
+    """Everything that the shapes of a network depend on; stored beside its weights."""
+
+    variant: Variant
+    items: int
+    """Items known in training."""
+    statistics: int
+    """Number of running statistics."""
+    text_dim: int
+    dim: int = 32
+    experts: int = 2
+    length: int = 30
+    """History events read."""
+    dropout: float = 0.2
+    """Of the hidden layer."""
+    id_dropout: float = 0.05
+    """Share of item ids replaced by the unknown id, so that it is learned."""
+    reason_dropout: float = 0.3
+    """Share of reasons replaced by the null: candidates are ranked before reasons are written."""
+
+
+class GatedAdaptor(nn.Module):
+    """Mixture of linear experts from a text embedding to the model's space.
+
+    Experts start at zero, so that a text changes nothing until it has been learned to. A missing
+    text is the learned `null`.
+    """
+
+    def __init__(self, text_dim: int, dim: int, experts: int) -> None:
+        super().__init__()
+        self.gate = nn.Linear(text_dim, experts)
+        self.experts = nn.Parameter(torch.zeros(experts, text_dim, dim))
+        self.null = nn.Parameter(torch.zeros(dim))
+
+    def forward(self, text: Tensor, present: Tensor) -> Tensor:
+        """`text` (n, text dim), `present` (n,) bool → (n, dim)."""
+        gate = torch.softmax(self.gate(text), dim=-1)  # (n, experts)
+        outputs = torch.einsum("nt,etd->ned", text, self.experts)  # (n, experts, dim)
+        mixed = (gate.unsqueeze(-1) * outputs).sum(dim=1)  # (n, dim)
+        return torch.where(present.unsqueeze(-1), mixed, self.null)
+
+
+class DIN(nn.Module):
+    """Probability that a user likes a candidate, as a logit."""
+
+    def __init__(self, config: DINConfig) -> None:
+        super().__init__()
+        self.config = config
+        dim, features = config.dim, config.statistics
+        self.ids = nn.Embedding(config.items + 1, dim)
+        nn.init.normal_(self.ids.weight, std=_ID_SPREAD)
+        self.feedback_gate = nn.Linear(3, dim)
+        self.feedback = nn.Linear(3, dim)
+        self.attention_query = nn.Linear(dim, dim)
+        self.attention_key = nn.Linear(2 * dim, dim, bias=False)
+        self.attention_score = nn.Linear(dim, 1)
+        self.register_buffer("statistics_mean", torch.zeros(features))
+        self.register_buffer("statistics_spread", torch.ones(features))
+        self.wide = nn.Linear(features, 1)
+        self.hidden = nn.Linear(3 * dim + features, 2 * dim)
+        self.output = nn.Linear(2 * dim, 1)
+        # Adaptors come last: the shared part of all variants starts from the same random numbers.
+        self.text_adaptor = (
+            GatedAdaptor(config.text_dim, dim, config.experts) if config.variant != "id" else None
+        )
+        self.reason_adaptor = (
+            GatedAdaptor(config.text_dim, 2 * dim, config.experts)
+            if config.variant == "id_text_reason"
+            else None
+        )
+
+    def standardise(self, statistics: Tensor) -> None:
+        """Remember mean and spread of the training statistics (n, features)."""
+        self.statistics_mean = statistics.mean(dim=0)
+        self.statistics_spread = statistics.std(dim=0, correction=0).clamp_min(1e-3)
+
+    def forward(self, batch: Batch, catalogue: Catalogue) -> Tensor:
+        """Logits (size,)."""
+        size, length = batch.history_items.shape
+        wanted = torch.cat([batch.item, batch.history_items.flatten()])
+        rows, place = torch.unique(wanted, return_inverse=True)
+        table = self._represent(rows, catalogue)  # (distinct items, dim)
+        candidate = functional.embedding(place[:size], table)  # (size, dim)
+        history = functional.embedding(
+            place[size:].view(size, length), table
+        )  # (size, length, dim)
+        # The gate lets a disliked item count against what is like it.
+        gate, shift = self.feedback_gate(batch.feedback), self.feedback(batch.feedback)
+        interest = self._interest(candidate, history * gate + shift, batch.mask)
+        statistics = (batch.statistics - self.statistics_mean) / self.statistics_spread
+        joined = torch.cat([candidate, interest, candidate * interest, statistics], dim=-1)
+        hidden = self.hidden(joined)  # (size, 2 dim)
+        if self.reason_adaptor is not None:
+            hidden = hidden + self.reason_adaptor(batch.reason, self._kept(batch.has_reason))
+        hidden = functional.dropout(torch.relu(hidden), self.config.dropout, self.training)
+        return (self.output(hidden) + self.wide(statistics)).squeeze(-1)
+
+    def _represent(self, rows: Tensor, catalogue: Catalogue) -> Tensor:
+        """Catalogue rows (n,) → item representations (n, dim)."""
+        ids = catalogue.vocabulary[rows]  # (n,)
+        if self.training:
+            dropped = torch.rand(ids.shape, device=ids.device) < self.config.id_dropout
+            ids = ids.masked_fill(dropped, 0)
+        represented: Tensor = self.ids(ids)
+        if self.text_adaptor is not None:
+            text = catalogue.texts[rows]  # (n, text dim)
+            represented = represented + self.text_adaptor(text, text.any(dim=-1))
+        return represented
+
+    def _interest(self, candidate: Tensor, history: Tensor, mask: Tensor) -> Tensor:
+        """Target attention: (size, dim), (size, length, dim), (size, length) → (size, dim).
+
+        Weights are not normalised, as in DIN: an irrelevant history adds nothing.
+        """
+        keys = torch.cat([history, history * candidate.unsqueeze(1)], dim=-1)
+        joined = self.attention_key(keys) + self.attention_query(candidate).unsqueeze(1)
+        scores = self.attention_score(torch.relu(joined)).squeeze(-1)  # (size, length)
+        weights = torch.sigmoid(scores) * mask / mask.shape[1] ** 0.5
+        return torch.einsum("sl,sld->sd", weights, history)
+
+    def _kept(self, has_reason: Tensor) -> Tensor:
+        if not self.training:
+            return has_reason
+        kept = torch.rand(has_reason.shape, device=has_reason.device) >= self.config.reason_dropout
+        return has_reason & kept

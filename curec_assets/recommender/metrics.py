@@ -1,0 +1,45 @@
+"""What is measured, and how each number is defined.
+
+- AUC: chance that a random liked event scores above a random disliked one; ties count half.
+- GAUC: AUC within each user who has both kinds, averaged with the users' numbers of events.
+- LogLoss: mean of -log p(outcome), natural logarithm, p kept inside [1e-7, 1 - 1e-7].
+- rank: place of the liked item in the whole catalogue minus what the user had seen; an item tied
+  with others gets its expected place under a random order of the tied.
+- HR@10: share of ranks ≤ 10. NDCG@10: mean of 1/log2(1 + rank), 0 beyond 10 (one relevant item).
+  MRR: mean of 1/rank.
+"""
+
+import numpy as np
+
+CUTOFF = 10
+_CLIP = 1e-7
+
+
+def auc(liked: np.ndarray, scores: np.ndarray) -> float:
+    """AUC; NaN unless both outcomes occur."""
+    from sklearn.metrics import roc_auc_score
+
+    if liked.all() or not liked.any():
+        return float("nan")
+    return float(roc_auc_score(liked, scores))
+
+
+def log_losses(liked: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """-log p(outcome) of each event."""
+    clipped = np.clip(probabilities.astype(np.float64), _CLIP, 1 - _CLIP)
+    return -np.log(np.where(liked, clipped, 1 - clipped))
+
+
+def hit(ranks: np.ndarray) -> np.ndarray:
+    """1 where the rank is at most `CUTOFF`."""
+    return (ranks <= CUTOFF).astype(np.float64)
+
+
+def ndcg(ranks: np.ndarray) -> np.ndarray:
+    """1/log2(1 + rank) where the rank is at most `CUTOFF`, else 0."""
+    return hit(ranks) / np.log2(1 + ranks)
+
+
+def reciprocal(ranks: np.ndarray) -> np.ndarray:
+    """1/rank."""
+    return 1.0 / ranks

@@ -1,0 +1,139 @@
+"""Retrievers: a score for every item of the catalogue from what a user liked so far.
+
+EASE is Steck, *Embarrassingly Shallow Autoencoders for Sparse Data* (WWW 2019): an item-item
+matrix in closed form. It is learned from training likes, and a user's running history is folded in
+when scoring, so it serves users that training never saw.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from resources.errors import ArtifactError
+
+Floats = npt.NDArray[np.float32]
+
+MAX_EASE_ITEMS = 10_000
+"""Most liked items that EASE knows: it inverts a matrix of this size. Others score 0."""
+_SMOOTHING = 5.0  # events of prior belief in an item's like rate
+_TIE_BREAK = 1e-6  # share of popularity in EASE scores: decides only between equal scores
+
+
+@dataclass(frozen=True)
+class Retrievers:
+    """EASE, popularity and mean like rate over one catalogue."""
+
+    item_ids: tuple[str, ...]
+    """The catalogue, sorted."""
+    known: npt.NDArray[np.int64]
+    """(known items,) places in the catalogue that EASE learned."""
+    similarity: Floats
+    """(known items, known items) EASE weights; row = liked item, column = scored item."""
+    popularity: Floats
+    """(items,) training likes."""
+    like_rate: Floats
+    """(items,) smoothed training like rate."""
+    l2: float
+    """EASE's regularisation."""
+
+    @classmethod
+    def fit(cls, training: pl.DataFrame, item_ids: Sequence[str], l2: float) -> Self:
+        """From training events (`user_id, item_id, liked`) and the catalogue's ids."""
+        catalogue = tuple(sorted(item_ids))
+        totals = (
+            pl.DataFrame({"item_id": catalogue}, schema={"item_id": pl.String})
+            .join(
+                training.group_by("item_id").agg(likes=pl.col("liked").sum(), count=pl.len()),
+                on="item_id",
+                how="left",
+                maintain_order="left",
+            )
+            .fill_null(0)
+        )
+        likes, count = totals["likes"].to_numpy(), totals["count"].to_numpy()
+        prior = likes.sum() / max(count.sum(), 1)
+        chosen = np.argsort(-likes, kind="stable")[:MAX_EASE_ITEMS]
+        known = np.sort(chosen[likes[chosen] > 0])
+        return cls(
+            catalogue,
+            known,
+            ease(_likes(training, [catalogue[place] for place in known]), l2),
+            likes.astype(np.float32),
+            ((likes + _SMOOTHING * prior) / (count + _SMOOTHING)).astype(np.float32),
+            l2,
+        )
+
+    def scores(self, retriever: str, liked: Floats) -> Floats:
+        """(queries, items) scores of `ease`, `popularity` or `item_mean`.
+
+        `liked` (queries, items) is 1 where the user has liked the item before.
+        """
+        if retriever == "ease":
+            scores = np.broadcast_to(
+                _TIE_BREAK * self.popularity / max(self.popularity.max(initial=0.0), 1.0),
+                liked.shape,
+            ).copy()
+            scores[:, self.known] += liked[:, self.known] @ self.similarity
+            return scores
+        fixed = {"popularity": self.popularity, "item_mean": self.like_rate}[retriever]
+        return np.broadcast_to(fixed, liked.shape)
+
+    def save(self, folder: Path) -> None:
+        """Write `retrievers.safetensors` and `retrievers.json`."""
+        from safetensors.numpy import save_file
+
+        arrays = {name: getattr(self, name) for name in _ARRAYS}
+        save_file(arrays, folder / "retrievers.safetensors")
+        (folder / "retrievers.json").write_text(
+            json.dumps({"item_ids": self.item_ids, "l2": self.l2}), encoding="utf-8"
+        )
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """The inverse of `save`. Raises `ArtifactError`."""
+        from safetensors.numpy import load_file
+
+        try:
+            arrays = load_file(folder / "retrievers.safetensors")
+            values = json.loads((folder / "retrievers.json").read_text(encoding="utf-8"))
+            fields = {name: arrays[name] for name in _ARRAYS}
+            return cls(item_ids=tuple(values["item_ids"]), l2=values["l2"], **fields)
+        except (OSError, ValueError, KeyError) as error:
+            raise ArtifactError(
+                f"the retrievers in {folder} cannot be read ({error!r}); move the folder away and "
+                "materialise the asset 'baseline_recommenders' again"
+            ) from error
+
+
+_ARRAYS = ("known", "similarity", "popularity", "like_rate")
+
+
+def ease(likes: Floats, l2: float) -> Floats:
+    """EASE weights (items, items) with a zero diagonal, from a 0/1 matrix (users, items)."""
+    gram = likes.T.astype(np.float64) @ likes + l2 * np.eye(likes.shape[1])
+    inverse = np.linalg.inv(gram)
+    weights = inverse / -np.diag(inverse)
+    np.fill_diagonal(weights, 0.0)
+    return weights.astype(np.float32)
+
+
+def _likes(training: pl.DataFrame, items: Sequence[str]) -> Floats:
+    """(users, items) 1 where a training user liked the item."""
+    columns = pl.DataFrame(
+        {"item_id": items, "column": range(len(items))},
+        schema={"item_id": pl.String, "column": pl.Int64},
+    )
+    pairs = (
+        training.filter("liked")
+        .join(columns, on="item_id")
+        .with_columns(row=pl.col("user_id").rank("dense") - 1)
+    )
+    matrix = np.zeros((pairs["user_id"].n_unique(), len(items)), dtype=np.float32)
+    matrix[pairs["row"].to_numpy(), pairs["column"].to_numpy()] = 1.0
+    return matrix

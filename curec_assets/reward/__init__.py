@@ -1,0 +1,1 @@
+"""Drafted reasons, the reward model that judges reasons, and the gate that it must pass."""

@@ -1,0 +1,75 @@
+"""Draft reasons by the aligned model, for the reward model to be fitted and judged on."""
+
+from collections.abc import Mapping, Sequence
+
+import polars as pl
+
+from curec_assets.alignment.facts import Facts
+from curec_assets.alignment.grounding import GroundingChecker
+from curec_assets.alignment.selection import draw, with_evidence
+from curec_assets.alignment.writing import Request, write_reasons
+from curec_assets.settings import Profile
+from resources.reason_writer import ReasonWriter
+
+SCHEMA = pl.Schema(
+    {
+        "event_id": pl.String,
+        "user_id": pl.String,
+        "item_id": pl.String,
+        "split": pl.String,
+        "liked": pl.Boolean,
+        "reason": pl.String,
+        "verdict": pl.String,
+        "verdict_probability": pl.Float64,
+        "grounded": pl.Boolean,
+        "policy_fingerprint": pl.String,
+    }
+)
+
+
+def select_events(
+    event_splits: pl.DataFrame, evidence: pl.DataFrame, profile: Profile
+) -> pl.DataFrame:
+    """Reward-fold training events, and validation events for the gate; none that aligned the model.
+
+    The model is aligned on events of the policy fold, the drafts are about the reward fold: it
+    cannot remember the labels that its drafts are judged against.
+    """
+    wanted = {
+        "train": (pl.col("fold") == "reward", profile.reward.draft_train),
+        "validation": (pl.col("split") == "validation", profile.reward.draft_validation),
+    }
+    chosen: list[str] = []
+    for split, (condition, count) in wanted.items():
+        arguable = with_evidence(event_splits.filter(condition)["event_id"], evidence)
+        chosen += draw(arguable, count, seed=profile.seed, purpose=f"drafts {split}")
+    columns = ["event_id", "user_id", "item_id", "split", "liked"]
+    return event_splits.filter(pl.col("event_id").is_in(chosen)).select(columns).sort("event_id")
+
+
+def draft(
+    writer: ReasonWriter,
+    events: pl.DataFrame,
+    facts: Mapping[str, Facts],
+    checker: GroundingChecker,
+    profile: Profile,
+    policy_fingerprint: str,
+) -> pl.DataFrame:
+    """One greedy reason per event, kept as it is: the reward model must know what it will meet."""
+    event_ids: Sequence[str] = events["event_id"].to_list()
+    written = write_reasons(
+        writer,
+        [Request(event_id, facts[event_id]) for event_id in event_ids],
+        checker,
+        profile.language_model,
+        seed=profile.seed,
+        max_regenerations=0,
+        compose_last=False,
+    )
+    return events.with_columns(
+        pl.Series("reason", [w.reason for w in written], dtype=pl.String),
+        pl.Series("verdict", [w.verdict for w in written], dtype=pl.String),
+        pl.Series("verdict_probability", [w.verdict_probability for w in written], pl.Float64),
+        pl.Series("grounded", [w.grounded for w in written], dtype=pl.Boolean),
+        pl.lit(policy_fingerprint).alias("policy_fingerprint"),
+    ).select(SCHEMA.names())

@@ -1,0 +1,190 @@
+"""The gate: does a reason tell the reward model something, and something about *this* event?
+
+On validation events that have a drafted reason, three predictions of the same model are compared:
+with the reason, with the learned null, and with another user's reason. The gate is passed when
+AUC(reason) > AUC(null) and AUC(reason) > AUC(shuffled), both by a paired bootstrap (95 % interval
+of the difference above 0). Optimising a reward that fails this would be optimising noise. The gate
+and its bootstrap are our choice. numpy only: usable wherever a manifest is.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from resources.errors import ArtifactError
+from resources.manifest import Manifest
+
+Scores = NDArray[np.float64]
+
+_FEWEST_USERS = 10  # with fewer, a bootstrap over users has too few units to mean anything
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        """`0.712 [0.650, 0.771]`."""
+        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+
+
+@dataclass(frozen=True)
+class Gate:
+    """Outcome of the comparison. Undecidable (see `n_*`): AUCs of 0.5 with interval 0 to 1."""
+
+    reason: Estimate
+    """AUC with the event's own reason."""
+    null: Estimate
+    """AUC with the learned null."""
+    shuffled: Estimate
+    """AUC with another user's reason, mean over several shuffles."""
+    over_null: Estimate
+    """AUC(reason) - AUC(null), paired."""
+    over_shuffled: Estimate
+    """AUC(reason) - AUC(shuffled), paired."""
+    n_events: int
+    n_liked: int
+    n_users: int
+    unit: str
+    """What the bootstrap draws: `users`, or `events` where there are fewer than 10 users."""
+
+    @property
+    def passed(self) -> bool:
+        """Whether both differences are surely above 0."""
+        return self.over_null.low > 0.0 and self.over_shuffled.low > 0.0
+
+    def __str__(self) -> str:
+        """Two sentences for people."""
+        return (
+            f"{'passed' if self.passed else 'FAILED'} on {self.n_events} validation events "
+            f"({self.n_liked} liked) of {self.n_users} users, bootstrap over {self.unit}. "
+            f"AUC with the reason {self.reason}, null {self.null}, shuffled {self.shuffled}; "
+            f"reason - null {self.over_null}, reason - shuffled {self.over_shuffled}"
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON, for a manifest; `passed` is included for readers."""
+        return {**asdict(self), "passed": self.passed}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "Gate":
+        """The inverse of `to_json`. Raises `KeyError` or `TypeError` when `values` is no gate."""
+        return cls(
+            reason=Estimate(**values["reason"]),
+            null=Estimate(**values["null"]),
+            shuffled=Estimate(**values["shuffled"]),
+            over_null=Estimate(**values["over_null"]),
+            over_shuffled=Estimate(**values["over_shuffled"]),
+            n_events=values["n_events"],
+            n_liked=values["n_liked"],
+            n_users=values["n_users"],
+            unit=values["unit"],
+        )
+
+
+def decide(
+    *,
+    liked: NDArray[np.bool_],
+    users: NDArray[np.str_],
+    with_reason: Scores,
+    with_null: Scores,
+    with_shuffled: Scores,
+    rng: np.random.Generator,
+    samples: int = 1000,
+) -> Gate:
+    """Compare the scores of the same n events.
+
+    `liked`, `users`, `with_reason`, `with_null`: (n,). `with_shuffled`: (shuffles, n), 0 shuffles
+    when the events are all of one user. `samples`: bootstrap resamples.
+    """
+    n_users = len(np.unique(users))
+    unit = "users" if n_users >= _FEWEST_USERS else "events"
+    make = partial(Gate, n_events=len(liked), n_liked=int(liked.sum()), n_users=n_users, unit=unit)
+    if liked.all() or not liked.any() or not len(with_shuffled):
+        unknown, difference = Estimate(0.5, 0.0, 1.0), Estimate(0.0, -1.0, 1.0)
+        return make(unknown, unknown, unknown, difference, difference)
+    wins = [
+        _wins(with_reason, liked),
+        _wins(with_null, liked),
+        np.mean([_wins(scores, liked) for scores in with_shuffled], axis=0),
+    ]
+    weights = _resamples(users if unit == "users" else None, len(liked), samples, rng)
+    value = [float(matrix.mean()) for matrix in wins]
+    resampled = _weighted_aucs(wins, weights, liked)  # (3, samples)
+    return make(
+        reason=_estimate(value[0], resampled[0]),
+        null=_estimate(value[1], resampled[1]),
+        shuffled=_estimate(value[2], resampled[2]),
+        over_null=_estimate(value[0] - value[1], resampled[0] - resampled[1]),
+        over_shuffled=_estimate(value[0] - value[2], resampled[0] - resampled[2]),
+    )
+
+
+def require_gate(manifest: Manifest, gate_blocks: bool) -> None:
+    """Refuse a reward model whose gate failed, when failed gates block.
+
+    A blocking asset check guards only its own run, so whoever loads the model asks again. Raises
+    `ArtifactError`.
+    """
+    gate = stored_gate(manifest)
+    if gate_blocks and not gate.passed:
+        raise ArtifactError(
+            f"reward model {manifest.fingerprint}: the gate {gate}. Reinforcement learning on it "
+            "would optimise noise. Raise reward.draft_train and reward.draft_validation, or "
+            "improve the aligned model; reward.gate_blocks=false continues all the same"
+        )
+
+
+def stored_gate(manifest: Manifest) -> Gate:
+    """The gate in a reward model's manifest. Raises `ArtifactError` when there is none."""
+    try:
+        return Gate.from_json(manifest.metrics["gate"])
+    except (KeyError, TypeError) as error:
+        raise ArtifactError(
+            f"the manifest of {manifest.asset!r} {manifest.fingerprint} holds no readable gate "
+            f"({error!r}); materialise the asset 'reward_model' again"
+        ) from error
+
+
+def _wins(scores: Scores, liked: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """(liked, disliked): 1 where the liked event scores higher, 0.5 for a tie; its mean is AUC."""
+    difference = scores[liked][:, None] - scores[~liked][None, :]
+    return ((np.sign(difference) + 1.0) / 2.0).astype(np.float32)
+
+
+def _resamples(
+    users: NDArray[np.str_] | None, n: int, samples: int, rng: np.random.Generator
+) -> NDArray[np.float32]:
+    """(samples, n) how often each event is drawn; a user's events are drawn together."""
+    unit = np.arange(n) if users is None else np.unique(users, return_inverse=True)[1]
+    units = int(unit.max()) + 1
+    drawn = rng.multinomial(units, np.full(units, 1.0 / units), size=samples)
+    return drawn[:, unit].astype(np.float32)
+
+
+def _weighted_aucs(
+    wins: list[NDArray[np.float32]], weights: NDArray[np.float32], liked: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """(methods, resamples); resamples without both labels are left out."""
+    positive, negative = weights[:, liked], weights[:, ~liked]
+    pairs = positive.sum(axis=1, dtype=np.float64) * negative.sum(axis=1, dtype=np.float64)
+    usable = pairs > 0
+    return np.array(
+        [
+            ((positive @ matrix) * negative).sum(axis=1, dtype=np.float64)[usable] / pairs[usable]
+            for matrix in wins
+        ]
+    )
+
+
+def _estimate(value: float, resampled: NDArray[np.float64]) -> Estimate:
+    low, high = np.quantile(resampled, [0.025, 0.975])
+    return Estimate(value, float(low), float(high))

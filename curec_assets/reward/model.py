@@ -1,0 +1,115 @@
+"""`RewardNetwork`: would this user like this item, given what the reason says?
+
+A click model in the manner of DIN (deep interest network): y = sigmoid(MLP[e_i, attention over the
+history, adaptor(z(reason))]) is the paper's kind of reward model; sizes, the attention's form and
+the products are our choice. Only tensors here: what an item or a reason *is* belongs to
+`dataset.py`, how the network is fitted to `training.py`, how it is used to `scoring.py`.
+"""
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+_ABSENT = -1e9  # attention logit of padding; finite, so that an empty history gives 0, not NaN
+PAD, DISLIKED, LIKED = 0, 1, 2
+"""Codes of a history position in `signals`."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What determines the sizes of a network's weights."""
+
+    items: int
+    """Rows of the item table, index 0 (unknown and rare items) included."""
+    dim: int
+    """Embedding dimension."""
+    text_dim: int
+    """Dimension of the frozen text encoder."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON; the inverse of `Shape(**...)`."""
+        return asdict(self)
+
+
+class RewardNetwork(nn.Module):
+    """Logit of "liked" from a candidate item, a history, and a reason or the learned null."""
+
+    def __init__(self, shape: Shape) -> None:
+        """Make the modules; weights are set by `initialised` or by `load_state_dict`."""
+        super().__init__()
+        dim = shape.dim
+        self.shape = shape
+        self.item = nn.Embedding(shape.items, dim)
+        self.signal = nn.Embedding(3, dim)  # added to a history item: liked or disliked
+        # DIN feeds [e_i, h, e_i - h, ...]; the difference is linear in the other two, so the
+        # product is kept instead, and the first layer is applied to each part by itself.
+        self.attend_candidate = nn.Linear(dim, dim)
+        self.attend_history = nn.Linear(dim, dim, bias=False)
+        self.attend_product = nn.Linear(dim, dim, bias=False)
+        self.attend_score = nn.Linear(dim, 1, bias=False)
+        self.null = nn.Parameter(torch.empty(shape.text_dim))
+        self.adaptor = nn.Linear(shape.text_dim, dim)
+        self.mlp = nn.Sequential(
+            nn.Linear(5 * dim, 2 * dim), nn.ReLU(), nn.Linear(2 * dim, dim), nn.ReLU()
+        )
+        self.output = nn.Linear(dim, 1)
+
+    def context(self, items: Tensor, history: Tensor, signals: Tensor) -> Tensor:
+        """[e_i, attention(history)]: (batch, 2 dim); zeros for the part of an empty history.
+
+        items: (batch,) item indices. history: (batch, positions) item indices. signals: (batch,
+        positions) PAD, DISLIKED or LIKED.
+        """
+        candidate = self.item(items)  # (batch, dim)
+        past = self.item(history) + self.signal(signals)  # (batch, positions, dim)
+        one = candidate.unsqueeze(1)
+        hidden = torch.relu(
+            self.attend_candidate(one) + self.attend_history(past) + self.attend_product(one * past)
+        )
+        present = signals != PAD
+        logits = self.attend_score(hidden).squeeze(-1).masked_fill(~present, _ABSENT)
+        weights = torch.softmax(logits, dim=1) * present  # (batch, positions)
+        attended = torch.bmm(weights.unsqueeze(1), past).squeeze(1)
+        return torch.cat([candidate, attended], dim=1)
+
+    def head(self, context: Tensor, reasons: Tensor | None, present: Tensor | None) -> Tensor:
+        """Logits (batch,) from `context` and the reasons' embeddings.
+
+        reasons: (batch, text_dim) of unit length, or None when no event has one. present: (batch,)
+        booleans; where False the learned null stands in for the reason.
+        """
+        batch = context.shape[0]
+        if reasons is None or present is None:
+            text = self.null.expand(batch, -1)
+        else:
+            # A unit vector's coordinates are tiny; this gives them the scale that layers expect.
+            scaled = reasons * math.sqrt(self.shape.text_dim)
+            text = torch.where(present.unsqueeze(1), scaled, self.null)
+        reason = self.adaptor(text)  # (batch, dim)
+        # Products say whether the reason fits this item and this history, not only what it says.
+        fit = context * reason.repeat(1, 2)  # (batch, 2 dim)
+        logits: Tensor = self.output(self.mlp(torch.cat([context, reason, fit], dim=1)))
+        return logits.squeeze(-1)
+
+
+def blank(shape: Shape) -> RewardNetwork:
+    """A network without memory for its weights: load a state dict into it with `assign=True`."""
+    with torch.device("meta"):
+        return RewardNetwork(shape)
+
+
+def initialised(shape: Shape, generator: torch.Generator) -> RewardNetwork:
+    """A network with seeded random weights; the global generator is not touched."""
+    network = blank(shape).to_empty(device="cpu")
+    with torch.no_grad():
+        for name, parameter in network.named_parameters():
+            if name.endswith("bias"):
+                parameter.zero_()
+            elif name in ("item.weight", "signal.weight", "null"):
+                nn.init.normal_(parameter, std=0.1, generator=generator)
+            else:
+                nn.init.xavier_uniform_(parameter, generator=generator)
+    return network

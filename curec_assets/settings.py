@@ -1,0 +1,462 @@
+"""Every number and choice of a run, in one place: typed, validated, described.
+
+A *profile* is a full set of settings (`smoke`, `laptop`, `benchmark`, `gpu`). It is chosen by
+`CUREC_PROFILE` when the definitions are built: the name of a profile, or the path of a TOML file
+
+    extends = "laptop"
+    [data]
+    source = "files"
+    interactions_path = "my/interactions.csv"
+
+and any field can be overridden again in a run's configuration (the launchpad shows them all).
+This module holds no method and no Dagster asset.
+"""
+
+import json
+import tomllib
+from functools import cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Literal, Self
+
+import dagster as dg
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    create_model,
+    model_validator,
+)
+
+from resources.errors import ConfigError
+
+
+class Section(BaseModel):
+    """A group of settings: immutable, and unknown names are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def config(self) -> dict[str, Any]:
+        """The settings as plain JSON, for fingerprints and manifests."""
+        return self.model_dump(mode="json")
+
+
+class DataSettings(Section):
+    """What to read and what counts as liked."""
+
+    source: Literal["movielens-100k", "files", "toy"] = Field(
+        description="Where interactions and items come from: the embedded default, your own two "
+        "files, or a small synthetic set for tests."
+    )
+    interactions_path: str = Field(
+        "", description="source=files: CSV or Parquet with one row per user-item event."
+    )
+    items_path: str = Field("", description="source=files: CSV or Parquet with one row per item.")
+    user_column: str = Field("user_id", description="Interactions column that names the user.")
+    item_column: str = Field("item_id", description="Column that names the item, in both files.")
+    time_column: str = Field(
+        "timestamp",
+        description="Interactions column with the time: Unix seconds, or ISO 8601 text or dates.",
+    )
+    rating_column: str = Field(
+        "rating", description="Interactions column with a rating, or a boolean label."
+    )
+    title_column: str = Field("title", description="Items column with the title.")
+    attribute_columns: tuple[str, ...] = Field(
+        (),
+        description="Items columns whose values may be named in reasons (genre, brand, ...); empty "
+        "means every text column besides id and title.",
+    )
+    attribute_separator: str = Field(
+        ",", description="Separator inside a text cell that holds several attribute values."
+    )
+    liked_threshold: float = Field(
+        4.0, description="An event is liked when rating >= this; for boolean labels use 0.5."
+    )
+    max_history: PositiveInt = Field(
+        50, description="Longest history kept per event: the latest events before it."
+    )
+
+
+class SplitSettings(Section):
+    """Global temporal split, and the train part's division by user."""
+
+    train_fraction: float = Field(0.8, gt=0.0, lt=1.0, description="Earliest share of events.")
+    validation_fraction: float = Field(
+        0.1, gt=0.0, lt=1.0, description="Next share of events; the rest is test."
+    )
+    reward_fold_fraction: float = Field(
+        0.5,
+        gt=0.0,
+        lt=1.0,
+        description="Share of users whose training events fit the reward model; the others' drive "
+        "alignment and reinforcement learning.",
+    )
+
+    @model_validator(mode="after")
+    def _room_for_test(self) -> Self:
+        if self.train_fraction + self.validation_fraction >= 1.0:
+            raise ValueError(
+                f"train_fraction {self.train_fraction} + validation_fraction "
+                f"{self.validation_fraction} leaves nothing for test; their sum must be below 1"
+            )
+        return self
+
+
+class EvidenceSettings(Section):
+    """Collaborative evidence: which history items a prompt shows."""
+
+    shrinkage: NonNegativeFloat = Field(
+        10.0, description="Added to the co-like denominator, so that rare pairs count less."
+    )
+    max_liked: PositiveInt = Field(4, description="Liked history items shown in a prompt.")
+    max_disliked: NonNegativeInt = Field(2, description="Disliked history items shown.")
+    max_attributes: PositiveInt = Field(5, description="Attributes shown of the candidate item.")
+
+
+class LanguageModelSettings(Section):
+    """The base model and how text is generated."""
+
+    base: str = Field(
+        description="`smollm2-135m` (embedded default), `tiny` (random weights, for tests), a local "
+        "path, or a Hugging Face hub id with `@revision`."
+    )
+    engine: Literal["transformers"] = Field(
+        "transformers", description="What generates text."
+    )
+    batch_size: PositiveInt = Field(32, description="Prompts generated at once.")
+    max_new_tokens: PositiveInt = Field(96, description="Longest completion, in tokens.")
+    max_prompt_tokens: PositiveInt = Field(512, description="Longest prompt, in tokens.")
+    temperature: PositiveFloat = Field(
+        0.7, description="Sampling temperature of second and later attempts; first is greedy."
+    )
+
+
+class AlignmentSettings(Section):
+    """Supervised fine-tuning (TRL SFTTrainer, LoRA)."""
+
+    reason_examples: PositiveInt = Field(description="Training examples of the task *reason*.")
+    verdict_examples: PositiveInt = Field(description="Training examples of the task *verdict*.")
+    note_examples: PositiveInt = Field(
+        description="Training examples of the task *preference note*."
+    )
+    epochs: PositiveInt = Field(1, description="Passes over the corpus.")
+    learning_rate: PositiveFloat = Field(1e-3, description="AdamW peak learning rate.")
+    batch_size: PositiveInt = Field(8, description="Examples per optimiser step.")
+    lora_rank: PositiveInt = Field(16, description="Rank of the LoRA adapter.")
+    lora_first_layer: NonNegativeInt = Field(
+        0, description="Lowest decoder layer that is adapted; higher is faster and weaker."
+    )
+
+
+class RewardSettings(Section):
+    """The reward model and the reasons that it is fitted on."""
+
+    draft_train: PositiveInt = Field(description="Reward-fold events that get a drafted reason.")
+    draft_validation: PositiveInt = Field(
+        description="Validation events that get one; the gate is decided on these."
+    )
+    epochs: PositiveInt = Field(3, description="Passes over the reward fold.")
+    learning_rate: PositiveFloat = Field(1e-3, description="AdamW learning rate.")
+    batch_size: PositiveInt = Field(512, description="Events per step.")
+    dim: PositiveInt = Field(32, description="Embedding dimension.")
+    reason_dropout: float = Field(
+        0.3, gt=0.0, lt=1.0, description="Share of reasons replaced by the learned null."
+    )
+    shuffled_weight: NonNegativeFloat = Field(
+        0.5, description="Weight of the loss on shuffled reasons."
+    )
+    gate_blocks: bool = Field(description="Whether a failed gate stops reinforcement learning.")
+
+
+class PolicySettings(Section):
+    """Reinforcement learning (TRL GRPOTrainer)."""
+
+    steps: PositiveInt = Field(description="Optimiser steps.")
+    prompts_per_step: PositiveInt = Field(description="Distinct events per step.")
+    generations: int = Field(ge=2, description="Sampled reasons per event.")
+    learning_rate: PositiveFloat = Field(2e-5, description="AdamW peak learning rate.")
+    beta: NonNegativeFloat = Field(0.0, description="KL weight to the aligned model.")
+    generic_weight: NonNegativeFloat = Field(
+        0.5, description="Weight (lambda) of the part of the gain that is not about this user."
+    )
+    format_weight: NonNegativeFloat = Field(0.2, description="Reward of a well-formed reason.")
+    groundedness_weight: NonNegativeFloat = Field(
+        0.5, description="Reward of a reason whose claims are all in its prompt."
+    )
+    length_weight: NonNegativeFloat = Field(
+        0.1, description="Penalty per share of words beyond the longest wanted reason."
+    )
+    max_reason_words: PositiveInt = Field(45, description="Longest wanted reason, in words.")
+
+
+class ReasonSettings(Section):
+    """Which events get a reason, and the chronological correction."""
+
+    users: PositiveInt = Field(description="Users whose events get reasons (seeded sample).")
+    rounds: PositiveInt = Field(description="Events per user, walked in time order.")
+    max_regenerations: NonNegativeInt = Field(
+        2, description="Attempts after the first before the composer's reason is used."
+    )
+    correction: bool = Field(True, description="Whether notes are corrected by outcomes.")
+
+
+class EncoderSettings(Section):
+    """The frozen sentence encoder."""
+
+    source: str = Field(
+        description="`all-minilm-l6-v2` (embedded default), `tiny` (random, for tests), a local "
+        "path, or a hub id with `@revision`."
+    )
+    batch_size: PositiveInt = Field(64, description="Texts encoded at once.")
+
+
+class RecommenderSettings(Section):
+    """The final recommender, its evaluation, and what is recommended."""
+
+    dim: PositiveInt = Field(32, description="Embedding dimension.")
+    epochs: PositiveInt = Field(3, description="Most passes over the training events.")
+    learning_rate: PositiveFloat = Field(1e-3, description="AdamW learning rate.")
+    batch_size: PositiveInt = Field(1024, description="Events per step.")
+    experts: PositiveInt = Field(2, description="Experts of each gated text adaptor.")
+    seeds: PositiveInt = Field(3, description="Independent trainings per variant.")
+    candidates: PositiveInt = Field(100, description="Items that the retriever proposes.")
+    top_k: PositiveInt = Field(3, description="Items recommended, each with a reason.")
+    recommended_users: PositiveInt = Field(description="Users who get recommendations.")
+    bootstrap_samples: PositiveInt = Field(1000, description="Resamples of users per interval.")
+
+
+class Profile(Section):
+    """A complete, validated set of settings."""
+
+    name: str = Field(description="Profile that these settings started from.")
+    seed: NonNegativeInt = Field(20260101, description="Root of every random choice.")
+    data: DataSettings
+    split: SplitSettings = SplitSettings()
+    evidence: EvidenceSettings = EvidenceSettings()
+    language_model: LanguageModelSettings
+    alignment: AlignmentSettings
+    reward: RewardSettings
+    policy: PolicySettings
+    reasons: ReasonSettings
+    encoder: EncoderSettings
+    recommender: RecommenderSettings
+
+    @model_validator(mode="after")
+    def _files_are_named(self) -> Self:
+        if self.data.source == "files" and not (
+            self.data.interactions_path and self.data.items_path
+        ):
+            raise ValueError(
+                "data.source is 'files' but data.interactions_path or data.items_path is empty; "
+                "name both files"
+            )
+        return self
+
+
+_PROFILES: dict[str, dict[str, Any]] = {
+    "smoke": {
+        "data": {"source": "toy"},
+        "language_model": {"base": "tiny", "batch_size": 16, "max_new_tokens": 64},
+        "alignment": {"reason_examples": 16, "verdict_examples": 8, "note_examples": 8},
+        "reward": {
+            "draft_train": 16,
+            "draft_validation": 12,
+            "epochs": 1,
+            "dim": 8,
+            "gate_blocks": False,
+        },
+        "policy": {"steps": 2, "prompts_per_step": 2, "generations": 2},
+        "reasons": {"users": 6, "rounds": 2},
+        "encoder": {"source": "tiny"},
+        "recommender": {
+            "dim": 8,
+            "epochs": 1,
+            "seeds": 2,
+            "candidates": 10,
+            "recommended_users": 5,
+            "bootstrap_samples": 100,
+        },
+    },
+    "laptop": {
+        "data": {"source": "movielens-100k"},
+        "language_model": {"base": "smollm2-135m"},
+        "alignment": {
+            "reason_examples": 120,
+            "verdict_examples": 24,
+            "note_examples": 24,
+        },
+        "reward": {"draft_train": 64, "draft_validation": 48, "gate_blocks": False},
+        "policy": {"steps": 5, "prompts_per_step": 2, "generations": 8},
+        "reasons": {"users": 32, "rounds": 4},
+        "encoder": {"source": "all-minilm-l6-v2"},
+        "recommender": {"recommended_users": 8},
+    },
+    "benchmark": {
+        "data": {"source": "movielens-100k"},
+        "language_model": {"base": "smollm2-135m"},
+        "alignment": {
+            "reason_examples": 1200,
+            "verdict_examples": 300,
+            "note_examples": 300,
+        },
+        "reward": {"draft_train": 3000, "draft_validation": 1000, "gate_blocks": True},
+        "policy": {"steps": 100, "prompts_per_step": 4, "generations": 8},
+        "reasons": {"users": 300, "rounds": 20},
+        "encoder": {"source": "all-minilm-l6-v2"},
+        "recommender": {"epochs": 5, "recommended_users": 50},
+    },
+    "gpu": {
+        "data": {"source": "movielens-100k"},
+        "language_model": {
+            "base": "HuggingFaceTB/SmolLM2-1.7B-Instruct@main",
+            "batch_size": 128,
+        },
+        "alignment": {
+            "reason_examples": 8000,
+            "verdict_examples": 2000,
+            "note_examples": 2000,
+            "learning_rate": 2e-4,
+            "batch_size": 32,
+        },
+        "reward": {"draft_train": 20000, "draft_validation": 4000, "gate_blocks": True},
+        "policy": {"steps": 500, "prompts_per_step": 16, "generations": 8},
+        "reasons": {"users": 943, "rounds": 100},
+        "encoder": {"source": "all-minilm-l6-v2", "batch_size": 512},
+        "recommender": {"epochs": 5, "recommended_users": 943},
+    },
+}
+
+PROFILE_NAMES = tuple(_PROFILES)
+_SECTIONS: dict[str, type[Section]] = {
+    name: field.annotation
+    for name, field in Profile.model_fields.items()
+    if isinstance(field.annotation, type) and issubclass(field.annotation, Section)
+}
+
+
+def _build(values: dict[str, Any], origin: str) -> Profile:
+    try:
+        return Profile.model_validate(values)
+    except ValidationError as error:
+        problems = [_explain(detail) for detail in error.errors()]
+        raise ConfigError(f"{origin}: " + "; ".join(problems)) from None
+
+
+def _explain(detail: Any) -> str:
+    location = [str(part) for part in detail["loc"]]
+    where = ".".join(location) or "profile"
+    if detail["type"] != "extra_forbidden":
+        return f"{where}: found {detail.get('input')!r}: {detail['msg']}"
+    section = _SECTIONS.get(location[0]) if len(location) > 1 else None
+    valid = (section or Profile).model_fields
+    return f"{where} is not a setting; valid here: {', '.join(sorted(valid))}"
+
+
+def _merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for name, value in changes.items():
+        if isinstance(value, dict) and isinstance(merged.get(name), dict):
+            merged[name] = _merge(merged[name], value)
+        else:
+            merged[name] = value
+    return merged
+
+
+def load_profile(choice: str, overrides: dict[str, Any] | None = None) -> Profile:
+    """The profile named `choice`, or read from the TOML file `choice`, with `overrides` applied.
+
+    Raises `ConfigError` for an unknown profile, section, field or value, listing the valid ones.
+    """
+    if choice.endswith(".toml"):
+        values, origin = _read_toml(Path(choice)), choice
+    elif choice in _PROFILES:
+        values, origin = {"name": choice, **_PROFILES[choice]}, f"profile {choice!r}"
+    else:
+        raise ConfigError(
+            f"profile {choice!r} does not exist; choose one of {', '.join(PROFILE_NAMES)}, or the "
+            "path of a .toml file that extends one of them"
+        )
+    return _build(_merge(values, overrides or {}), origin)
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        changes = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(
+            f"profile file {str(path)!r} does not exist; name an existing .toml file"
+        ) from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"profile file {str(path)!r} is not valid TOML: {error}") from None
+    base = changes.pop("extends", None)
+    if base not in _PROFILES:
+        raise ConfigError(
+            f"profile file {str(path)!r}: extends = {base!r} is not a profile; "
+            f"set extends to one of {', '.join(PROFILE_NAMES)}"
+        )
+    for key in ("interactions_path", "items_path"):
+        value = changes.get("data", {}).get(key)
+        if isinstance(value, str) and value:
+            changes["data"][key] = str((path.parent / value).resolve())
+    return _merge({"name": base, **_PROFILES[base]}, changes)
+
+
+def _override_type(section: type[Section]) -> type[dg.Config]:
+    """A launchpad form of `section`: every field optional, described, with each profile's value."""
+    fields: dict[str, Any] = {}
+    for name, field in section.model_fields.items():
+        fields[name] = (
+            _launchpad_type(field.annotation),
+            Field(None, description=f"{field.description} Unset: the profile's value."),
+        )
+    return create_model(f"{section.__name__}Override", __base__=dg.Config, **fields)
+
+
+def _launchpad_type(annotation: Any) -> Any:
+    if annotation in (bool, int, float):
+        return annotation | None
+    if annotation == tuple[str, ...]:
+        return list[str] | None
+    return str | None
+
+
+_SectionOverrides = create_model(
+    "_SectionOverrides",
+    __base__=dg.ConfigurableResource,
+    **{
+        name: (
+            _override_type(section),
+            Field(_override_type(section)(), description=(section.__doc__ or "").strip()),
+        )
+        for name, section in _SECTIONS.items()
+    },  # type: ignore[call-overload]
+)
+
+
+class Settings(_SectionOverrides):  # type: ignore[misc,valid-type]
+    """The profile of this run, and any field of it that this run sets otherwise."""
+
+    profile: str = Field(
+        description=f"Name of a profile ({', '.join(PROFILE_NAMES)}) or path of a .toml file."
+    )
+    seed: int | None = Field(None, description="Root of every random choice.")
+
+    def resolve(self) -> Profile:
+        """The validated settings. Raises `ConfigError`."""
+        return _resolve(self.profile, self.model_dump_json(exclude_none=True))
+
+
+@cache
+def _resolve(profile: str, chosen: str) -> Profile:
+    overrides = json.loads(chosen)
+    del overrides["profile"]
+    return load_profile(profile, {name: value for name, value in overrides.items() if value != {}})
+
+
+PROFILES = MappingProxyType({name: load_profile(name) for name in PROFILE_NAMES})

@@ -1,0 +1,1 @@
+"""What is injected into the assets: storage, models, downloads. Each module is one resource."""

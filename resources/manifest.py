@@ -1,0 +1,39 @@
+"""`Manifest`: the record of how one stored table or model came to be.
+
+It is kept beside what it describes: in the warehouse for tables, as `manifest.json` (written last)
+for model directories.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Manifest(BaseModel):
+    """Provenance of one materialisation; everything in it is plain JSON."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    asset: str
+    """Name of the asset, which is also the name of the table or of the model's folder."""
+    fingerprint: str
+    """Hash of code version, configuration and inputs: equal fingerprints, equal work."""
+    data_version: str
+    """Hash of the content that was stored."""
+    code_version: str
+    """The asset's code version when this was made."""
+    config: dict[str, Any] = Field(default_factory=dict)
+    """The settings that the result depends on."""
+    inputs: dict[str, str] = Field(default_factory=dict)
+    """Name → data version of everything that was read."""
+    metrics: dict[str, Any] = Field(default_factory=dict)
+    """What was measured while it was made (losses, counts, scores)."""
+    files: dict[str, str] = Field(default_factory=dict)
+    """Relative path → SHA-256, for model directories."""
+    row_count: int | None = None
+    """Number of rows, for tables."""
+    seconds: float | None = None
+    """Wall time of the work, in seconds."""
+    created_at: datetime
+    """When the work ended (UTC)."""

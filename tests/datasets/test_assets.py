@@ -1,0 +1,112 @@
+"""The stage as Dagster runs it, on the toy set: everything passes, and twice means no work."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import polars as pl
+import pytest
+
+from curec_assets.datasets import assets, checks, schema
+from curec_assets.settings import Settings
+from resources.downloads import Downloads
+from resources.warehouse import Warehouse
+
+ASSETS = dg.load_assets_from_modules([assets], automation_condition=None)
+CHECKS = dg.load_asset_checks_from_modules([checks])
+
+
+def run(home: Path, **overrides: Any) -> dg.ExecuteInProcessResult:
+    return dg.materialize(
+        [*ASSETS, *CHECKS],
+        resources={
+            "settings": Settings(profile="smoke", **overrides),
+            "warehouse": Warehouse(path=str(home / "warehouse.duckdb")),
+            "downloads": Downloads(cache_dir=str(home / "cache")),
+        },
+        raise_on_error=False,
+    )
+
+
+def recorded(result: dg.ExecuteInProcessResult) -> dict[str, dict[str, Any]]:
+    return {
+        event.materialization.asset_key.to_user_string(): {
+            name: value.value for name, value in event.materialization.metadata.items()
+        }
+        for event in result.get_asset_materialization_events()
+    }
+
+
+@pytest.fixture(scope="module")
+def first_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("first")
+
+
+@pytest.fixture(scope="module")
+def first(first_home: Path) -> dg.ExecuteInProcessResult:
+    return run(first_home)
+
+
+@pytest.fixture
+def again(first: dg.ExecuteInProcessResult, first_home: Path, tmp_path: Path) -> Path:
+    """A home in which everything was materialised once."""
+    return Path(shutil.copytree(first_home, tmp_path / "again"))
+
+
+def test_all_checks_pass_and_tables_have_their_columns(
+    first: dg.ExecuteInProcessResult, first_home: Path
+) -> None:
+    evaluations = first.get_asset_check_evaluations()
+    assert first.success and len(evaluations) == 10
+    assert [check.check_name for check in evaluations if not check.passed] == []
+    warehouse = Warehouse(path=str(first_home / "warehouse.duckdb"))
+    tables = {
+        "raw_interactions": schema.RAW_INTERACTIONS,
+        "raw_items": schema.RAW_ITEMS,
+        "items": schema.ITEMS,
+        "interactions": schema.INTERACTIONS,
+        "training_snapshot": schema.INTERACTIONS,
+        "event_splits": schema.EVENT_SPLITS,
+        "histories": schema.HISTORIES,
+        "collaborative_evidence": schema.COLLABORATIVE_EVIDENCE,
+    }
+    for name, columns in tables.items():
+        assert warehouse.read(name).schema == columns, name
+
+
+def test_a_second_run_does_no_work(first: dg.ExecuteInProcessResult, again: Path) -> None:
+    before, after = recorded(first), recorded(run(again))
+    assert not any(metadata["cached"] for metadata in before.values())
+    assert all(metadata["cached"] for metadata in after.values())
+    for name in before:
+        assert before[name]["fingerprint"] == after[name]["fingerprint"]
+        assert before[name]["manifest"]["data_version"] == after[name]["manifest"]["data_version"]
+
+
+def test_a_setting_redoes_only_what_depends_on_it(again: Path) -> None:
+    after = recorded(run(again, evidence={"max_liked": 1}))
+    assert [name for name, metadata in after.items() if not metadata["cached"]] == [
+        "collaborative_evidence"
+    ]
+
+
+def test_unknown_items_are_left_out_counted_and_shown(home: Path) -> None:
+    events = pl.DataFrame(
+        {
+            "user_id": ["u", "v", "u", "v", "w"],
+            "item_id": ["a", "b", "b", "ghost", "a"],
+            "rating": [1, 2, 3, 4, 5],
+            "timestamp": [1, 2, 3, 4, 5],
+        }
+    )
+    events.write_csv(home / "events.csv")
+    pl.DataFrame({"item_id": ["a", "b"], "title": ["A", None]}).write_csv(home / "items.csv")
+    data = {
+        "source": "files",
+        "interactions_path": str(home / "events.csv"),
+        "items_path": str(home / "items.csv"),
+    }
+    found = recorded(run(home, data=data))["interactions"]
+    assert (found["left_out_unknown_item"], found["unknown_items"]) == (1, "ghost")
+    assert found["dagster/row_count"] == 4

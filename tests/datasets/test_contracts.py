@@ -1,0 +1,102 @@
+"""Each contract accepts what is right and names what is wrong."""
+
+import polars as pl
+import pytest
+
+from curec_assets.datasets import contracts, row_contracts
+
+EVENTS = pl.DataFrame(
+    {
+        "event_id": ["e1", "e2"],
+        "user_id": ["u", "u"],
+        "item_id": ["a", "b"],
+        "rating": [1.0, 5.0],
+        "liked": [False, True],
+        "timestamp": [1, 2],
+    }
+)
+HISTORIES = pl.DataFrame(
+    {
+        "event_id": ["e1", "e2"],
+        "item_ids": [[], ["a"]],
+        "likes": [[], [False]],
+        "timestamps": [[], [1]],
+    },
+    schema_overrides={"item_ids": pl.List(pl.Utf8), "likes": pl.List(pl.Boolean)},
+)
+SPLITS = pl.DataFrame(
+    {
+        "user_id": ["u", "v", "u", "u"],
+        "split": ["train", "train", "validation", "test"],
+        "fold": ["reward", "policy", None, None],
+        "timestamp": [1, 2, 3, 4],
+    }
+)
+
+
+def test_row_contracts() -> None:
+    assert row_contracts.objection(EVENTS, row_contracts.INTERACTIONS) == ""
+
+
+@pytest.mark.parametrize(
+    ("column", "change"),
+    [
+        ("event_id", pl.lit("e1")),
+        ("user_id", pl.lit(None, dtype=pl.Utf8)),
+        ("rating", pl.lit("5")),
+        ("liked", pl.lit(1)),
+        ("timestamp", pl.lit(1.5)),
+    ],
+)
+def test_row_contracts_name_the_column(column: str, change: pl.Expr) -> None:
+    broken = EVENTS.with_columns(change.alias(column))
+    assert f'"{column}"' in row_contracts.objection(broken, row_contracts.INTERACTIONS)
+
+
+def test_titles() -> None:
+    items = pl.DataFrame({"item_id": list("abcdef"), "title": ["A", "A", 'B"', "C\n", None, "D"]})
+    assert contracts.bad_titles(items)["item_id"].to_list() == list("abcde")
+
+
+def test_keys_and_references() -> None:
+    assert contracts.repeated_keys(EVENTS, ["event_id"]).height == 0
+    assert contracts.repeated_keys(EVENTS, ["user_id"]).rows() == [("u", 2)]
+    assert contracts.unknown_items(EVENTS, pl.DataFrame({"item_id": ["a"]})).rows() == [("e2", "b")]
+
+
+def test_histories_must_be_earlier_ordered_and_complete() -> None:
+    assert contracts.late_histories(HISTORIES, EVENTS).height == 0
+    assert contracts.late_histories(HISTORIES.head(1), EVENTS)["event_id"].to_list() == ["e2"]
+    for times in ([2], [3], [1, 0]):
+        broken = HISTORIES.with_columns(timestamps=pl.Series([[], times]))
+        assert contracts.late_histories(broken, EVENTS)["event_id"].to_list() == ["e2"]
+
+
+def test_splits() -> None:
+    assert contracts.split_disorder(SPLITS) == []
+    tied = SPLITS.with_columns(timestamp=pl.Series([1, 3, 3, 4]))
+    assert contracts.split_disorder(tied) == ["train ends at 3, validation begins at 3"]
+    assert contracts.split_disorder(SPLITS.head(3)) == ["no event is in split 'test'"]
+
+
+def test_folds() -> None:
+    assert contracts.fold_faults(SPLITS) == []
+    assert contracts.fold_faults(SPLITS.with_columns(user_id=pl.lit("u"))) == [
+        "user 'u' is in both folds"
+    ]
+    assert contracts.fold_faults(SPLITS.head(1)) == ["no training event is in fold 'policy'"]
+    outside = SPLITS.with_columns(fold=pl.Series(["reward", "policy", "reward", None]))
+    assert contracts.fold_faults(outside) == ["1 events outside train have a fold"]
+
+
+def test_evidence_comes_from_the_history() -> None:
+    def evidence(liked: list[str], disliked: list[str]) -> pl.DataFrame:
+        lists = pl.List(pl.Utf8)
+        return pl.DataFrame(
+            {"event_id": ["e1", "e2"], "liked_ids": [[], liked], "disliked_ids": [[], disliked]},
+            schema={"event_id": pl.Utf8, "liked_ids": lists, "disliked_ids": lists},
+        )
+
+    assert contracts.foreign_evidence(evidence([], ["a"]), HISTORIES).height == 0
+    for wrong in (evidence(["a"], []), evidence([], ["b"]), evidence([], []).head(1)):
+        assert contracts.foreign_evidence(wrong, HISTORIES)["event_id"].to_list() == ["e2"]

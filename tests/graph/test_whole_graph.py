@@ -1,0 +1,123 @@
+"""Every asset, end to end, in one process with tiny real models."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from curec_assets.automation.lanes import FAST, INGEST, SLOW
+from curec_assets.definitions import build_definitions, default_resources
+from curec_assets.outcome import outcome
+
+pytestmark = [pytest.mark.graph, pytest.mark.timeout(600)]
+
+ASSETS = (*INGEST, *FAST, *SLOW)
+
+
+@dataclass(frozen=True)
+class GraphRuns:
+    """Two runs of `everything` on one home."""
+
+    definitions: dg.Definitions
+    instance: dg.DagsterInstance
+    home: Path
+    first: dg.ExecuteInProcessResult
+    second: dg.ExecuteInProcessResult
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GraphRuns]:
+    home = tmp_path_factory.mktemp("graph")
+    definitions = build_definitions(profile="smoke", home=home)
+    job = definitions.resolve_job_def("everything")
+    with dg.DagsterInstance.ephemeral() as instance:
+        first = job.execute_in_process(instance=instance)
+        second = job.execute_in_process(instance=instance)
+        yield GraphRuns(definitions, instance, home, first, second)
+
+
+def materializations(result: dg.ExecuteInProcessResult) -> dict[str, dg.AssetMaterialization]:
+    events = [
+        event.step_materialization_data.materialization
+        for event in result.all_events
+        if event.is_step_materialization
+    ]
+    return {event.asset_key.to_user_string(): event for event in events}
+
+
+def value(materialization: dg.AssetMaterialization, name: str) -> Any:
+    return materialization.metadata[name].value
+
+
+def data_versions(result: dg.ExecuteInProcessResult) -> dict[str, str]:
+    return {
+        name: (event.tags or {})["dagster/data_version"]
+        for name, event in materializations(result).items()
+    }
+
+
+def test_every_asset_is_made(runs: GraphRuns) -> None:
+    assert runs.first.success
+    assert set(materializations(runs.first)) == set(ASSETS)
+    assert not any(value(event, "cached") for event in materializations(runs.first).values())
+
+
+def test_a_second_run_does_no_work_and_changes_nothing(runs: GraphRuns) -> None:
+    assert all(value(event, "cached") for event in materializations(runs.second).values())
+    assert data_versions(runs.second) == data_versions(runs.first)
+
+
+def test_every_materialization_tells_where_it_comes_from(runs: GraphRuns) -> None:
+    for name, event in materializations(runs.first).items():
+        manifest = value(event, "manifest")
+        assert manifest["asset"] == name
+        assert manifest["fingerprint"] == value(event, "fingerprint")
+        assert manifest["data_version"] == data_versions(runs.first)[name]
+        assert value(event, "dagster/uri"), name
+
+
+def test_tables_show_their_schema_and_row_count(runs: GraphRuns) -> None:
+    for name, event in materializations(runs.first).items():
+        if value(event, "manifest")["row_count"] is not None:
+            assert value(event, "dagster/row_count") > 0, name
+            assert value(event, "dagster/column_schema").columns, name
+
+
+def test_every_check_is_evaluated_and_no_blocking_one_fails(runs: GraphRuns) -> None:
+    declared = runs.definitions.resolve_asset_graph().asset_check_keys
+    evaluations = runs.first.get_asset_check_evaluations()
+    assert {evaluation.asset_check_key for evaluation in evaluations} == set(declared)
+    failed = [
+        evaluation
+        for evaluation in evaluations
+        if not evaluation.passed and evaluation.severity == dg.AssetCheckSeverity.ERROR
+    ]
+    assert failed == []
+
+
+def test_the_outcome_can_be_printed(runs: GraphRuns) -> None:
+    resources = default_resources("smoke", runs.home)
+    text = outcome(resources["warehouse"], resources["model_store"])
+    for expected in ("Evaluation", "gate", "first step", "recommend", "make ui", ".html"):
+        assert expected in text
+
+
+def test_automation_is_silent_after_the_run(runs: GraphRuns) -> None:
+    cursor = None
+    for _ in range(2):
+        ticked = dg.evaluate_automation_conditions(
+            runs.definitions, instance=runs.instance, cursor=cursor
+        )
+        cursor = ticked.cursor
+        assert ticked.total_requested == 0
+
+
+def test_the_same_seed_gives_the_same_content_in_another_home(
+    runs: GraphRuns, tmp_path: Path
+) -> None:
+    job = build_definitions(profile="smoke", home=tmp_path).resolve_job_def("everything")
+    again = job.execute_in_process()
+    assert data_versions(again) == data_versions(runs.first)

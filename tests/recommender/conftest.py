@@ -1,0 +1,119 @@
+"""Small problems with a known answer, and what is built from them."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from curec_assets.datasets.histories import build_histories
+from curec_assets.recommender.baselines import build_baselines
+from curec_assets.recommender.build import Inputs, build_recommender
+from curec_assets.recommender.retrievers import Retrievers
+from curec_assets.settings import RecommenderSettings
+
+SETTINGS = RecommenderSettings(
+    dim=8,
+    epochs=8,
+    learning_rate=3e-2,
+    batch_size=128,
+    seeds=2,
+    candidates=10,
+    recommended_users=3,
+    bootstrap_samples=50,
+)
+TEXT_DIM = 6
+
+
+def with_splits(events: pl.DataFrame) -> pl.DataFrame:
+    """Events in time order, 70/15/15."""
+    ordered = events.sort("timestamp", "event_id")
+    place = pl.int_range(pl.len()) / pl.len()
+    split = pl.when(place < 0.7).then(pl.lit("train")).when(place < 0.85)
+    return ordered.with_columns(split=split.then(pl.lit("validation")).otherwise(pl.lit("test")))
+
+
+def planted(
+    liked: Callable[[np.ndarray, np.ndarray, np.random.Generator], np.ndarray],
+    *,
+    users: int = 100,
+    items: int = 30,
+    per_user: int = 24,
+    reasons: bool = False,
+) -> Inputs:
+    """Users who rate random items; `liked(user, item, rng)` decides.
+
+    With `reasons`, every event has an embedding that carries its outcome.
+    """
+    rng = np.random.default_rng(7)
+    user = np.repeat(np.arange(users), per_user)
+    item = np.concatenate([rng.permutation(items)[:per_user] for _ in range(users)])
+    outcome = liked(user, item, rng)
+    events = with_splits(
+        pl.DataFrame(
+            {
+                "event_id": [f"e{n:05}" for n in range(len(user))],
+                "user_id": [f"u{n}" for n in user],
+                "item_id": [f"i{n}" for n in item],
+                "rating": np.where(outcome, 5.0, 1.0),
+                "liked": outcome,
+                "timestamp": rng.permutation(len(user)) * 60,
+            }
+        )
+    )
+    ids = [f"i{n}" for n in range(items)]
+    catalogue = pl.DataFrame({"item_id": ids}).with_columns(
+        title=pl.col("item_id"),
+        attributes=pl.lit([], dtype=pl.List(pl.Struct({"kind": pl.String, "value": pl.String}))),
+        text=pl.lit(""),
+    )
+    vectors = np.zeros((items, TEXT_DIM), dtype=np.float32)
+    signal = rng.normal(size=(events.height, TEXT_DIM)).astype(np.float32)
+    signal[:, 0] += np.where(events["liked"].to_numpy(), 2.0, -2.0)
+    embedding = pl.Array(pl.Float32, TEXT_DIM)
+    covered = events.height if reasons else 0
+    return Inputs(
+        events=events,
+        histories=build_histories(events, 50),
+        items=catalogue,
+        item_embeddings=pl.DataFrame(
+            {"item_id": ids, "embedding": vectors}, schema_overrides={"embedding": embedding}
+        ),
+        reason_embeddings=pl.DataFrame(
+            {"event_id": events["event_id"][:covered], "embedding": signal[:covered]},
+            schema_overrides={"embedding": embedding},
+        ),
+    )
+
+
+def taste(user: np.ndarray, item: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Two kinds of users, each liking one kind of item; five in a hundred answers are noise."""
+    return ((user + item) % 2 == 0) ^ (rng.random(len(user)) < 0.05)
+
+
+def chance(user: np.ndarray, item: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Nothing to learn but what the reasons tell."""
+    return rng.random(len(user)) < 0.5
+
+
+def _built(inputs: Inputs, folder: Path, settings: RecommenderSettings) -> tuple[Inputs, Path]:
+    for name in ("baselines", "recommender"):
+        (folder / name).mkdir()
+    build_baselines(folder / "baselines", inputs.events, inputs.items, seed=3)
+    retrievers = Retrievers.load(folder / "baselines")
+    build_recommender(folder / "recommender", inputs, retrievers, settings=settings, seed=3)
+    return inputs, folder
+
+
+@pytest.fixture(scope="session")
+def taste_problem(tmp_path_factory: pytest.TempPathFactory) -> tuple[Inputs, Path]:
+    """Users with a taste, no reasons: inputs, and a folder with everything that was built."""
+    return _built(planted(taste), tmp_path_factory.mktemp("taste"), SETTINGS)
+
+
+@pytest.fixture(scope="session")
+def reason_problem(tmp_path_factory: pytest.TempPathFactory) -> tuple[Inputs, Path]:
+    """Outcomes by chance, told by the reasons alone."""
+    settings = SETTINGS.model_copy(update={"seeds": 1, "epochs": 6})
+    return _built(planted(chance, reasons=True), tmp_path_factory.mktemp("reasons"), settings)

@@ -1,0 +1,129 @@
+"""The assets over a small warehouse: what they store, cache and refuse."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import polars as pl
+import pytest
+
+from curec_assets.provenance import content_hash
+from curec_assets.recommender import assets, checks
+from curec_assets.recommender.build import Inputs
+from curec_assets.reward.gate import Estimate, Gate
+from curec_assets.settings import Settings
+from resources.accelerator import Accelerator
+from resources.errors import ArtifactError
+from resources.manifest import Manifest
+from resources.model_store import ModelStore
+from resources.warehouse import Warehouse
+
+_ASSETS = [
+    assets.baseline_recommenders,
+    assets.recommender,
+    assets.recommender_evaluation,
+    assets.quality_report,
+]
+_TABLES = ("items", "histories", "item_embeddings", "reason_embeddings")
+
+
+def _store_table(warehouse: Warehouse, name: str, rows: pl.DataFrame) -> None:
+    version = content_hash(rows, key=rows.columns[:1])
+    warehouse.write(name, rows, _manifest(name, version))
+
+
+def _manifest(name: str, version: str, **metrics: Any) -> Manifest:
+    return Manifest(
+        asset=name,
+        fingerprint=f"f-{name}",
+        data_version=version,
+        code_version="1",
+        metrics=metrics,
+        created_at=datetime.now(UTC),
+    )
+
+
+@pytest.fixture
+def resources(tmp_path: Path, reason_problem: tuple[Inputs, Path]) -> dict[str, Any]:
+    """A warehouse and a model store with all that comes before this stage."""
+    inputs, _ = reason_problem
+    warehouse = Warehouse(path=str(tmp_path / "warehouse.duckdb"))
+    store = ModelStore(root=str(tmp_path / "models"))
+    _store_table(warehouse, "event_splits", inputs.events)
+    _store_table(warehouse, "interactions", inputs.events.drop("split"))
+    for name in _TABLES:
+        _store_table(warehouse, name, getattr(inputs, name))
+    reason = {"reason": "It is odd.", "verdict": "like", "grounded": True, "source": "policy"}
+    reasons = (
+        inputs.events[:40]
+        .select("event_id", "user_id")
+        .with_columns(**{name: pl.lit(value) for name, value in reason.items()})
+    )
+    _store_table(warehouse, "recommendation_reasons", reasons)
+    shown = pl.DataFrame([{"user_id": "new", "rank": 1, "item_id": "i1", "title": "One"} | reason])
+    _store_table(warehouse, "recommendations", shown.with_columns(score=pl.lit(0.5)))
+    unsure = Estimate(0.5, 0.4, 0.6)
+    gate = Gate(unsure, unsure, unsure, unsure, unsure, 12, 5, 4, "users").to_json()
+    for manifest in (
+        _manifest("reward_model", "v", gate=gate),
+        _manifest("reason_policy", "v", reward=[0.1, 0.2]),
+    ):
+        with store.writing(manifest.asset) as folder:
+            store.commit(folder, manifest)
+    return {
+        "settings": Settings(profile="smoke"),
+        "warehouse": warehouse,
+        "model_store": store,
+        "accelerator": Accelerator(device="cpu"),
+    }
+
+
+def _run(resources: dict[str, Any], instance: dg.DagsterInstance) -> dg.ExecuteInProcessResult:
+    loaded = dg.load_asset_checks_from_modules([checks])
+    # Definitions, not materialize(): the check of `recommendations` has no asset of ours here.
+    definitions = dg.Definitions(
+        assets=[*_ASSETS, *(dg.AssetSpec(n) for n in ("recommendations", "interactions"))],
+        asset_checks=loaded,
+        resources=resources,
+        jobs=[dg.define_asset_job("stage", selection=dg.AssetSelection.assets(*_ASSETS))],
+    )
+    return definitions.resolve_job_def("stage").execute_in_process(instance=instance)
+
+
+def _metadata(result: dg.ExecuteInProcessResult, asset: str, name: str) -> Any:
+    (event,) = result.asset_materializations_for_node(asset)
+    return event.metadata[name].value
+
+
+def test_the_stage_runs_is_checked_and_is_cached_the_second_time(
+    resources: dict[str, Any], instance: dg.DagsterInstance
+) -> None:
+    first, second = _run(resources, instance), _run(resources, instance)
+    assert first.success
+    evaluations = first.get_asset_check_evaluations()
+    assert {e.check_name for e in evaluations} >= {"predictions_complete", "reasons_do_no_harm"}
+    assert all(evaluation.passed for evaluation in evaluations)
+    for asset in (a.key.path[-1] for a in _ASSETS):
+        assert not _metadata(first, asset, "cached")
+        assert _metadata(second, asset, "cached")
+        versions = [_metadata(run, asset, "manifest")["data_version"] for run in (first, second)]
+        assert versions[0] == versions[1]
+    report = Path(_metadata(first, "quality_report", "report"))
+    assert "id_text_reason" in report.read_text(encoding="utf-8")
+    rows = resources["warehouse"].read("recommender_evaluation")
+    assert rows.select("recommender", "slice", "metric").is_unique().all()
+
+
+def test_an_evaluation_of_models_from_other_data_is_refused(
+    resources: dict[str, Any], instance: dg.DagsterInstance
+) -> None:
+    _run(resources, instance)
+    splits = resources["warehouse"].read("event_splits")
+    _store_table(resources["warehouse"], "event_splits", splits[:-1])
+    with pytest.raises(ArtifactError, match=r"'recommender' .* was made from 'event_splits'"):
+        dg.materialize(
+            [assets.recommender_evaluation],
+            resources=resources,
+            instance=instance,
+        )

@@ -1,0 +1,145 @@
+"""Loading the definitions: cheap, complete, and the same graph as yesterday."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from curec_assets.automation.lanes import FAST, INGEST, SLOW
+from curec_assets.definitions import build_definitions
+from resources.errors import ConfigError
+
+SNAPSHOT = Path(__file__).parent / "snapshots" / "graph.json"
+HEAVY = ["datasets", "matplotlib", "pandas", "peft", "sentence_transformers", "sklearn", "torch"]
+HEAVY += ["transformers", "trl", "vllm", "xgrammar"]
+
+
+@pytest.fixture
+def definitions(home: Path) -> dg.Definitions:
+    return build_definitions(profile="smoke", home=home)
+
+
+def in_fresh_process(code: str) -> str:
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_definitions_are_loadable(definitions: dg.Definitions) -> None:
+    dg.Definitions.validate_loadable(definitions)
+
+
+def test_loading_imports_nothing_heavy() -> None:
+    loaded = in_fresh_process(
+        "import sys; from curec_assets.definitions import defs; defs();"
+        f"print(*[name for name in {HEAVY!r} if name in sys.modules])"
+    )
+    assert loaded == ""
+
+
+def test_loading_takes_at_most_one_and_a_half_times_an_import_of_dagster() -> None:
+    # Processor time, and runs that alternate, so that a busy machine does not decide.
+    clock = "import time; {}; print(time.process_time())"
+    dagster_alone = clock.format("import dagster")
+    definitions = clock.format("from curec_assets.definitions import defs; defs()")
+    in_fresh_process(definitions)  # compiles .pyc files
+    pairs = [
+        (float(in_fresh_process(dagster_alone)), float(in_fresh_process(definitions)))
+        for _ in range(5)
+    ]
+    alone, ours = (median(times) for times in zip(*pairs, strict=True))
+    assert ours <= 1.5 * alone, f"{ours:.2f} s against {alone:.2f} s"
+
+
+def test_importing_the_package_has_no_side_effects() -> None:
+    code = "import sys, curec_assets; print('dagster' in sys.modules)"
+    assert in_fresh_process(code) == "False"
+
+
+def test_an_unknown_profile_is_refused_with_the_valid_ones(home: Path) -> None:
+    with pytest.raises(ConfigError, match=r"laptpo.*smoke, laptop, benchmark, gpu"):
+        build_definitions(profile="laptpo", home=home)
+
+
+def test_environment_is_read_when_definitions_are_built(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUREC_PROFILE", "benchmark")
+    monkeypatch.setenv("CUREC_HOME", str(home))
+    resources = build_definitions().resources or {}
+    assert resources["settings"].profile == "benchmark"
+    assert resources["warehouse"].path == str(home / "warehouse.duckdb")
+
+
+def test_every_asset_is_in_exactly_one_lane(definitions: dg.Definitions) -> None:
+    lanes = [*INGEST, *FAST, *SLOW]
+    assert len(lanes) == len(set(lanes))
+    assert set(lanes) == set(graph(definitions)["assets"])
+
+
+def test_the_slow_lane_is_never_automatic(definitions: dg.Definitions) -> None:
+    assets = definitions.resolve_asset_graph()
+    automatic = {
+        key.to_user_string()
+        for key in assets.get_all_asset_keys()
+        if assets.get(key).automation_condition is not None
+    }
+    assert automatic == set(FAST)
+
+
+def test_every_asset_says_what_it_is(definitions: dg.Definitions) -> None:
+    assets = definitions.resolve_asset_graph()
+    for key in assets.get_all_asset_keys():
+        node = assets.get(key)
+        assert node.description, key
+        assert node.code_version, key
+        assert node.owners == ["team:curec"], key
+        assert node.kinds, key
+        assert node.pools <= {"gpu", "warehouse"}, key
+        assert len(node.pools) == 1, key
+
+
+def test_graph_is_the_recorded_one(
+    definitions: dg.Definitions, pytestconfig: pytest.Config
+) -> None:
+    found = graph(definitions)
+    if pytestconfig.getoption("--update-snapshots"):
+        SNAPSHOT.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    recorded = json.loads(SNAPSHOT.read_text(encoding="utf-8"))
+    assert found == recorded, "if this change is wanted: pytest --update-snapshots"
+
+
+def graph(definitions: dg.Definitions) -> dict[str, Any]:
+    """Names and edges of everything that the definitions hold."""
+    assets = definitions.resolve_asset_graph()
+    repository = definitions.get_repository_def()
+    return {
+        "assets": {
+            key.to_user_string(): {
+                "deps": sorted(parent.to_user_string() for parent in assets.get(key).parent_keys),
+                "group": assets.get(key).group_name,
+                "kinds": sorted(assets.get(key).kinds),
+                "pool": sorted(assets.get(key).pools),
+                "checks": {
+                    check.name: "blocking" if assets.get(check).blocking else "warns"
+                    for check in sorted(assets.get(key).check_keys)
+                },
+            }
+            for key in sorted(assets.get_all_asset_keys())
+        },
+        "jobs": {
+            name: sorted(
+                key.to_user_string()
+                for key in definitions.resolve_job_def(name).asset_layer.executable_asset_keys
+            )
+            for name in ("everything", "refresh", "retrain")
+        },
+        "resources": sorted(definitions.resources or {}),
+        "schedules": sorted(schedule.name for schedule in repository.schedule_defs),
+        "sensors": {sensor.name: sensor.default_status.value for sensor in repository.sensor_defs},
+    }
