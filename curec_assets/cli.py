@@ -9,6 +9,7 @@ import logging
 import os
 import sys
 import time
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -48,8 +49,7 @@ def _demo(profile: str | None) -> int:
             f"DAGSTER_HOME {os.environ['DAGSTER_HOME']!r} holds no dagster.yaml; copy "
             "deploy/dagster.yaml there, or use `make setup`"
         )
-    for name in _QUIET:
-        logging.getLogger(name).setLevel(logging.WARNING)
+    _silence_libraries()
     started = time.monotonic()
 
     import dagster as dg
@@ -74,6 +74,16 @@ def _demo(profile: str | None) -> int:
         )
     print(f"\n{cost_table(progress, time.monotonic() - started)}\n\n{_outcome()}")
     return 0
+
+
+def _silence_libraries() -> None:
+    """Leave the terminal to the progress lines; warnings and errors still show."""
+    for name in _QUIET:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    os.environ.setdefault("TQDM_DISABLE", "1")
+    # The parts of TRL and Dagster that we use on purpose and pinned.
+    warnings.filterwarnings("ignore", message="You are using 'rollout_func'")
+    warnings.filterwarnings("ignore", category=DeprecationWarning)
 
 
 def _outcome() -> str:

@@ -110,9 +110,7 @@ def artifact(
                 created_at=datetime.now(UTC),
             )
             found = store.commit(folder, manifest)
-    return _result(
-        found.manifest, cached, {"dagster/uri": found.path.as_uri(), **describe(found)}
-    )
+    return _result(found.manifest, cached, {"dagster/uri": found.path.as_uri(), **describe(found)})
 
 
 def _identity(context: dg.AssetExecutionContext) -> tuple[str, str]:

@@ -35,9 +35,7 @@ def line_chart(
     return _picture(draw, title=title, y_label=y_label)
 
 
-def bar_chart(
-    values: Mapping[str, tuple[float, float, float]], *, title: str, y_label: str
-) -> str:
+def bar_chart(values: Mapping[str, tuple[float, float, float]], *, title: str, y_label: str) -> str:
     """Markdown image with one bar per name; each value comes as (value, low, high)."""
 
     def draw(axes: "Axes") -> None:

@@ -59,10 +59,13 @@ class RunProgress(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Take one Dagster log record."""
-        event: dg.DagsterEvent | None = getattr(record, "dagster_meta", {}).get("dagster_event")
+        meta = getattr(record, "dagster_meta", {})
+        event: dg.DagsterEvent | None = meta.get("dagster_event")
         if event is None:
-            if record.levelno >= logging.WARNING:
-                self._print(f"        {record.levelname.lower()}: {record.getMessage()}")
+            message = str(meta.get("orig_message", record.getMessage()))
+            # Dagster tells of every step that a failure keeps from running; the failure is enough.
+            if record.levelno >= logging.WARNING and not message.startswith("Dependencies for"):
+                self._print(f"        {record.levelname.lower()}: {message}")
             return
         kind, step = event.event_type, event.step_key or ""
         if kind == dg.DagsterEventType.STEP_START:
@@ -93,8 +96,9 @@ class RunProgress(logging.Handler):
         while error is not None and error.cause is not None:
             error = error.cause
         reason = "no error was recorded"
-        if error is not None:  # the message begins with the class, which is told already
-            reason = error.message.strip().removeprefix(f"{error.cls_name}: ")
+        if error is not None:  # its message begins with its class, which tells a user nothing
+            reason = error.message.strip().split(f"{error.cls_name}: ", 1)[-1]
+        self._print(f"        {step} FAILED")
         self.failure = self.failure or f"{step} failed: {reason}"
 
     def _checked(self, check: dg.AssetCheckEvaluation) -> None:

@@ -31,13 +31,35 @@ def fingerprint(
 def content_hash(frame: pl.DataFrame, *, key: Sequence[str]) -> str:
     """Hash of a table's schema and rows, whatever the order of its rows and columns.
 
-    `key` names the columns that identify a row; rows are hashed in its order.
+    `key` names the columns that identify a row; rows are hashed in its order, and rows of equal
+    key in the order of their other columns.
     """
     columns = sorted(frame.columns)
-    ordered = frame.select(columns).sort(key, nulls_last=True)
+    rest = [column for column in columns if column not in key]
+    ordered = frame.select(columns).sort([*key, *rest], nulls_last=True)
     hasher = hashlib.sha256()
     hasher.update(json.dumps([(c, str(ordered.schema[c])) for c in columns]).encode())
     for chunk in ordered.iter_slices(50_000):
         # Arrow's IPC bytes would depend on buffer layout; canonical JSON rows do not.
         hasher.update(chunk.write_ndjson().encode())
+    for column in columns:
+        odd = _non_finite(ordered[column])
+        if odd:
+            hasher.update(json.dumps([column, odd]).encode())
     return hasher.hexdigest()[:16]
+
+
+def _non_finite(values: pl.Series) -> list[tuple[str, int, str]]:
+    """Field, position and value of what JSON can only write as null: NaN and the infinities."""
+    if isinstance(values.dtype, pl.List | pl.Array):
+        return _non_finite(values.explode(empty_as_null=True, keep_nulls=True))
+    if isinstance(values.dtype, pl.Struct):
+        fields = (values.struct.field(field.name) for field in values.dtype.fields)
+        return [entry for field in fields for entry in _non_finite(field)]
+    if not values.dtype.is_float():
+        return []
+    where = (~values.is_finite()).fill_null(False).arg_true()
+    return [
+        (values.name, index, str(value))
+        for index, value in zip(where.to_list(), values.gather(where).to_list(), strict=True)
+    ]

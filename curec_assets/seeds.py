@@ -5,8 +5,10 @@ whichever other users are in the batch. Nothing here touches a global generator.
 """
 
 import hashlib
+from typing import TYPE_CHECKING
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 _BITS = 63  # what signed 64-bit seeds (torch, DuckDB) accept
 
@@ -24,6 +26,8 @@ def derive(seed: int, *parts: str | int) -> int:
     return int.from_bytes(digest.digest()[:8], "big") >> (64 - _BITS)
 
 
-def generator(seed: int, *parts: str | int) -> np.random.Generator:
+def generator(seed: int, *parts: str | int) -> "np.random.Generator":
     """A NumPy generator seeded with `derive(seed, *parts)`."""
+    import numpy as np
+
     return np.random.default_rng(derive(seed, *parts))

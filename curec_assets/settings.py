@@ -14,7 +14,6 @@ This module holds no method and no Dagster asset.
 
 import json
 import tomllib
-from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, Self
@@ -123,12 +122,10 @@ class LanguageModelSettings(Section):
     """The base model and how text is generated."""
 
     base: str = Field(
-        description="`smollm2-135m` (embedded default), `tiny` (random weights, for tests), a local "
-        "path, or a Hugging Face hub id with `@revision`."
+        description="`smollm2-135m` (embedded default), `tiny` (random weights, for tests), a "
+        "local path, or a Hugging Face hub id with `@revision`."
     )
-    engine: Literal["transformers"] = Field(
-        "transformers", description="What generates text."
-    )
+    engine: Literal["transformers"] = Field("transformers", description="What generates text.")
     batch_size: PositiveInt = Field(32, description="Prompts generated at once.")
     max_new_tokens: PositiveInt = Field(96, description="Longest completion, in tokens.")
     max_prompt_tokens: PositiveInt = Field(512, description="Longest prompt, in tokens.")
@@ -221,7 +218,7 @@ class RecommenderSettings(Section):
 
     dim: PositiveInt = Field(32, description="Embedding dimension.")
     epochs: PositiveInt = Field(3, description="Most passes over the training events.")
-    learning_rate: PositiveFloat = Field(1e-3, description="AdamW learning rate.")
+    learning_rate: PositiveFloat = Field(3e-3, description="AdamW learning rate.")
     batch_size: PositiveInt = Field(1024, description="Events per step.")
     experts: PositiveInt = Field(2, description="Experts of each gated text adaptor.")
     seeds: PositiveInt = Field(3, description="Independent trainings per variant.")
@@ -285,15 +282,17 @@ _PROFILES: dict[str, dict[str, Any]] = {
     },
     "laptop": {
         "data": {"source": "movielens-100k"},
-        "language_model": {"base": "smollm2-135m"},
+        "language_model": {"base": "smollm2-135m", "max_new_tokens": 72},
         "alignment": {
-            "reason_examples": 120,
-            "verdict_examples": 24,
+            "reason_examples": 200,
+            "verdict_examples": 16,
             "note_examples": 24,
+            "batch_size": 4,
+            "lora_first_layer": 8,
         },
         "reward": {"draft_train": 64, "draft_validation": 48, "gate_blocks": False},
         "policy": {"steps": 5, "prompts_per_step": 2, "generations": 8},
-        "reasons": {"users": 32, "rounds": 4},
+        "reasons": {"users": 32, "rounds": 3},
         "encoder": {"source": "all-minilm-l6-v2"},
         "recommender": {"recommended_users": 8},
     },
@@ -351,6 +350,8 @@ def _build(values: dict[str, Any], origin: str) -> Profile:
 def _explain(detail: Any) -> str:
     location = [str(part) for part in detail["loc"]]
     where = ".".join(location) or "profile"
+    if detail["type"] == "value_error":  # a validator of ours: its message says it all
+        return f"{where}: {detail['ctx']['error']}"
     if detail["type"] != "extra_forbidden":
         return f"{where}: found {detail.get('input')!r}: {detail['msg']}"
     section = _SECTIONS.get(location[0]) if len(location) > 1 else None
@@ -392,18 +393,19 @@ def _read_toml(path: Path) -> dict[str, Any]:
         raise ConfigError(
             f"profile file {str(path)!r} does not exist; name an existing .toml file"
         ) from None
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"profile file {str(path)!r} is not valid TOML: {error}") from None
     base = changes.pop("extends", None)
-    if base not in _PROFILES:
+    if not isinstance(base, str) or base not in _PROFILES:
         raise ConfigError(
             f"profile file {str(path)!r}: extends = {base!r} is not a profile; "
             f"set extends to one of {', '.join(PROFILE_NAMES)}"
         )
+    data = changes.get("data")
     for key in ("interactions_path", "items_path"):
-        value = changes.get("data", {}).get(key)
-        if isinstance(value, str) and value:
-            changes["data"][key] = str((path.parent / value).resolve())
+        value = data.get(key) if isinstance(data, dict) else None
+        if isinstance(data, dict) and isinstance(value, str) and value:
+            data[key] = str((path.parent / value).resolve())
     return _merge({"name": base, **_PROFILES[base]}, changes)
 
 
@@ -426,20 +428,18 @@ def _launchpad_type(annotation: Any) -> Any:
     return str | None
 
 
+_OVERRIDES = {name: _override_type(section) for name, section in _SECTIONS.items()}
 _SectionOverrides = create_model(
     "_SectionOverrides",
     __base__=dg.ConfigurableResource,
     **{
-        name: (
-            _override_type(section),
-            Field(_override_type(section)(), description=(section.__doc__ or "").strip()),
-        )
-        for name, section in _SECTIONS.items()
+        name: (kind, Field(kind(), description=(_SECTIONS[name].__doc__ or "").strip()))
+        for name, kind in _OVERRIDES.items()
     },  # type: ignore[call-overload]
 )
 
 
-class Settings(_SectionOverrides):  # type: ignore[misc,valid-type]
+class Settings(_SectionOverrides):
     """The profile of this run, and any field of it that this run sets otherwise."""
 
     profile: str = Field(
@@ -449,14 +449,11 @@ class Settings(_SectionOverrides):  # type: ignore[misc,valid-type]
 
     def resolve(self) -> Profile:
         """The validated settings. Raises `ConfigError`."""
-        return _resolve(self.profile, self.model_dump_json(exclude_none=True))
-
-
-@cache
-def _resolve(profile: str, chosen: str) -> Profile:
-    overrides = json.loads(chosen)
-    del overrides["profile"]
-    return load_profile(profile, {name: value for name, value in overrides.items() if value != {}})
+        # Not cached: a TOML profile may be edited while a code server runs.
+        chosen = json.loads(self.model_dump_json(exclude_none=True, exclude={"profile"}))
+        return load_profile(
+            self.profile, {name: value for name, value in chosen.items() if value != {}}
+        )
 
 
 PROFILES = MappingProxyType({name: load_profile(name) for name in PROFILE_NAMES})

@@ -26,7 +26,7 @@ class GrammarCompiler:
         compiler = xgr.GrammarCompiler(info, max_threads=1)
         self.vocab_size = vocab_size
         self.compile = lru_cache(maxsize=1024)(compiler.compile_grammar)
-        texts = [tokenizer.decode([token]) for token in range(len(tokenizer))]
+        texts = [str(tokenizer.decode([token])) for token in range(len(tokenizer))]
         self.verdict_tokens = tuple(
             tuple(
                 token
@@ -52,9 +52,7 @@ class GrammarProcessor(LogitsProcessor):
         """Per row: how many leading tokens the grammar chose among."""
         self.verdict_probability: list[float | None] = [None] * len(grammars)
 
-    def __call__(
-        self, input_ids: torch.LongTensor, scores: torch.FloatTensor
-    ) -> torch.FloatTensor:
+    def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.FloatTensor:
         """Scores (batch, vocabulary) with what the grammars forbid at minus infinity."""
         if self._started:
             self._accept(input_ids[:, -1].tolist())
@@ -103,9 +101,7 @@ class SeededSampling(LogitsProcessor):
         self._device = device
         self._generators = [torch.Generator().manual_seed(seed) for seed in seeds]
 
-    def __call__(
-        self, input_ids: torch.LongTensor, scores: torch.FloatTensor
-    ) -> torch.FloatTensor:
+    def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.FloatTensor:
         """Scores (batch, vocabulary) whose maximum is a sample."""
         noise = torch.stack(
             [

@@ -12,8 +12,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import urllib.error
-import urllib.request
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,6 +112,9 @@ class Downloads(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def url(self, url: str, sha256: str, name: str) -> Path:
         """The file behind an https or file URL, kept as `name`. Raises `EngineError`."""
+        import urllib.error
+        import urllib.request
+
         if urlsplit(url).scheme not in ("https", "file"):
             raise ConfigError(f"URL {url!r} is not fetched; use https:// or file://")
         base = Path(self.cache_dir) / "url" / sha256[:16]

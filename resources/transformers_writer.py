@@ -34,7 +34,7 @@ class TransformersWriter(dg.ConfigurableResource):  # type: ignore[type-arg]
 
         place = self.accelerator.resolve()
         tokenizer = AutoTokenizer.from_pretrained(base)
-        model = AutoModelForCausalLM.from_pretrained(base, dtype=getattr(torch, place.dtype))
+        model: Any = AutoModelForCausalLM.from_pretrained(base, dtype=getattr(torch, place.dtype))
         if adapter is not None:
             # Merged: the adapter's small products cost a fifth of decoding time on a CPU.
             model = PeftModel.from_pretrained(model, adapter).merge_and_unload()
@@ -51,11 +51,9 @@ class TransformersWriter(dg.ConfigurableResource):  # type: ignore[type-arg]
 
 
 class LoadedWriter:
-    """A `transformers` model that continues chats; also used inside GRPO on the model in training."""
+    """A `transformers` model that continues chats; GRPO uses it on the model in training."""
 
-    def __init__(
-        self, model: Any, tokenizer: Any, batch_size: int, max_prompt_tokens: int
-    ) -> None:
+    def __init__(self, model: Any, tokenizer: Any, batch_size: int, max_prompt_tokens: int) -> None:
         from resources.constrained_decoding import GrammarCompiler
 
         self.model = model
@@ -75,7 +73,9 @@ class LoadedWriter:
         started = time.monotonic()
         for start in range(0, len(order), self._batch_size):
             batch = order[start : start + self._batch_size]
-            written = self._batch([prompts[i] for i in batch], [encoded[i] for i in batch], sampling)
+            written = self._batch(
+                [prompts[i] for i in batch], [encoded[i] for i in batch], sampling
+            )
             done.update(zip(batch, written, strict=True))
             seconds = time.monotonic() - started
             log.info("wrote %d of %d texts in %.0f s", len(done), len(prompts), seconds)

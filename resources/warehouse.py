@@ -10,15 +10,17 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
-import duckdb
 import polars as pl
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from resources.errors import ArtifactError
 from resources.manifest import Manifest
+
+if TYPE_CHECKING:
+    import duckdb
 
 SCHEMA_VERSION = 1
 _MANIFESTS = "curec_manifests"
@@ -51,14 +53,25 @@ class Warehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
             return connection.sql(sql).pl()
 
     def manifest(self, table: str) -> Manifest | None:
-        """How the stored table was made; None when there is none."""
+        """How the stored table was made; None when there is no such table (or no longer).
+
+        Raises `ArtifactError` when the record cannot be read.
+        """
         if not Path(self.path).exists():
             return None
         with self.reading() as connection:
             row = connection.execute(
-                f"SELECT manifest FROM {_MANIFESTS} WHERE asset = ?", [table]
+                f"SELECT manifest FROM {_MANIFESTS} WHERE asset = ? "
+                "AND asset IN (SELECT table_name FROM duckdb_tables())",
+                [table],
             ).fetchone()
-        return Manifest.model_validate_json(row[0]) if row else None
+        try:
+            return Manifest.model_validate_json(row[0]) if row else None
+        except ValidationError as error:
+            raise ArtifactError(
+                f"the manifest of table {table!r} in warehouse {self.path} is damaged ({error}); "
+                f'DROP TABLE "{table}" in that file and materialise the asset {table!r} again'
+            ) from error
 
     def data_version(self, table: str) -> str:
         """Content hash of the stored table. Raises `ArtifactError` when there is none."""
@@ -78,7 +91,7 @@ class Warehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
             )
 
     @contextmanager
-    def reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
+    def reading(self) -> Iterator["duckdb.DuckDBPyConnection"]:
         """A read-only connection, closed at the end of the block."""
         if not Path(self.path).exists():
             raise ArtifactError(
@@ -92,7 +105,7 @@ class Warehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
             connection.close()
 
     @contextmanager
-    def writing(self) -> Iterator[duckdb.DuckDBPyConnection]:
+    def writing(self) -> Iterator["duckdb.DuckDBPyConnection"]:
         """A connection inside one transaction: committed at the end, rolled back on any error."""
         Path(self.path).parent.mkdir(parents=True, exist_ok=True)
         connection = self._connect(read_only=False)
@@ -115,7 +128,9 @@ class Warehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
         finally:
             connection.close()
 
-    def _connect(self, *, read_only: bool) -> duckdb.DuckDBPyConnection:
+    def _connect(self, *, read_only: bool) -> "duckdb.DuckDBPyConnection":
+        import duckdb
+
         deadline = time.monotonic() + self.lock_timeout_seconds
         pause = 0.05
         while True:
@@ -136,7 +151,7 @@ class Warehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
                 time.sleep(pause * (0.5 + random.random()))
                 pause = min(2 * pause, 2.0)
 
-    def _check_version(self, connection: duckdb.DuckDBPyConnection) -> None:
+    def _check_version(self, connection: "duckdb.DuckDBPyConnection") -> None:
         # fetchall: DuckDB 2 refuses further work while a result has not been read to its end.
         rows: Any = connection.execute(f"SELECT max(schema_version) FROM {_META}").fetchall()
         row = rows[0]
@@ -146,7 +161,7 @@ class Warehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
                 f"one reads up to {SCHEMA_VERSION}. Upgrade CURec, or set CUREC_HOME elsewhere"
             )
 
-    def _require(self, connection: duckdb.DuckDBPyConnection, table: str) -> None:
+    def _require(self, connection: "duckdb.DuckDBPyConnection", table: str) -> None:
         found = connection.execute(
             "SELECT 1 FROM duckdb_tables() WHERE table_name = ?", [table]
         ).fetchall()

@@ -8,7 +8,6 @@ import dagster as dg
 import polars as pl
 
 from curec_assets import materialize, pictures
-from curec_assets.alignment.corpus import build_corpus
 from curec_assets.settings import Settings
 from resources.accelerator import Accelerator
 from resources.language_model import LanguageModel
@@ -35,6 +34,8 @@ def alignment_corpus(
     upstream = ("event_splits", "collaborative_evidence", "histories", "items")
 
     def build() -> pl.DataFrame:
+        from curec_assets.alignment.corpus import build_corpus
+
         return build_corpus(
             warehouse.read("event_splits"),
             warehouse.read("collaborative_evidence"),

@@ -1,13 +1,12 @@
 """The grounded composer: training targets, and the last resort, made from facts alone.
 
-It is *our* stand-in for a teacher model. Given facts and a verdict it picks the evidence that speaks
-for the verdict and words it; several wordings per case, chosen by a seed, so that the model does
-not learn a single sentence by heart.
+It is *our* stand-in for a teacher model. Given facts and a verdict it picks the evidence that
+speaks for the verdict and words it; several wordings per case, chosen by a seed, so that the model
+does not learn a single sentence by heart.
 """
 
 from collections.abc import Sequence
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from curec_assets.alignment.facts import Facts, HistoryItem
 from curec_assets.alignment.grammar import (
@@ -21,35 +20,38 @@ from curec_assets.alignment.grammar import (
 )
 from curec_assets.alignment.prompts import ParsedReason, Taste
 
+if TYPE_CHECKING:
+    import numpy as np
+
+# Titles stand in quotation marks, so that a reader, and the grounding check, sees where they end.
 _LIKE_SHARED = (
-    "{title} shares {shared} with {cited}, which you liked.",
-    "Since you liked {cited}, the {shared} of {title} should suit you.",
-    "You liked {cited}, and {title} brings {shared} again.",
-    "{title} offers {shared}, just like {cited} that you liked.",
+    'You liked {cited}, and "{title}" shares {shared} with {them}.',
+    'Since you liked {cited}, the {shared} of "{title}" should suit you.',
+    'You liked {cited}, so the {shared} in "{title}" may appeal to you.',
 )
 _LIKE_CITED = (
-    "People who liked {cited}, as you did, also enjoy {title}.",
-    "You liked {cited}, and viewers with that taste often choose {title}.",
+    'You liked {cited}, and people with that taste often enjoy "{title}".',
+    'Since you liked {cited}, "{title}" should suit you too.',
 )
 _LIKE_ABOUT = (
-    "{title} is worth a try for its {about}.",
-    "If you are curious about {about}, {title} is a good pick.",
+    '"{title}" is worth a try for its {about}.',
+    'If you are curious about {about}, "{title}" is a good pick.',
 )
 _DISLIKE_SHARED = (
-    "{title} may not suit you: it shares {shared} with {cited}, which you disliked.",
-    "You disliked {cited}, and {title} may not be better, with the same {shared}.",
+    'You disliked {cited}, and "{title}" may not suit you, with the same {shared}.',
+    '"{title}" may not suit you: it shares {shared} with {cited}, which you disliked.',
 )
 _DISLIKE_CITED = (
-    "You disliked {cited}, so {title} may not be for you.",
-    "{title} may not suit you, as you disliked {cited}.",
+    'You disliked {cited}, so "{title}" may not be for you.',
+    '"{title}" may not suit you, as you disliked {cited}.',
 )
 _DISLIKE_ABOUT = (
-    "{title} may not match what you usually like.",
-    "{title} may not be for you, as little in your history speaks for it.",
+    '"{title}" may not match what you usually like.',
+    '"{title}" may not be for you, as little in your history speaks for it.',
 )
 
 
-def compose(facts: Facts, verdict: str, generator: np.random.Generator) -> ParsedReason:
+def compose(facts: Facts, verdict: str, generator: "np.random.Generator") -> ParsedReason:
     """Evidence and reason for `verdict` ("like" or "dislike"), grounded in `facts`."""
     speaking = facts.liked if verdict == "like" else facts.disliked
     most = MAX_CITED_LIKED if verdict == "like" else 1
@@ -65,7 +67,8 @@ def compose(facts: Facts, verdict: str, generator: np.random.Generator) -> Parse
     reason = template.format(
         title=facts.title,
         shared=_join(shared),
-        cited=_join([item.title for item in cited]),
+        cited=_join([f'"{item.title}"' for item in cited]),
+        them="them" if len(cited) > 1 else "it",
         about=_join(facts.attributes[:MAX_SHARED]),
     )
     titles = tuple(item.title for item in cited)
@@ -117,10 +120,10 @@ def _templates(verdict: str, shared: bool, cited: bool, facts: Facts) -> Sequenc
         return _DISLIKE_SHARED if shared else _DISLIKE_CITED if cited else _DISLIKE_ABOUT
     if shared or cited:
         return _LIKE_SHARED if shared else _LIKE_CITED
-    return _LIKE_ABOUT if facts.attributes else ("{title} is worth a try.",)
+    return _LIKE_ABOUT if facts.attributes else ('"{title}" is worth a try.',)
 
 
-def _pick(templates: Sequence[str], generator: np.random.Generator) -> str:
+def _pick(templates: Sequence[str], generator: "np.random.Generator") -> str:
     return templates[int(generator.integers(len(templates)))]
 
 

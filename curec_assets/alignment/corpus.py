@@ -91,9 +91,7 @@ def _note_example(
         return note_prompt(taste), f"Note: {compose_note(taste)}."
     new = outcome_item(event["item_id"], catalogue)
     liked, disliked = (taste.liked, taste.disliked)
-    after = (
-        Taste((new, *liked), disliked) if event["liked"] else Taste(liked, (new, *disliked))
-    )
+    after = Taste((new, *liked), disliked) if event["liked"] else Taste(liked, (new, *disliked))
     prompt = revision_prompt(taste, compose_note(taste), new, event["liked"])
     return prompt, f"Note: {compose_note(after)}."
 

@@ -4,7 +4,7 @@ The evidence names only history items of the prompt, in their role, and only att
 least one *named* item shares with the candidate. It is grounded by construction.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import combinations
 
 from curec_assets.alignment.facts import Facts, HistoryItem
@@ -19,22 +19,48 @@ MAX_AVOIDED = 2
 
 def evidence_grammar(facts: Facts) -> str:
     """`Evidence: liked "A", "B"; disliked none; shared x, y; verdict like`, for these facts."""
-    rules: list[str] = []
-    alternatives: list[str] = []
-    for liked in _subsets(facts.liked, MAX_CITED_LIKED):
-        for disliked in _subsets(facts.disliked, 1):
-            name = f"shared{len(rules)}"
-            common = {value for item in (*liked, *disliked) for value in item.shared}
-            ordered = [value for value in facts.attributes if value in common]
-            rules.append(f"{name} ::= {_choice(_lists(ordered, MAX_SHARED))}")
-            cited = f"{quoted(liked)}; disliked {quoted(disliked)}; shared "
-            alternatives.append(f"{_literal(cited)} {name}")
-    root = (
+    names: dict[str, str] = {}  # rule name of every literal, so that each is compiled once
+    shared: dict[tuple[str, ...], str] = {}  # rule name of every set of shared attributes
+    rules = [
         f"root ::= {_literal('Evidence: liked ')} cited {_literal('; verdict')} verdict "
-        + _literal(REASON_MARK)
-    )
-    verdict = 'verdict ::= " like" | " dislike"'
-    return "\n".join([root, "cited ::= " + " | ".join(alternatives), verdict, *rules])
+        + _literal(REASON_MARK),
+        'verdict ::= " like" | " dislike"',
+    ]
+
+    def name(text: str) -> str:
+        return names.setdefault(text, f"text{len(names)}")
+
+    def after_liked(liked: tuple[HistoryItem, ...]) -> str:
+        options = []
+        for disliked in _subsets(facts.disliked, 1):
+            common = {value for item in (*liked, *disliked) for value in item.shared}
+            values = tuple(value for value in facts.attributes if value in common)
+            rule = shared.setdefault(values, f"shared{len(shared)}")
+            options.append(f"{name(quoted(disliked))} {name('; shared ')} {rule}")
+        return f"{name('; disliked ')} ({' | '.join(options)})"
+
+    cited = [f"{name(NONE)} {after_liked(())}"]
+    for position, first in enumerate(facts.liked):
+        seconds = [
+            f"{name(', ')} {name(quoted([second]))} {after_liked((first, second))}"
+            for second in facts.liked[position + 1 :]
+        ]
+        options = " | ".join([after_liked((first,)), *seconds])
+        rules.append(f"liked{position} ::= {options}")
+        cited.append(f"{name(quoted([first]))} liked{position}")
+    rules.append(f"cited ::= {' | '.join(cited)}")
+    for values, rule in shared.items():
+        rules.append(f"{rule} ::= {_pairs([name(value) for value in values], name)}")
+    return "\n".join([*rules, *(f"{rule} ::= {_literal(text)}" for text, rule in names.items())])
+
+
+def _pairs(values: Sequence[str], name: Callable[[str], str]) -> str:
+    """`none`, one value, or two in the order given; values and result are rule names."""
+    options = [name(NONE)]
+    for position, value in enumerate(values):
+        later = " | ".join(values[position + 1 :])
+        options.append(f"{value} ({name(', ')} ({later}))?" if later else value)
+    return " | ".join(options)
 
 
 def note_grammar(attributes: Sequence[str]) -> str:
@@ -42,7 +68,7 @@ def note_grammar(attributes: Sequence[str]) -> str:
     value = f"value ::= {_choice(attributes)}" if attributes else ""
     return "\n".join(
         [
-            f"root ::= {_literal('Note: enjoys ')} enjoyed {_literal('; avoids ')} avoided \".\"",
+            f'root ::= {_literal("Note: enjoys ")} enjoyed {_literal("; avoids ")} avoided "."',
             f"enjoyed ::= {_up_to(MAX_ENJOYED if attributes else 0)}",
             f"avoided ::= {_up_to(MAX_AVOIDED if attributes else 0)}",
             value,
@@ -63,11 +89,6 @@ def quoted(items: Iterable[HistoryItem]) -> str:
 
 def _subsets(items: Sequence[HistoryItem], most: int) -> list[tuple[HistoryItem, ...]]:
     return [chosen for size in range(most + 1) for chosen in combinations(items, size)]
-
-
-def _lists(values: Sequence[str], most: int) -> list[str]:
-    sizes = range(1, most + 1)
-    return [NONE, *(", ".join(chosen) for size in sizes for chosen in combinations(values, size))]
 
 
 def _choice(texts: Sequence[str]) -> str:

@@ -2,7 +2,8 @@
 
 A claim is: a title, a name, an attribute, the role of a history item (liked or disliked), and that
 an item shares an attribute. The check is lexical and strict: what it cannot find in the facts it
-counts as unsupported. It knows the catalogue's titles and attribute values, and treats every other
+counts as unsupported. A well-formed reason is one to three sentences in a line that name the item or
+a history item, none of them twice. The check knows the catalogue's titles and attribute values, and treats every other
 capitalised phrase inside a sentence as a name.
 """
 
@@ -21,6 +22,8 @@ _QUOTED = re.compile(r'["“]([^"”]+)["”]')
 _NEGATIVE_ROLE = re.compile(r"\b(dislik\w*|did(?:n't| not) (?:like|enjoy)|hated)\b", re.I)
 _POSITIVE_ROLE = re.compile(r"\b(?<!not )(?<!n't )(liked|enjoyed|loved)\b", re.I)
 _AGAINST = re.compile(r"\b(may not|might not|not for you|avoid|skip|dislik\w*)\b", re.I)
+_FORM_WORDS = re.compile(r"\b(none|verdict|[Ee]vidence|Reason)\b")
+_TITLE_TAG = re.compile(r"⟦(?:C|[LD]\d+)⟧")
 _TAG = re.compile(r"⟦\w+⟧")
 _PRONOUNS = frozenset({"I", "You", "Your", "It", "Its", "This", "That", "A", "An", "The"})
 
@@ -87,12 +90,19 @@ def _well_formed(reason: str, tagged: str) -> bool:
         and "\n" not in reason
         and "<|" not in reason
         and not _repeats(words)
+        and not _names_twice(tagged)
+        and _TITLE_TAG.search(tagged) is not None
     )
 
 
 def _repeats(words: list[str]) -> bool:
     grams = [tuple(words[i : i + 4]) for i in range(len(words) - 3)]
     return len(set(grams)) < len(grams)
+
+
+def _names_twice(tagged: str) -> bool:
+    titles = _TITLE_TAG.findall(tagged)
+    return len(set(titles)) < len(titles)
 
 
 def _role_errors(sentence: str, facts: Facts) -> Iterable[str]:

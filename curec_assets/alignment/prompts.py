@@ -32,9 +32,7 @@ class Taste:
     def attributes(self) -> tuple[str, ...]:
         """Attributes named in the prompt, in order of appearance."""
         return tuple(
-            dict.fromkeys(
-                value for item in (*self.liked, *self.disliked) for value in item.shared
-            )
+            dict.fromkeys(value for item in (*self.liked, *self.disliked) for value in item.shared)
         )
 
 

@@ -11,6 +11,7 @@ from curec_assets.alignment.training import (
     ProgressCallback,
     completion_logits_only,
     last_checkpoint,
+    save_adapter,
     trainer_defaults,
 )
 from curec_assets.settings import AlignmentSettings
@@ -77,7 +78,7 @@ def fine_tune(
         peft_config=LoraConfig(
             r=settings.lora_rank,
             lora_alpha=2 * settings.lora_rank,
-            target_modules=["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"],
+            target_modules=[f"{name}_proj" for name in ("q", "k", "v", "o", "gate", "up", "down")],
             layers_to_transform=list(layers),
             task_type="CAUSAL_LM",
         ),
@@ -85,7 +86,7 @@ def fine_tune(
     )
     with completion_logits_only():
         trainer.train(resume_from_checkpoint=last_checkpoint(workspace))
-    trainer.save_model(str(output / "adapter"))
+    save_adapter(trainer, output / "adapter")
     history = [entry for entry in trainer.state.log_history if "loss" in entry]
     return {
         "loss": [entry["loss"] for entry in history],

@@ -30,6 +30,5 @@ def outcome_item(item_id: str, catalogue: Catalogue) -> HistoryItem:
 
 def _items(item_ids: Sequence[str], catalogue: Catalogue) -> tuple[HistoryItem, ...]:
     return tuple(
-        HistoryItem(catalogue[i].title, catalogue[i].attributes[:MAX_ATTRIBUTES])
-        for i in item_ids
+        HistoryItem(catalogue[i].title, catalogue[i].attributes[:MAX_ATTRIBUTES]) for i in item_ids
     )

@@ -1,5 +1,6 @@
 """What fine-tuning by imitation and by reinforcement have in common."""
 
+import json
 import logging
 import time
 from collections.abc import Iterator
@@ -30,6 +31,20 @@ def trainer_defaults(workspace: Path, seed: int, place: ResolvedAccelerator) -> 
         "dataloader_num_workers": 0,
         "dataloader_pin_memory": place.device != "cpu",
     }
+
+
+def save_adapter(trainer: Any, folder: Path) -> None:
+    """Save the adapter's weights and shape; nothing pickled, and nothing of this machine or run.
+
+    TRL's own `save_model` adds pickled arguments, and PEFT the base model's path and a README: the
+    content would differ from one home to the next. The manifest names the base model's revision.
+    """
+    trainer.accelerator.unwrap_model(trainer.model).save_pretrained(folder)
+    (folder / "README.md").unlink(missing_ok=True)
+    config = folder / "adapter_config.json"
+    values = json.loads(config.read_text(encoding="utf-8"))
+    values["base_model_name_or_path"] = None
+    config.write_text(json.dumps(values, indent=2, sort_keys=True), encoding="utf-8")
 
 
 def last_checkpoint(workspace: Path) -> str | None:
@@ -81,5 +96,9 @@ class ProgressCallback(TrainerCallback):
         seconds = time.monotonic() - self._started
         self._log.info(
             "%s: step %d of %d after %.0f s %s",
-            self._what, state.global_step, state.max_steps, seconds, shown,
+            self._what,
+            state.global_step,
+            state.max_steps,
+            seconds,
+            shown,
         )

@@ -7,13 +7,9 @@ import polars as pl
 
 from curec_assets import materialize, pictures
 from curec_assets.datasets import describe
-from curec_assets.datasets.evidence import collaborative_evidence as find_evidence
-from curec_assets.datasets.evidence import train_likes
-from curec_assets.datasets.histories import build_histories
 from curec_assets.datasets.interactions import build_interactions
 from curec_assets.datasets.items import build_items
 from curec_assets.datasets.sources import open_source
-from curec_assets.datasets.splits import assign_splits
 from curec_assets.settings import Settings
 from resources.downloads import Downloads
 from resources.warehouse import Warehouse
@@ -156,6 +152,8 @@ def event_splits(
     context: dg.AssetExecutionContext, settings: Settings, warehouse: Warehouse
 ) -> dg.MaterializeResult[None]:
     """Train, validation and test by time; reward and policy folds by user within train."""
+    from curec_assets.datasets.splits import assign_splits
+
     profile = settings.resolve()
     return materialize.table(
         context,
@@ -182,6 +180,8 @@ def histories(
     context: dg.AssetExecutionContext, settings: Settings, warehouse: Warehouse
 ) -> dg.MaterializeResult[None]:
     """For every event, what its user did strictly before it: the latest items, oldest first."""
+    from curec_assets.datasets.histories import build_histories
+
     max_history = settings.resolve().data.max_history
     return materialize.table(
         context,
@@ -206,6 +206,8 @@ def collaborative_evidence(
     context: dg.AssetExecutionContext, settings: Settings, warehouse: Warehouse
 ) -> dg.MaterializeResult[None]:
     """For every event, the history items that other users' earlier training likes relate to it."""
+    from curec_assets.datasets import evidence
+
     chosen = settings.resolve().evidence
     names = ("interactions", "event_splits", "histories")
     return materialize.table(
@@ -214,15 +216,15 @@ def collaborative_evidence(
         key=["event_id"],
         config=chosen.model_dump(mode="json", exclude={"max_attributes"}),
         inputs={name: warehouse.data_version(name) for name in names},
-        build=lambda: find_evidence(
-            train_likes(warehouse.read("event_splits")),
+        build=lambda: evidence.collaborative_evidence(
+            evidence.train_likes(warehouse.read("event_splits")),
             warehouse.read("interactions"),
             warehouse.read("histories", ["event_id", "item_ids", "likes", "timestamps"]),
             chosen,
         ),
         describe=_shown(
-            lambda evidence: describe.collaborative_evidence(
-                evidence, warehouse.read("interactions"), warehouse.read("items")
+            lambda rows: describe.collaborative_evidence(
+                rows, warehouse.read("interactions"), warehouse.read("items")
             )
         ),
     )

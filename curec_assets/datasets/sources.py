@@ -6,7 +6,6 @@ import polars as pl
 
 from curec_assets.datasets.files import FilesSource
 from curec_assets.datasets.movielens import MovieLensSource
-from curec_assets.datasets.toy import ToySource
 from curec_assets.settings import DataSettings
 from resources.downloads import Downloads
 
@@ -44,4 +43,6 @@ def open_source(settings: DataSettings, downloads: Downloads, seed: int) -> Data
         case "files":
             return FilesSource(settings)
         case "toy":
+            from curec_assets.datasets.toy import ToySource
+
             return ToySource(seed)

@@ -7,7 +7,6 @@ import dagster as dg
 import polars as pl
 
 from curec_assets import materialize, pictures
-from curec_assets.features.embedding import embed, neighbours
 from curec_assets.provenance import content_hash
 from curec_assets.settings import Settings
 from resources.text_encoder import TextEncoder
@@ -29,6 +28,8 @@ def item_embeddings(
     text_encoder: TextEncoder,
 ) -> dg.MaterializeResult[None]:
     """One unit vector per item, of its text; zero where an item has no text."""
+    from curec_assets.features.embedding import embed
+
     encoder = settings.resolve().encoder
     items = warehouse.read("items", ["item_id", "title", "text"])
     names = dict(items.select("item_id", "title").iter_rows())
@@ -62,6 +63,8 @@ def reason_embeddings(
     text_encoder: TextEncoder,
 ) -> dg.MaterializeResult[None]:
     """One unit vector per stored reason, with the fingerprint of the policy that wrote it."""
+    from curec_assets.features.embedding import embed
+
     encoder = settings.resolve().encoder
     reasons = warehouse.read("recommendation_reasons", ["event_id", "reason", "policy_fingerprint"])
     names = dict(reasons.select("event_id", "reason").iter_rows())
@@ -85,10 +88,12 @@ def reason_embeddings(
 
 
 def _describe(rows: pl.DataFrame, key: str, names: dict[str, str]) -> Mapping[str, Any]:
+    from curec_assets.features.embedding import neighbours
+
     lengths = rows["embedding"].arr.to_list().list.eval(pl.element().pow(2)).list.sum().sqrt()
     return {
         "dimension": rows.schema["embedding"].shape[0],  # type: ignore[attr-defined]
-        "with_text": float((lengths > 0).mean() or 0.0),
+        "with_text": (lengths > 0).sum() / max(rows.height, 1),
         "nearest": dg.MetadataValue.md(
             pictures.markdown_table(neighbours(rows, key, names), limit=12)
         ),

@@ -12,7 +12,6 @@ from curec_assets.alignment.facts import Catalogue, facts_by_event, facts_finger
 from curec_assets.alignment.grounding import GroundingChecker
 from curec_assets.alignment.selection import divide_policy_fold
 from curec_assets.provenance import content_hash
-from curec_assets.reward.gate import require_gate
 from curec_assets.settings import Settings
 from resources.accelerator import Accelerator
 from resources.language_model import LanguageModel
@@ -50,6 +49,8 @@ def reason_policy(
     The reward is what the reason adds to the reward model's knowledge of the outcome, less the part
     that is not about the user, plus form and groundedness.
     """
+    from curec_assets.reward.gate import require_gate
+
     profile = settings.resolve()
     aligned = model_store.current("aligned_llm")
     reward = model_store.current("reward_model")

@@ -12,6 +12,7 @@ from curec_assets.alignment.training import (
     ProgressCallback,
     completion_logits_only,
     last_checkpoint,
+    save_adapter,
     trainer_defaults,
 )
 from curec_assets.policy.rewards import TERMS, ComposedReward, PolicyEvent, weights
@@ -53,7 +54,7 @@ def optimise(
     )
     chats = [reason_prompt(event.facts).chat() for event in events]
     by_prompt = {prompt_key(chat): event for chat, event in zip(chats, events, strict=True)}
-    rollout = Rollout(
+    rollout: Any = Rollout(
         tokenizer,
         by_prompt,
         seed=seed,
@@ -87,13 +88,11 @@ def optimise(
     )
     with completion_logits_only():
         trainer.train(resume_from_checkpoint=last_checkpoint(workspace))
-    trainer.save_model(str(output / "adapter"))
+    save_adapter(trainer, output / "adapter")
     return _curves(trainer.state.log_history)
 
 
-def _reward_functions(
-    reward: ComposedReward, by_prompt: dict[str, PolicyEvent]
-) -> list[Callable[..., list[float]]]:
+def _reward_functions(reward: ComposedReward, by_prompt: dict[str, PolicyEvent]) -> list[Any]:
     """One function per term, as TRL logs them; the terms of a batch are computed once."""
     cache: dict[tuple[str, ...], dict[str, Any]] = {}
 
@@ -106,11 +105,11 @@ def _reward_functions(
             cache[key] = reward.terms(events, texts, finished)
         return cache[key]
 
-    def function(name: str) -> Callable[..., list[float]]:
+    def function(name: str) -> Callable[..., list[float | None]]:
         def term(
             prompts: Any, completions: Any, finished: list[bool], **_: Any
-        ) -> list[float]:
-            values: list[float] = scored(prompts, completions, finished)[name].tolist()
+        ) -> list[float | None]:
+            values: list[float | None] = scored(prompts, completions, finished)[name].tolist()
             return values
 
         term.__name__ = name

@@ -2,9 +2,9 @@
 
 reward = gain − λ·max(0, generic gain) + format + groundedness − length
 
-*Gain*: how much the reason helps the reward model to tell the true outcome, in nats. *Generic gain*:
-the same with other users' histories, the part that is not about this user. Each term is returned on
-its own, so that each is logged: an optimised sum can hide a term that is being gamed.
+*Gain*: how much the reason helps the reward model to tell the true outcome, in nats. *Generic
+gain*: the same with other users' histories, the part that is not about this user. Each term is
+returned on its own, so that each is logged: an optimised sum can hide a term that is being gamed.
 """
 
 from collections.abc import Sequence
@@ -65,9 +65,7 @@ def weights(settings: PolicySettings) -> dict[str, float]:
 class ComposedReward:
     """Scores completions, term by term."""
 
-    def __init__(
-        self, scorer: Scorer, checker: GroundingChecker, settings: PolicySettings
-    ) -> None:
+    def __init__(self, scorer: Scorer, checker: GroundingChecker, settings: PolicySettings) -> None:
         self._scorer = scorer
         self._checker = checker
         self._max_words = settings.max_reason_words
@@ -87,7 +85,10 @@ class ComposedReward:
             "gain": self._scorer.gain(events, reasons, outcomes),
             "generic": self._scorer.generic_gain(events, reasons, outcomes).clip(min=0.0),
             "format": np.array(
-                [float(c is not None and c.well_formed and f) for c, f in zip(checks, finished, strict=True)]
+                [
+                    float(c is not None and c.well_formed and f)
+                    for c, f in zip(checks, finished, strict=True)
+                ]
             ),
             "groundedness": np.array([float(c is not None and not c.unsupported) for c in checks]),
             "length": np.array([self._excess(p) for p in parsed]),

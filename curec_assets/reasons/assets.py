@@ -180,5 +180,5 @@ def _describe(rows: pl.DataFrame) -> Mapping[str, Any]:
         "by_split": dg.MetadataValue.md(pictures.markdown_table(by_split.sort("split"))),
         "samples": dg.MetadataValue.md(pictures.markdown_table(samples, limit=12)),
         "grounded": float(rows["grounded"].mean() or 0.0),  # type: ignore[arg-type]
-        "composer_share": float((rows["source"] == "composer").mean() or 0.0),
+        "composer_share": float((rows["source"] == "composer").sum()) / max(rows.height, 1),
     }

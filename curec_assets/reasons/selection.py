@@ -42,7 +42,8 @@ def select_walk(
             one_per_time.filter(pl.col("user_id").is_in(users))
             .sort("user_id", "timestamp")
             .with_columns(
-                round=pl.int_range(pl.len()).over("user_id") - pl.len().over("user_id")
+                round=pl.int_range(pl.len()).over("user_id")
+                - pl.len().over("user_id")
                 + profile.reasons.rounds
             )
             .filter(pl.col("round") >= 0)

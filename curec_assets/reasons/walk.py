@@ -148,7 +148,7 @@ class Walk:
     def _corrected(
         self, events: Sequence[WalkEvent], notes: dict[str, str], rewards: Sequence[float]
     ) -> dict[str, str]:
-        """user → new note, for users whose reason was contradicted and whose new note is better."""
+        """User → new note, for users whose reason was contradicted and whose new note is better."""
         wrong = [(e, r) for e, r in zip(events, rewards, strict=True) if r < 0.0]
         prompts = [
             revision_prompt(event.taste, notes[event.user_id], event.outcome, event.liked)
@@ -170,7 +170,10 @@ class Walk:
         }
         log.info(
             "%d of %d reasons contradicted, %d notes changed, %d kept",
-            len(wrong), len(events), len(changed), len(kept),
+            len(wrong),
+            len(events),
+            len(changed),
+            len(kept),
         )
         return kept
 
@@ -185,8 +188,7 @@ class Walk:
         self, events: Sequence[WalkEvent], notes: dict[str, str], max_regenerations: int
     ) -> list[WrittenReason]:
         requests = [
-            Request(event.event_id, event.facts.with_note(notes[event.user_id]))
-            for event in events
+            Request(event.event_id, event.facts.with_note(notes[event.user_id])) for event in events
         ]
         return write_reasons(
             self._writer,
@@ -198,9 +200,7 @@ class Walk:
             compose_last=True,
         )
 
-    def _gains(
-        self, events: Sequence[WalkEvent], written: Sequence[WrittenReason]
-    ) -> list[float]:
+    def _gains(self, events: Sequence[WalkEvent], written: Sequence[WrittenReason]) -> list[float]:
         outcomes = [event.liked for event in events]
         reasons = [reason.reason for reason in written]
         gains: list[float] = self._scorer.gain(events, reasons, outcomes).tolist()

@@ -15,12 +15,6 @@ from curec_assets.recommender.describe import (
     describe_recommender,
 )
 from curec_assets.recommender.reading import held_out_outputs, require_made_from
-from curec_assets.recommender.shown_reasons import (
-    latest_notes,
-    requests_for,
-    users_to_serve,
-    with_reasons,
-)
 from curec_assets.settings import Settings
 from resources.accelerator import Accelerator
 from resources.language_model import LanguageModel
@@ -214,6 +208,12 @@ def recommendations(
 
     def build() -> pl.DataFrame:
         from curec_assets.recommender.retrieval import recommend
+        from curec_assets.recommender.shown_reasons import (
+            latest_notes,
+            requests_for,
+            users_to_serve,
+            with_reasons,
+        )
 
         interactions, items = warehouse.read("interactions"), warehouse.read("items")
         shown = recommend(
@@ -271,7 +271,7 @@ def recommendations(
                     rows.select("user_id", "rank", "title", "score", "verdict", "reason"), limit=15
                 )
             ),
-            "composer_share": float((rows["source"] == "composer").mean() or 0.0),
+            "composer_share": float((rows["source"] == "composer").sum()) / max(rows.height, 1),
         },
     )
 

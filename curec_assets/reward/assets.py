@@ -13,8 +13,6 @@ from curec_assets.alignment.grounding import GroundingChecker
 from curec_assets.alignment.prompts import prompt_fingerprint, reason_prompt
 from curec_assets.provenance import content_hash
 from curec_assets.reward import drafting
-from curec_assets.reward.dataset import events_with_histories, select_events
-from curec_assets.reward.gate import stored_gate
 from curec_assets.settings import Settings
 from resources.accelerator import Accelerator
 from resources.language_model import LanguageModel
@@ -105,6 +103,8 @@ def reward_model(
 
     Fitted on the reward fold; the gate compares own, null and shuffled reasons on validation.
     """
+    from curec_assets.reward.dataset import events_with_histories, select_events
+
     profile = settings.resolve()
     drafts = warehouse.read("draft_reasons", ["event_id", "reason"])
     events = select_events(warehouse.read("event_splits"), drafts)
@@ -165,6 +165,8 @@ def _describe_drafts(rows: pl.DataFrame) -> Mapping[str, Any]:
 
 def _describe_reward_model(stored: Artifact) -> Mapping[str, Any]:
     """Loss curves, the three AUCs as bars, and the gate in words."""
+    from curec_assets.reward.gate import stored_gate
+
     metrics = stored.manifest.metrics
     gate = stored_gate(stored.manifest)
     bars = {

@@ -5,8 +5,6 @@ import math
 import dagster as dg
 
 from curec_assets.pictures import markdown_table
-from curec_assets.reward.dataset import misplaced_drafts
-from curec_assets.reward.gate import stored_gate
 from curec_assets.settings import Settings
 from resources.model_store import ModelStore
 from resources.warehouse import Warehouse
@@ -20,6 +18,8 @@ from resources.warehouse import Warehouse
 )
 def reward_gate(settings: Settings, model_store: ModelStore) -> dg.AssetCheckResult:
     """AUC(reason) above AUC(null) and AUC(shuffled) on validation, by a paired bootstrap."""
+    from curec_assets.reward.gate import stored_gate
+
     gate = stored_gate(model_store.current("reward_model").manifest)
     blocks = settings.resolve().reward.gate_blocks
     return dg.AssetCheckResult(
@@ -58,6 +58,8 @@ def reward_losses_finite(model_store: ModelStore) -> dg.AssetCheckResult:
 )
 def drafts_in_their_fold(warehouse: Warehouse) -> dg.AssetCheckResult:
     """Every drafted event is of fold `reward` or split `validation`."""
+    from curec_assets.reward.dataset import misplaced_drafts
+
     drafts = warehouse.read("draft_reasons", ["event_id"])
     splits = warehouse.read("event_splits", ["event_id", "split", "fold"])
     misplaced = misplaced_drafts(splits, drafts)

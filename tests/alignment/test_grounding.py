@@ -80,7 +80,9 @@ def test_the_grammar_admits_no_other_title_attribute_or_role(given_facts: Facts)
         ("none", "none", "western"),
         *((f'"{item.title}"', "none", "none") for item in given_facts.disliked),
     ):
-        text = f"Evidence: liked {liked}; disliked {disliked}; shared {shared}; verdict like\nReason:"
+        text = (
+            f"Evidence: liked {liked}; disliked {disliked}; shared {shared}; verdict like\nReason:"
+        )
         assert not _admits(grammar, text)
 
 

@@ -1,0 +1,82 @@
+"""The console script: what it prints, and how it fails."""
+
+import io
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from curec_assets.cli import describe_profiles, main
+from curec_assets.outcome import text_table
+from curec_assets.progress import RunProgress, cost_table
+from curec_assets.settings import PROFILES
+
+
+def test_profiles_describe_every_setting() -> None:
+    text = describe_profiles()
+    for name in PROFILES:
+        assert name in text
+    assert "max_history = 50" in text
+    assert "Longest history kept per event" in text
+
+
+def test_demo_without_dagster_home_says_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["demo"]) == 1
+    said = capsys.readouterr().err
+    assert "DAGSTER_HOME is not set" in said
+    assert "make demo" in said
+    assert "Traceback" not in said
+
+
+def test_demo_with_an_unknown_profile_lists_the_valid_ones(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, home: Path
+) -> None:
+    (home / "dagster.yaml").touch()
+    monkeypatch.setenv("DAGSTER_HOME", str(home))
+    assert main(["demo", "--profile", "laptpo"]) == 1
+    assert "laptop" in capsys.readouterr().err
+
+
+def test_outcome_before_any_run_says_what_is_missing(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, home: Path
+) -> None:
+    monkeypatch.setenv("CUREC_HOME", str(home))
+    assert main(["outcome"]) == 1
+    assert "materialise" in capsys.readouterr().err
+
+
+def test_progress_tells_of_assets_checks_and_the_root_of_a_failure() -> None:
+    out = io.StringIO()
+    progress = RunProgress(2, out)
+
+    @dg.asset
+    def good() -> dg.MaterializeResult[None]:
+        return dg.MaterializeResult(metadata={"cached": True})
+
+    @dg.asset_check(asset=good)
+    def doubtful() -> dg.AssetCheckResult:
+        return dg.AssetCheckResult(
+            passed=False, severity=dg.AssetCheckSeverity.WARN, description="few rows"
+        )
+
+    @dg.asset(deps=[good])
+    def broken() -> None:
+        raise ValueError("no disk")
+
+    definitions = dg.Definitions(
+        assets=[good, broken], asset_checks=[doubtful], loggers={"progress": progress.logger()}
+    )
+    definitions.resolve_implicit_global_asset_job_def().execute_in_process(
+        raise_on_error=False, run_config={"loggers": {"progress": {}}}
+    )
+    shown = out.getvalue()
+    assert "[ 1/2] good" in shown
+    assert "cached" in shown
+    assert "warn on good: doubtful: few rows" in shown
+    assert progress.failure == "broken failed: no disk"
+    assert [cost.name for cost in progress.costs] == ["good"]
+    assert "orchestration 10.0 s (100.0%)" in cost_table(progress, 10.0)
+
+
+def test_text_table_aligns() -> None:
+    assert text_table(["a", "b"], [["long", "1"], ["x", "22"]]) == "a      b\nlong   1\nx     22"
