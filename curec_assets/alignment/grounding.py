@@ -56,7 +56,8 @@ class GroundingChecker:
         """Compare `reason` with its `facts` and with the verdict of its evidence."""
         tagged = _tag(reason, facts)
         rest = _TAG.sub("…", tagged)
-        unsupported = [f"quotation {text!r}" for text in _QUOTED.findall(rest) if _is_word(text)]
+        unsupported = [f"word {word!r}" for word in _FORM_WORDS.findall(rest)]
+        unsupported += [f"quotation {text!r}" for text in _QUOTED.findall(rest) if _is_word(text)]
         unsupported += [f"attribute {value!r}" for value in _found(self._attributes, rest.lower())]
         unsupported += [f"title {title!r}" for title in _found(self._titles, rest)]
         unsupported += [f"name {name!r}" for name in self._names(rest)]

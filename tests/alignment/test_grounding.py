@@ -114,6 +114,7 @@ FACTS = Facts(
         ("Heat may not suit you, though you liked Léon.", "verdict"),
         ('Heat is like "some other film" that you liked.', "quotation"),
         ("Dr. Strangelove is like Heat.", "title"),
+        ("You liked Léon, and Heat shares none with it.", "word 'none'"),
     ],
 )
 def test_a_claim_that_is_not_in_the_prompt_is_found(reason: str, problem: str) -> None:
