@@ -11,6 +11,7 @@ from resources.model_store import ModelStore
 from resources.warehouse import Warehouse
 
 _METRICS_SHOWN = ("AUC", "LogLoss", "NDCG@10")
+_VARIANTS = ("id", "id_text", "id_text_reason")
 _USERS_SHOWN = 5
 _ITEMS_SHOWN = 3
 
@@ -25,7 +26,9 @@ def outcome(warehouse: Warehouse, store: ModelStore) -> str:
         "Reward model: does a reason help to tell what is liked?": _gate(store),
         "Reinforcement learning (GRPO)": _reward_curve(store),
         "Where the time went": _time_shares(warehouse, store),
-        "Recommendations": _recommendations(warehouse),
+        "Recommendations (probability of a like; the order also weighs the retriever)": (
+            _recommendations(warehouse)
+        ),
         "Look further": _pointers(store),
     }
     return "\n\n".join(f"{title}\n{'-' * len(title)}\n{text}" for title, text in sections.items())
@@ -52,7 +55,23 @@ def _evaluation(warehouse: Warehouse) -> str:
     }
     names = rows["recommender"].unique(maintain_order=True).to_list()
     table = [[name, *(cells.get((name, m), "-") for m in _METRICS_SHOWN)] for name in names]
-    return text_table(["recommender", *_METRICS_SHOWN], table)
+    return f"{text_table(['recommender', *_METRICS_SHOWN], table)}\n\n{_coverage(warehouse)}"
+
+
+def _coverage(warehouse: Warehouse) -> str:
+    """On how many test events a reason exists at all, and the variants on just these."""
+    aucs = warehouse.read("recommender_evaluation").filter(pl.col("metric") == "AUC")
+    total = aucs.filter(pl.col("slice") == "all")["n_events"].max()
+    covered = aucs.filter(slice="with_reason").filter(pl.col("recommender").is_in(_VARIANTS))
+    count = covered["n_events"].max()
+    on_these = "; ".join(
+        f"{name} {value:.3f} [{low:.3f}, {high:.3f}]"
+        for name, value, low, high in covered.select("recommender", "value", "low", "high").rows()
+    )
+    return (
+        f"{count or 0} of {total} test events have a reason.\n"
+        f"AUC on these: {on_these or 'undefined, too few of them'}"
+    )
 
 
 def _gate(store: ModelStore) -> str:

@@ -5,6 +5,7 @@ least one *named* item shares with the candidate. It is grounded by construction
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from itertools import combinations
 
 from curec_assets.alignment.facts import Facts, HistoryItem
@@ -17,14 +18,19 @@ MAX_ENJOYED = 3
 MAX_AVOIDED = 2
 
 
-def evidence_grammar(facts: Facts) -> str:
-    """`Evidence: liked "A", "B"; disliked none; shared x, y; verdict like`, for these facts."""
+def evidence_grammar(facts: Facts, *, only_like: bool = False) -> str:
+    """`Evidence: liked "A", "B"; disliked none; shared x, y; verdict like`, for these facts.
+
+    `only_like`: the verdict is *like*, argued from liked items where there are any.
+    """
+    if only_like:
+        facts = replace(facts, disliked=())
     names: dict[str, str] = {}  # rule name of every literal, so that each is compiled once
     shared: dict[tuple[str, ...], str] = {}  # rule name of every set of shared attributes
     rules = [
         f"root ::= {_literal('Evidence: liked ')} cited {_literal('; verdict')} verdict "
         + _literal(REASON_MARK),
-        'verdict ::= " like" | " dislike"',
+        'verdict ::= " like"' if only_like else 'verdict ::= " like" | " dislike"',
     ]
 
     def name(text: str) -> str:
@@ -39,7 +45,7 @@ def evidence_grammar(facts: Facts) -> str:
             options.append(f"{name(quoted(disliked))} {name('; shared ')} {rule}")
         return f"{name('; disliked ')} ({' | '.join(options)})"
 
-    cited = [f"{name(NONE)} {after_liked(())}"]
+    cited = [] if only_like and facts.liked else [f"{name(NONE)} {after_liked(())}"]
     for position, first in enumerate(facts.liked):
         seconds = [
             f"{name(', ')} {name(quoted([second]))} {after_liked((first, second))}"

@@ -2,9 +2,10 @@
 
 A claim is: a title, a name, an attribute, the role of a history item (liked or disliked), and that
 an item shares an attribute. The check is lexical and strict: what it cannot find in the facts it
-counts as unsupported. A well-formed reason is one to three sentences in a line that name the item or
-a history item, none of them twice. The check knows the catalogue's titles and attribute values, and treats every other
-capitalised phrase inside a sentence as a name.
+counts as unsupported. It knows the catalogue's titles and attribute values, and treats every other
+capitalised phrase inside a sentence as a name. A well-formed reason is one line that ends as a
+sentence does and names the item or a history item, none of them twice. What a lexical check cannot
+see is whether a sentence makes sense.
 """
 
 import re

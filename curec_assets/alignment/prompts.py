@@ -47,9 +47,13 @@ class ParsedReason:
     reason: str
 
 
-def reason_prompt(facts: Facts, *, seed: int = 0) -> Prompt:
-    """Task *reason*: evidence, then one or two sentences for the user."""
-    return Prompt(_chat(_facts_text(facts, _REASON)), evidence_grammar(facts), seed)
+def reason_prompt(facts: Facts, *, seed: int = 0, only_like: bool = False) -> Prompt:
+    """Task *reason*: evidence, then one or two sentences for the user.
+
+    `only_like`: for an item that is shown as a recommendation, see `evidence_grammar`.
+    """
+    grammar = evidence_grammar(facts, only_like=only_like)
+    return Prompt(_chat(_facts_text(facts, _REASON)), grammar, seed)
 
 
 def verdict_prompt(facts: Facts) -> Prompt:

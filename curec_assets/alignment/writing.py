@@ -22,6 +22,8 @@ class Request:
     key: str
     """Names the request in seeds: the event id, for instance."""
     facts: Facts
+    only_like: bool = False
+    """Whether the reason is to speak for the item, whatever the model's own verdict."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,7 @@ def write_reasons(
             reason_prompt(
                 requests[index].facts,
                 seed=derive(seed, "attempt", attempt, requests[index].key),
+                only_like=requests[index].only_like,
             )
             for index in waiting
         ]

@@ -53,6 +53,8 @@ def requests_for(
                 row["disliked_ids"],
                 profile.evidence.max_attributes,
             ).with_note(notes.get(row["user_id"], "")),
+            # The recommender has decided to show it: the reason says what speaks for it.
+            only_like=True,
         )
         for row in found.iter_rows(named=True)
     ]

@@ -86,6 +86,15 @@ def test_the_grammar_admits_no_other_title_attribute_or_role(given_facts: Facts)
         assert not _admits(grammar, text)
 
 
+@given(facts(), st.integers(0, 1000))
+def test_a_shown_item_is_only_spoken_for(given_facts: Facts, seed: int) -> None:
+    grammar = evidence_grammar(given_facts, only_like=True)
+    for verdict in ("like", "dislike"):
+        text = completion(compose(given_facts, verdict, np.random.default_rng(seed)))
+        admitted = _admits(grammar, text[: text.index("\nReason:") + 8])
+        assert admitted == (verdict == "like")
+
+
 @given(facts())
 def test_notes_have_the_form_their_grammar_asks_for(given_facts: Facts) -> None:
     taste = Taste(given_facts.liked, given_facts.disliked)
