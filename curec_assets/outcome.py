@@ -61,15 +61,15 @@ def _evaluation(warehouse: Warehouse) -> str:
 def _coverage(warehouse: Warehouse) -> str:
     """On how many test events a reason exists at all, and the variants on just these."""
     aucs = warehouse.read("recommender_evaluation").filter(pl.col("metric") == "AUC")
-    total = aucs.filter(pl.col("slice") == "all")["n_events"].max()
+    total = max(aucs.filter(slice="all")["n_events"].to_list(), default=0)
     covered = aucs.filter(slice="with_reason").filter(pl.col("recommender").is_in(_VARIANTS))
-    count = covered["n_events"].max()
+    count = max(covered["n_events"].to_list(), default=0)
     on_these = "; ".join(
         f"{name} {value:.3f} [{low:.3f}, {high:.3f}]"
         for name, value, low, high in covered.select("recommender", "value", "low", "high").rows()
     )
     return (
-        f"{count or 0} of {total} test events have a reason.\n"
+        f"{count} of {total} test events have a reason.\n"
         f"AUC on these: {on_these or 'undefined, too few of them'}"
     )
 

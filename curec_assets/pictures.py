@@ -35,14 +35,19 @@ def line_chart(
     return _picture(draw, title=title, y_label=y_label)
 
 
-def bar_chart(values: Mapping[str, tuple[float, float, float]], *, title: str, y_label: str) -> str:
+def interval_chart(
+    values: Mapping[str, tuple[float, float, float]], *, title: str, y_label: str
+) -> str:
     """Markdown image with one bar per name; each value comes as (value, low, high)."""
 
     def draw(axes: "Axes") -> None:
         heights = [value for value, _, _ in values.values()]
         below = [max(value - low, 0.0) for value, low, _ in values.values()]
         above = [max(high - value, 0.0) for value, _, high in values.values()]
-        axes.bar(list(values), heights, yerr=[below, above], capsize=3, width=0.6)
+        # Points, not bars: the axis does not begin at zero.
+        axes.errorbar(range(len(values)), heights, yerr=[below, above], fmt="o", capsize=4)
+        axes.set_xticks(range(len(values)), list(values))
+        axes.margins(x=0.15)
         axes.tick_params(axis="x", labelsize=7, labelrotation=20 if len(values) > 4 else 0)
         lows = [low for _, low, _ in values.values()]
         highs = [high for _, _, high in values.values()]

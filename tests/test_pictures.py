@@ -34,13 +34,13 @@ def test_a_line_chart_is_a_small_png(series):
     [{}, {"a": (0.5, 0.5, 0.5)}, {"a": (0.6, 0.5, 0.7), "b": (-0.1, -0.2, 0.1)}],
     ids=str,
 )
-def test_a_bar_chart_is_a_small_png(values):
-    assert size(pictures.bar_chart(values, title="AUC", y_label="AUC")) == (500, 300)
+def test_a_interval_chart_is_a_small_png(values):
+    assert size(pictures.interval_chart(values, title="AUC", y_label="AUC")) == (500, 300)
 
 
 def test_the_same_numbers_give_the_same_picture():
     draw = {"a": (0.6, 0.5, 0.7)}
-    first, second = (pictures.bar_chart(draw, title="t", y_label="y") for _ in range(2))
+    first, second = (pictures.interval_chart(draw, title="t", y_label="y") for _ in range(2))
     assert first == second
 
 

@@ -65,7 +65,7 @@ def describe_evaluation(rows: pl.DataFrame) -> Mapping[str, Any]:
     counts: list[int] = covered["n_events"].to_list()
     return {
         "auc": dg.MetadataValue.md(
-            pictures.bar_chart(bars, title="AUC on test events", y_label="AUC")
+            pictures.interval_chart(bars, title="AUC on test events", y_label="AUC")
         ),
         "all_test_events": dg.MetadataValue.md(
             pictures.markdown_table(everything.drop("slice"), limit=100)

@@ -105,7 +105,7 @@ def _auc_chart(evaluation: pl.DataFrame) -> tuple[str, str]:
     ).drop_nulls("value")
     bars = {r["recommender"]: (r["value"], r["low"], r["high"]) for r in rows.iter_rows(named=True)}
     return (
-        _image(pictures.bar_chart(bars, title="AUC on test events", y_label="AUC"))
+        _image(pictures.interval_chart(bars, title="AUC on test events", y_label="AUC"))
         if bars
         else ("", "")
     )
@@ -114,7 +114,7 @@ def _auc_chart(evaluation: pl.DataFrame) -> tuple[str, str]:
 def _gate_chart(gate: Gate) -> tuple[str, str]:
     estimates = {"own reason": gate.reason, "null": gate.null, "another user's": gate.shuffled}
     bars = {name: (e.value, e.low, e.high) for name, e in estimates.items()}
-    return _image(pictures.bar_chart(bars, title="Reward model on validation", y_label="AUC"))
+    return _image(pictures.interval_chart(bars, title="Reward model on validation", y_label="AUC"))
 
 
 def _reward_chart(rewards: Sequence[float]) -> tuple[str, str]:

@@ -186,7 +186,7 @@ def _describe_reward_model(stored: Artifact) -> Mapping[str, Any]:
         x_label="epoch",
         y_label="nats per event",
     )
-    aucs = pictures.bar_chart(bars, title="AUC on validation drafts", y_label="AUC")
+    aucs = pictures.interval_chart(bars, title="AUC on validation drafts", y_label="AUC")
     return {
         "gate": str(gate),
         "gate_passed": gate.passed,
