@@ -38,7 +38,7 @@ def line_chart(
 def interval_chart(
     values: Mapping[str, tuple[float, float, float]], *, title: str, y_label: str
 ) -> str:
-    """Markdown image with one bar per name; each value comes as (value, low, high)."""
+    """Markdown image with a point and its interval per name: (value, low, high)."""
 
     def draw(axes: "Axes") -> None:
         heights = [value for value, _, _ in values.values()]

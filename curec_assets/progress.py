@@ -18,6 +18,9 @@ import dagster as dg
 from curec_assets.outcome import text_table
 
 
+_SECONDS_BETWEEN_LINES = 15.0
+
+
 @dataclass(frozen=True)
 class AssetCost:
     """What one asset of a run cost."""
@@ -45,6 +48,7 @@ class RunProgress(logging.Handler):
         self._total = total_assets
         self._out = out
         self._started = 0.0
+        self._told = 0.0
         self._metadata: dict[str, Mapping[str, dg.MetadataValue]] = {}
 
     def logger(self) -> dg.LoggerDefinition:
@@ -66,6 +70,8 @@ class RunProgress(logging.Handler):
             # Dagster tells of every step that a failure keeps from running; the failure is enough.
             if record.levelno >= logging.WARNING and not message.startswith("Dependencies for"):
                 self._print(f"        {record.levelname.lower()}: {message}")
+            elif record.levelno == logging.INFO:
+                self._within(message)
             return
         kind, step = event.event_type, event.step_key or ""
         if kind == dg.DagsterEventType.STEP_START:
@@ -78,6 +84,13 @@ class RunProgress(logging.Handler):
             self._ended(step)
         elif kind == dg.DagsterEventType.STEP_FAILURE:
             self._failed(step, event.step_failure_data.error)
+
+    def _within(self, message: str) -> None:
+        """A line from inside a long step, now and then."""
+        now = time.monotonic()
+        if now - max(self._started, self._told) >= _SECONDS_BETWEEN_LINES:
+            self._told = now
+            self._print(f"        {message}")
 
     def _ended(self, step: str) -> None:
         seconds = time.monotonic() - self._started

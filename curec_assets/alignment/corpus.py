@@ -3,7 +3,6 @@
 The label decides the target's verdict and never appears in a prompt.
 """
 
-from collections.abc import Iterator
 from typing import Any
 
 import polars as pl
@@ -94,10 +93,3 @@ def _note_example(
     after = Taste((new, *liked), disliked) if event["liked"] else Taste(liked, (new, *disliked))
     prompt = revision_prompt(taste, compose_note(taste), new, event["liked"])
     return prompt, f"Note: {compose_note(after)}."
-
-
-def label_positions(corpus: pl.DataFrame) -> Iterator[str]:
-    """The user texts of all prompts that must not reveal the label (all but revisions)."""
-    for row in corpus.iter_rows(named=True):
-        if "\nNew: " not in row["user"]:
-            yield row["user"]

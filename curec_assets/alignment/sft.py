@@ -40,7 +40,7 @@ def fine_tune(
     import torch
     from datasets import Dataset
     from peft import LoraConfig
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoModelForCausalLM, AutoTokenizer, PrinterCallback
     from trl import SFTConfig, SFTTrainer
 
     tokenizer = AutoTokenizer.from_pretrained(base)
@@ -84,6 +84,7 @@ def fine_tune(
         ),
         callbacks=[ProgressCallback(log, "alignment")],
     )
+    trainer.remove_callback(PrinterCallback)  # ProgressCallback tells the same in the run's log
     with completion_logits_only():
         trainer.train(resume_from_checkpoint=last_checkpoint(workspace))
     save_adapter(trainer, output / "adapter")

@@ -43,7 +43,7 @@ def optimise(
     import torch
     from datasets import Dataset
     from peft import PeftModel
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoModelForCausalLM, AutoTokenizer, PrinterCallback
     from trl import GRPOConfig, GRPOTrainer
 
     tokenizer = AutoTokenizer.from_pretrained(base)
@@ -86,6 +86,7 @@ def optimise(
         ),
         callbacks=[ProgressCallback(log, "reinforcement")],
     )
+    trainer.remove_callback(PrinterCallback)  # ProgressCallback tells the same in the run's log
     with completion_logits_only():
         trainer.train(resume_from_checkpoint=last_checkpoint(workspace))
     save_adapter(trainer, output / "adapter")

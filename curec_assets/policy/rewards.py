@@ -97,12 +97,3 @@ class ComposedReward:
     def _excess(self, parsed: ParsedReason | None) -> float:
         words = len(parsed.reason.split()) if parsed else 0
         return max(0.0, words / self._max_words - 1.0)
-
-
-def combine(terms: dict[str, Scores], settings: PolicySettings) -> Scores:
-    """The reward: the weighted sum of the terms, of shape (n,)."""
-    total: Scores = sum(
-        (weight * terms[name] for name, weight in weights(settings).items()),
-        start=np.zeros_like(terms["gain"]),
-    )
-    return total
