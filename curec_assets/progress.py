@@ -17,7 +17,6 @@ import dagster as dg
 
 from curec_assets.outcome import text_table
 
-
 _SECONDS_BETWEEN_LINES = 15.0
 
 

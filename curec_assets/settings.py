@@ -32,6 +32,7 @@ from pydantic import (
     model_validator,
 )
 
+from curec_assets.profiles import PROFILE_VALUES
 from resources.errors import ConfigError
 
 
@@ -256,82 +257,7 @@ class Profile(Section):
         return self
 
 
-_PROFILES: dict[str, dict[str, Any]] = {
-    "smoke": {
-        "data": {"source": "toy"},
-        "language_model": {"base": "tiny", "batch_size": 16, "max_new_tokens": 64},
-        "alignment": {"reason_examples": 16, "verdict_examples": 8, "note_examples": 8},
-        "reward": {
-            "draft_train": 16,
-            "draft_validation": 12,
-            "epochs": 1,
-            "dim": 8,
-            "gate_blocks": False,
-        },
-        "policy": {"steps": 2, "prompts_per_step": 2, "generations": 2},
-        "reasons": {"users": 6, "rounds": 2},
-        "encoder": {"source": "tiny"},
-        "recommender": {
-            "dim": 8,
-            "epochs": 1,
-            "seeds": 2,
-            "candidates": 10,
-            "recommended_users": 5,
-            "bootstrap_samples": 100,
-        },
-    },
-    "laptop": {
-        "data": {"source": "movielens-100k"},
-        "language_model": {"base": "smollm2-135m", "max_new_tokens": 72},
-        "alignment": {
-            "reason_examples": 200,
-            "verdict_examples": 16,
-            "note_examples": 24,
-            "batch_size": 4,
-            "lora_first_layer": 8,
-        },
-        "reward": {"draft_train": 64, "draft_validation": 48, "gate_blocks": False},
-        "policy": {"steps": 5, "prompts_per_step": 2, "generations": 8},
-        "reasons": {"users": 32, "rounds": 3},
-        "encoder": {"source": "all-minilm-l6-v2"},
-        "recommender": {"recommended_users": 8},
-    },
-    "benchmark": {
-        "data": {"source": "movielens-100k"},
-        "language_model": {"base": "smollm2-135m"},
-        "alignment": {
-            "reason_examples": 1200,
-            "verdict_examples": 300,
-            "note_examples": 300,
-        },
-        "reward": {"draft_train": 3000, "draft_validation": 1000, "gate_blocks": True},
-        "policy": {"steps": 100, "prompts_per_step": 4, "generations": 8},
-        "reasons": {"users": 300, "rounds": 20},
-        "encoder": {"source": "all-minilm-l6-v2"},
-        "recommender": {"epochs": 5, "recommended_users": 50},
-    },
-    "gpu": {
-        "data": {"source": "movielens-100k"},
-        "language_model": {
-            "base": "HuggingFaceTB/SmolLM2-1.7B-Instruct@main",
-            "batch_size": 128,
-        },
-        "alignment": {
-            "reason_examples": 8000,
-            "verdict_examples": 2000,
-            "note_examples": 2000,
-            "learning_rate": 2e-4,
-            "batch_size": 32,
-        },
-        "reward": {"draft_train": 20000, "draft_validation": 4000, "gate_blocks": True},
-        "policy": {"steps": 500, "prompts_per_step": 16, "generations": 8},
-        "reasons": {"users": 943, "rounds": 100},
-        "encoder": {"source": "all-minilm-l6-v2", "batch_size": 512},
-        "recommender": {"epochs": 5, "recommended_users": 943},
-    },
-}
-
-PROFILE_NAMES = tuple(_PROFILES)
+PROFILE_NAMES = tuple(PROFILE_VALUES)
 _SECTIONS: dict[str, type[Section]] = {
     name: field.annotation
     for name, field in Profile.model_fields.items()
@@ -376,8 +302,8 @@ def load_profile(choice: str, overrides: dict[str, Any] | None = None) -> Profil
     """
     if choice.endswith(".toml"):
         values, origin = _read_toml(Path(choice)), choice
-    elif choice in _PROFILES:
-        values, origin = {"name": choice, **_PROFILES[choice]}, f"profile {choice!r}"
+    elif choice in PROFILE_VALUES:
+        values, origin = {"name": choice, **PROFILE_VALUES[choice]}, f"profile {choice!r}"
     else:
         raise ConfigError(
             f"profile {choice!r} does not exist; choose one of {', '.join(PROFILE_NAMES)}, or the "
@@ -396,7 +322,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"profile file {str(path)!r} is not valid TOML: {error}") from None
     base = changes.pop("extends", None)
-    if not isinstance(base, str) or base not in _PROFILES:
+    if not isinstance(base, str) or base not in PROFILE_VALUES:
         raise ConfigError(
             f"profile file {str(path)!r}: extends = {base!r} is not a profile; "
             f"set extends to one of {', '.join(PROFILE_NAMES)}"
@@ -406,7 +332,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
         value = data.get(key) if isinstance(data, dict) else None
         if isinstance(data, dict) and isinstance(value, str) and value:
             data[key] = str((path.parent / value).resolve())
-    return _merge({"name": base, **_PROFILES[base]}, changes)
+    return _merge({"name": base, **PROFILE_VALUES[base]}, changes)
 
 
 def _override_type(section: type[Section]) -> type[dg.Config]:
