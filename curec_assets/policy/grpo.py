@@ -62,7 +62,6 @@ def optimise(
         max_prompt_tokens=generation.max_prompt_tokens,
         max_new_tokens=generation.max_new_tokens,
     )
-    batch = settings.prompts_per_step * settings.generations
     term_weights = weights(settings)
     trainer = GRPOTrainer(
         model=model,
@@ -73,7 +72,9 @@ def optimise(
         args=GRPOConfig(
             **trainer_defaults(workspace, seed, place),
             max_steps=settings.steps,
-            per_device_train_batch_size=batch,
+            # One group at a time: memory does not grow with the prompts of a step.
+            per_device_train_batch_size=settings.generations,
+            gradient_accumulation_steps=settings.prompts_per_step,
             num_generations=settings.generations,
             max_completion_length=generation.max_new_tokens,
             learning_rate=settings.learning_rate,

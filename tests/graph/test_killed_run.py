@@ -1,0 +1,73 @@
+"""A run that is killed in the middle of generation goes on to the same reasons."""
+
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import dagster as dg
+import polars as pl
+import pytest
+
+from curec_assets.definitions import build_definitions
+
+pytestmark = [pytest.mark.graph, pytest.mark.timeout(600)]
+
+SCRIPT = """
+import sys
+from pathlib import Path
+import dagster as dg
+from curec_assets.definitions import build_definitions
+definitions = build_definitions(profile="smoke", home=Path(sys.argv[1]))
+job = definitions.resolve_job_def("everything")
+with dg.DagsterInstance.ephemeral() as instance:
+    job.execute_in_process(instance=instance, asset_selection=[dg.AssetKey("generated_reasons")])
+"""
+
+
+def shards(home: Path) -> list[Path]:
+    """Shards of the finished walk."""
+    return sorted((home / "models" / "generated_reasons").glob("[!.]*/*.parquet"))
+
+
+def unfinished(home: Path) -> list[Path]:
+    """Shards of a walk that was interrupted."""
+    return sorted((home / "models" / "generated_reasons").glob(".*.work/*.parquet"))
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home in which everything up to the reasons was made without interruption."""
+    home = tmp_path_factory.mktemp("whole")
+    definitions = build_definitions(profile="smoke", home=home)
+    upstream = dg.AssetSelection.assets("generated_reasons").upstream()
+    with dg.DagsterInstance.ephemeral() as instance:
+        keys = upstream.resolve(definitions.resolve_asset_graph())
+        job = definitions.resolve_job_def("everything")
+        assert job.execute_in_process(instance=instance, asset_selection=list(keys)).success
+    return home
+
+
+def test_a_killed_generation_ends_in_the_same_reasons(whole: Path, tmp_path: Path) -> None:
+    home = tmp_path / "killed"
+    shutil.copytree(whole, home)
+    shutil.rmtree(home / "models" / "generated_reasons")
+    process = subprocess.Popen([sys.executable, "-c", SCRIPT, str(home)])
+    try:
+        while not unfinished(home):
+            assert process.poll() is None, "it ended before a round was written"
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+    finally:
+        process.kill()
+        process.wait()
+    assert unfinished(home)
+    assert not shards(home), "the walk was over before it could be killed"
+
+    subprocess.run([sys.executable, "-c", SCRIPT, str(home)], check=True, capture_output=True)
+
+    first, second = (pl.concat(map(pl.read_parquet, shards(folder))) for folder in (whole, home))
+    assert first.equals(second)
+    assert [path.name for path in shards(whole)] == [path.name for path in shards(home)]
