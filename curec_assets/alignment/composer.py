@@ -5,6 +5,7 @@ speaks for the verdict and words it; several wordings per case, chosen by a seed
 does not learn a single sentence by heart.
 """
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -49,6 +50,19 @@ _DISLIKE_ABOUT = (
     '"{title}" may not match what you usually like.',
     '"{title}" may not be for you, as little in your history speaks for it.',
 )
+_NO_FACTS = ('"{title}" is worth a try.',)
+
+WORDING = frozenset(
+    word
+    for templates in (
+        (*_LIKE_SHARED, *_LIKE_CITED, *_LIKE_ABOUT, *_NO_FACTS),
+        (*_DISLIKE_SHARED, *_DISLIKE_CITED, *_DISLIKE_ABOUT),
+    )
+    for template in templates
+    for word in re.findall(r"\w+", re.sub(r"{\w+}", "", template).lower())
+)
+"""Words of the sentences themselves: where a catalogue has one of them for an attribute ("history"),
+a reason that uses it claims nothing."""
 
 
 def compose(facts: Facts, verdict: str, generator: "np.random.Generator") -> ParsedReason:
@@ -120,7 +134,7 @@ def _templates(verdict: str, shared: bool, cited: bool, facts: Facts) -> Sequenc
         return _DISLIKE_SHARED if shared else _DISLIKE_CITED if cited else _DISLIKE_ABOUT
     if shared or cited:
         return _LIKE_SHARED if shared else _LIKE_CITED
-    return _LIKE_ABOUT if facts.attributes else ('"{title}" is worth a try.',)
+    return _LIKE_ABOUT if facts.attributes else _NO_FACTS
 
 
 def _pick(templates: Sequence[str], generator: "np.random.Generator") -> str:

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from curec_assets.alignment.composer import WORDING
 from curec_assets.alignment.facts import Catalogue, Facts, HistoryItem
 from curec_assets.alignment.grammar import NONE
 
@@ -48,7 +49,9 @@ class GroundingChecker:
 
     def __init__(self, catalogue: Catalogue) -> None:
         titles = catalogue.titles()
-        self._attributes = _phrases(value.lower() for value in catalogue.attribute_values())
+        self._attributes = _phrases(
+            value.lower() for value in catalogue.attribute_values() if not _is_wording(value)
+        )
         # One-word titles are often common words ("It"): they count only where a name can stand.
         self._titles = _phrases(title for title in titles if " " in title)
         self._short_titles = frozenset(titles) - _PRONOUNS
@@ -122,7 +125,7 @@ def _sharing_errors(sentence: str, facts: Facts) -> Iterable[str]:
         return
     shared = {value for item in mentioned for value in item.shared}
     for number, value in enumerate(facts.attributes):
-        if f"⟦A{number}⟧" in sentence and value not in shared:
+        if f"⟦A{number}⟧" in sentence and value not in shared and not _is_wording(value):
             yield f"{value!r} is not shared with {mentioned[0].title!r}"
 
 
@@ -151,6 +154,10 @@ def _tag(text: str, facts: Facts) -> str:
 def _note_values(note: str) -> list[str]:
     values = re.split(r"; |, |enjoys |avoids ", note)
     return [value for value in values if value and value != NONE]
+
+
+def _is_wording(value: str) -> bool:
+    return set(re.findall(r"\w+", value.lower())) <= WORDING
 
 
 def _is_word(text: str) -> bool:
