@@ -22,7 +22,7 @@ def outcome(warehouse: Warehouse, store: ModelStore) -> str:
     Raises `ArtifactError` when something has not been materialised yet.
     """
     sections = {
-        "Evaluation on test events (95 % interval over users)": _evaluation(warehouse),
+        "Evaluation on test events (95 % interval over users)": evaluation_text(warehouse),
         "Reward model: does a reason help to tell what is liked?": _gate(store),
         "Reinforcement learning (GRPO)": _reward_curve(store),
         "Where the time went": _time_shares(warehouse, store),
@@ -46,9 +46,13 @@ def text_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     )
 
 
-def _evaluation(warehouse: Warehouse) -> str:
+def evaluation_text(warehouse: Warehouse) -> str:
+    """The evaluation table, and on how many test events a reason exists at all.
+
+    A metric that is not defined (AUC where all events have one outcome) is shown as such.
+    """
     shown = (pl.col("slice") == "all") & pl.col("metric").is_in(_METRICS_SHOWN)
-    rows = warehouse.read("recommender_evaluation").filter(shown)
+    rows = warehouse.read("recommender_evaluation").filter(shown).drop_nulls("value")
     cells = {
         (row["recommender"], row["metric"]): "{value:.3f} [{low:.3f}, {high:.3f}]".format(**row)
         for row in rows.iter_rows(named=True)
@@ -64,9 +68,9 @@ def _coverage(warehouse: Warehouse) -> str:
     total = max(aucs.filter(slice="all")["n_events"].to_list(), default=0)
     covered = aucs.filter(slice="with_reason").filter(pl.col("recommender").is_in(_VARIANTS))
     count = max(covered["n_events"].to_list(), default=0)
+    defined = covered.drop_nulls("value").select("recommender", "value", "low", "high")
     on_these = "; ".join(
-        f"{name} {value:.3f} [{low:.3f}, {high:.3f}]"
-        for name, value, low, high in covered.select("recommender", "value", "low", "high").rows()
+        f"{name} {value:.3f} [{low:.3f}, {high:.3f}]" for name, value, low, high in defined.rows()
     )
     return (
         f"{count} of {total} test events have a reason.\n"

@@ -61,8 +61,8 @@ WORDING = frozenset(
     for template in templates
     for word in re.findall(r"\w+", re.sub(r"{\w+}", "", template).lower())
 )
-"""Words of the sentences themselves: where a catalogue has one of them for an attribute ("history"),
-a reason that uses it claims nothing."""
+"""Words of the sentences themselves: where a catalogue has one of them for an attribute
+("history"), a reason that uses it claims nothing."""
 
 
 def compose(facts: Facts, verdict: str, generator: "np.random.Generator") -> ParsedReason:

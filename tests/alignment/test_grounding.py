@@ -25,7 +25,7 @@ TITLES = (
 )
 VALUES = ("crime", "drama", "sci-fi", "war", "Al Pacino", "Samuel L. Jackson", "Jean Reno")
 # A catalogue may call an attribute by a word that sentences are made of.
-WORDS_OF_SENTENCES = ("History", "people", "taste")
+ATTRIBUTES = (*VALUES, "History", "people", "taste")
 
 
 def catalogue() -> Catalogue:
@@ -36,10 +36,7 @@ def catalogue() -> Catalogue:
                 "item_id": [str(n) for n in range(len(TITLES))],
                 "title": TITLES,
                 "attributes": [
-                    [
-                        {"kind": "any", "value": value}
-                        for value in (VALUES + WORDS_OF_SENTENCES)[n % 4 :]
-                    ]
+                    [{"kind": "any", "value": value} for value in ATTRIBUTES[n % 4 :]]
                     for n in range(len(TITLES))
                 ],
             }
@@ -50,9 +47,7 @@ def catalogue() -> Catalogue:
 @st.composite
 def facts(draw: st.DrawFn) -> Facts:
     titles = draw(st.permutations(TITLES))
-    attributes = tuple(
-        draw(st.lists(st.sampled_from(VALUES + WORDS_OF_SENTENCES), max_size=4, unique=True))
-    )
+    attributes = tuple(draw(st.lists(st.sampled_from(ATTRIBUTES), max_size=4, unique=True)))
     items = [
         HistoryItem(title, tuple(v for v in attributes if draw(st.booleans())))
         for title in titles[1 : 1 + draw(st.integers(0, 5))]
