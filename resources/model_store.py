@@ -75,11 +75,6 @@ class ModelStore(dg.ConfigurableResource):  # type: ignore[type-arg]
             )
         return found
 
-    def discard(self, asset: str, fingerprint: str) -> None:
-        """Move a damaged directory aside, so that it can be made again; nothing is deleted."""
-        path = Path(self.root) / asset / fingerprint
-        path.rename(tempfile.mkdtemp(prefix=f"{fingerprint}.damaged-", dir=path.parent))
-
     def set_current(self, asset: str, fingerprint: str) -> None:
         """Point `current(asset)` at this fingerprint, atomically."""
         folder = Path(self.root) / asset
