@@ -34,6 +34,7 @@ from pydantic import (
 
 from curec_assets.profiles import PROFILE_VALUES
 from resources.errors import ConfigError
+from resources.reason_writer import Engine, ServerEndpoint, WriterOptions
 
 
 class Section(BaseModel):
@@ -126,13 +127,50 @@ class LanguageModelSettings(Section):
         description="`smollm2-135m` (embedded default), `tiny` (random weights, for tests), a "
         "local path, or a Hugging Face hub id with `@revision`."
     )
-    engine: Literal["transformers"] = Field("transformers", description="What generates text.")
-    batch_size: PositiveInt = Field(32, description="Prompts generated at once.")
+    engine: Engine = Field(
+        "auto",
+        description="What generates text: `transformers`, `vllm` (in this process), `server` (the "
+        "section of that name says where), or `auto`: vLLM where it is installed and there is a "
+        "GPU, else transformers.",
+    )
+    batch_size: PositiveInt = Field(32, description="Completions generated at once.")
     max_new_tokens: PositiveInt = Field(96, description="Longest completion, in tokens.")
     max_prompt_tokens: PositiveInt = Field(512, description="Longest prompt, in tokens.")
     temperature: PositiveFloat = Field(
         0.7, description="Sampling temperature of second and later attempts; first is greedy."
     )
+
+
+class ServerSettings(Section):
+    """An OpenAI-compatible endpoint, `vllm serve` for instance."""
+
+    url: str = Field("", description="Base address, such as http://127.0.0.1:8000/v1.")
+    model: str = Field(
+        "",
+        description="Name of the served model. For the writer, empty means the name that "
+        "`curec export-policy` prints, which changes with the weights.",
+    )
+    api_key_variable: str = Field(
+        "", description="Environment variable that holds the key; the key itself is no setting."
+    )
+    concurrency: PositiveInt = Field(16, description="Requests under way at once.")
+    timeout_seconds: PositiveFloat = Field(120.0, description="Longest wait for one request.")
+    retries: NonNegativeInt = Field(
+        5, description="Attempts after the first, with exponential backoff."
+    )
+
+    def endpoint(self) -> ServerEndpoint | None:
+        """The endpoint, if one is named."""
+        return ServerEndpoint(**self.config()) if self.url else None
+
+
+class TeacherSettings(ServerSettings):
+    """A larger model that writes alignment targets, behind an OpenAI-compatible endpoint."""
+
+    samples: PositiveInt = Field(
+        4, description="Completions asked per event; the first that passes the checks is the target."
+    )
+    temperature: PositiveFloat = Field(0.8, description="Sampling temperature of the teacher.")
 
 
 class AlignmentSettings(Section):
@@ -238,12 +276,37 @@ class Profile(Section):
     split: SplitSettings = SplitSettings()
     evidence: EvidenceSettings = EvidenceSettings()
     language_model: LanguageModelSettings
+    server: ServerSettings = ServerSettings()
+    teacher: TeacherSettings = TeacherSettings()
     alignment: AlignmentSettings
     reward: RewardSettings
     policy: PolicySettings
     reasons: ReasonSettings
     encoder: EncoderSettings
     recommender: RecommenderSettings
+
+    def writer_options(self) -> WriterOptions:
+        """How the reason writer is to be opened."""
+        chosen = self.language_model
+        return WriterOptions(
+            batch_size=chosen.batch_size,
+            max_prompt_tokens=chosen.max_prompt_tokens,
+            max_new_tokens=chosen.max_new_tokens,
+            engine=chosen.engine,
+            server=self.server.endpoint(),
+        )
+
+    @model_validator(mode="after")
+    def _server_is_named(self) -> Self:
+        if self.language_model.engine == "server" and not self.server.url:
+            raise ValueError(
+                "language_model.engine is 'server' but server.url is empty; name its base address"
+            )
+        if self.teacher.url and not self.teacher.model:
+            raise ValueError(
+                "teacher.url is set but teacher.model is empty; name the model that it serves"
+            )
+        return self
 
     @model_validator(mode="after")
     def _files_are_named(self) -> Self:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 Message = dict[str, str]
 """One chat turn: `{"role": "system" | "user" | "assistant", "content": ...}`."""
@@ -33,6 +33,10 @@ class Sampling:
     max_new_tokens: int
     temperature: float = 0.0
     """0 is greedy."""
+    samples: int = 1
+    """Completions per prompt."""
+    stop: tuple[str, ...] = ()
+    """The completion ends before the first of these texts; that counts as finished."""
 
 
 @dataclass(frozen=True)
@@ -55,16 +59,62 @@ class Completion:
 class ReasonWriter(Protocol):
     """A loaded model that continues chats."""
 
+    engine: str
+    """Name and version of what generates, for manifests."""
+
     def write(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[Completion]:
-        """One completion per prompt, in the order of the prompts. Raises `EngineError`."""
+        """`sampling.samples` completions per prompt, in the order of the prompts, those of one
+        prompt next to each other.
+
+        Sample k of a prompt draws from the random stream of `prompt.seed + k`. Raises `EngineError`.
+        """
         ...
+
+    def prompt_tokens(self, prompt: Prompt) -> int:
+        """Tokens of the prompt as the engine would see it, chat template included."""
+        ...
+
+
+@dataclass(frozen=True)
+class ServerEndpoint:
+    """An OpenAI-compatible endpoint (`vllm serve`, for instance)."""
+
+    url: str
+    """Base address, such as `http://127.0.0.1:8000/v1`."""
+    model: str = ""
+    """Name of the served model; empty: the name that `served_model_name` derives from the weights."""
+    api_key_variable: str = ""
+    """Environment variable that holds the key, if one is wanted: the key itself is no setting."""
+    concurrency: int = 16
+    """Requests under way at once."""
+    timeout_seconds: float = 120.0
+    """Longest wait for one request."""
+    retries: int = 5
+    """Attempts after the first, with exponential backoff."""
+
+
+Engine = Literal["auto", "transformers", "vllm", "server"]
+
+
+@dataclass(frozen=True)
+class WriterOptions:
+    """How a writer is to be opened."""
+
+    batch_size: int
+    """Completions generated at once."""
+    max_prompt_tokens: int
+    max_new_tokens: int
+    engine: Engine = "auto"
+    """`auto`: vLLM where it is installed and there is a GPU, else `transformers`."""
+    server: ServerEndpoint | None = None
+    """Where engine `server` is."""
 
 
 class ReasonWriterFactory(Protocol):
     """The resource `reason_writer`: opens a writer for a base model and an adapter."""
 
     def open(
-        self, base: Path, adapter: Path | None, *, batch_size: int, max_prompt_tokens: int
+        self, base: Path, adapter: Path | None, options: WriterOptions
     ) -> AbstractContextManager[ReasonWriter]:
         """A writer that is closed, with all its memory, at the end of the `with` block."""
         ...

@@ -11,7 +11,7 @@ import dagster as dg
 
 from resources.accelerator import Accelerator
 from resources.errors import EngineError
-from resources.reason_writer import Completion, Prompt, ReasonWriter, Sampling
+from resources.reason_writer import Completion, Prompt, ReasonWriter, Sampling, WriterOptions
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +23,7 @@ class TransformersWriter(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     @contextmanager
     def open(
-        self, base: Path, adapter: Path | None, *, batch_size: int, max_prompt_tokens: int
+        self, base: Path, adapter: Path | None, options: WriterOptions
     ) -> Iterator[ReasonWriter]:
         """A writer with the base model and, merged into it, the adapter."""
         import gc
@@ -39,7 +39,10 @@ class TransformersWriter(dg.ConfigurableResource):  # type: ignore[type-arg]
             # Merged: the adapter's small products cost a fifth of decoding time on a CPU.
             model = PeftModel.from_pretrained(model, adapter).merge_and_unload()
         writer = LoadedWriter(
-            model.to(place.device).eval(), tokenizer, batch_size, max_prompt_tokens
+            model.to(place.device).eval(),
+            tokenizer,
+            options.batch_size,
+            options.max_prompt_tokens,
         )
         try:
             yield writer

@@ -73,8 +73,7 @@ def generated_reasons(
         with reason_writer.open(
             base.path,
             policy.path / "adapter",
-            batch_size=profile.language_model.batch_size,
-            max_prompt_tokens=profile.language_model.max_prompt_tokens,
+            profile.writer_options(),
         ) as writer:
             walk = Walk(
                 writer,

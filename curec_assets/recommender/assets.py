@@ -237,8 +237,7 @@ def recommendations(
         with reason_writer.open(
             base.path,
             policy.path / "adapter",
-            batch_size=profile.language_model.batch_size,
-            max_prompt_tokens=profile.language_model.max_prompt_tokens,
+            profile.writer_options(),
         ) as writer:
             return with_reasons(
                 shown, requests, writer, catalogue, profile, policy.manifest.fingerprint

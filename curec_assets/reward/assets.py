@@ -55,8 +55,7 @@ def draft_reasons(
         with reason_writer.open(
             base.path,
             aligned.path / "adapter",
-            batch_size=profile.language_model.batch_size,
-            max_prompt_tokens=profile.language_model.max_prompt_tokens,
+            profile.writer_options(),
         ) as writer:
             return drafting.draft(
                 writer,

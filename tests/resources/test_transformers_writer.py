@@ -36,7 +36,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def writer(base: Path) -> Iterator[ReasonWriter]:
     with TransformersWriter(accelerator=Accelerator()).open(
-        base, None, batch_size=4, max_prompt_tokens=400
+        base, None, WriterOptions(4, 400, 24)
     ) as opened:
         yield opened
 
@@ -98,7 +98,7 @@ def test_nothing_to_write(writer: ReasonWriter) -> None:
 def test_a_prompt_that_is_too_long_is_refused(base: Path) -> None:
     with (
         TransformersWriter(accelerator=Accelerator()).open(
-            base, None, batch_size=4, max_prompt_tokens=20
+            base, None, WriterOptions(4, 20, 8)
         ) as opened,
         pytest.raises(EngineError, match="max_prompt_tokens = 20"),
     ):
