@@ -1,7 +1,8 @@
-"""`curec`: run everything here, show what came out, list the settings.
+"""`curec`: run everything here, show what came out, hand on the policy, list the settings.
 
 `curec demo [--profile smoke]` materialises every asset in this process and prints the outcome;
-`curec outcome` prints the outcome of what is stored; `curec profiles` lists every setting.
+`curec outcome` prints the outcome of what is stored; `curec export-policy FOLDER` writes the policy
+for `transformers`, `peft` and `vllm serve`; `curec profiles` lists every setting.
 """
 
 import argparse
@@ -26,12 +27,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     demo = commands.add_parser("demo", help="materialise everything, then print the outcome")
     demo.add_argument("--profile", help="profile or .toml file; else CUREC_PROFILE, else laptop")
     commands.add_parser("outcome", help="print the outcome of what is stored")
+    export = commands.add_parser(
+        "export-policy", help="write the policy for transformers, peft and vllm, with a model card"
+    )
+    export.add_argument("folder", type=Path, help="new folder to write")
+    export.add_argument(
+        "--asset",
+        choices=("reason_policy", "aligned_llm"),
+        default="reason_policy",
+        help="which adapter: after reinforcement learning (default) or after alignment",
+    )
+    export.add_argument(
+        "--profile", help="profile that trained it; else CUREC_PROFILE, else laptop"
+    )
     commands.add_parser("profiles", help="list every setting of every profile")
     chosen = parser.parse_args(arguments)
     try:
         if chosen.command == "demo":
             return _demo(chosen.profile)
-        print(_outcome() if chosen.command == "outcome" else describe_profiles())
+        if chosen.command == "export-policy":
+            print(_export(chosen.folder, chosen.asset, chosen.profile))
+        else:
+            print(_outcome() if chosen.command == "outcome" else describe_profiles())
     except CurecError as error:
         print(f"curec: {error}", file=sys.stderr)
         return 1
@@ -92,6 +109,25 @@ def _outcome() -> str:
 
     resources = default_resources("laptop", home_folder())
     return outcome(resources["warehouse"], resources["model_store"])
+
+
+def _export(folder: Path, asset: str, profile: str | None) -> str:
+    _silence_libraries()
+
+    from curec_assets.definitions import DEFAULT_PROFILE, default_resources, home_folder
+    from curec_assets.export import Home, export_policy
+    from curec_assets.settings import load_profile
+
+    chosen = load_profile(profile or os.environ.get("CUREC_PROFILE") or DEFAULT_PROFILE)
+    resources = default_resources(chosen.name, home_folder())
+    home = Home(
+        store=resources["model_store"],
+        warehouse=resources["warehouse"],
+        language_model=resources["language_model"],
+        accelerator=resources["accelerator"],
+        writers=resources["reason_writer"],
+    )
+    return export_policy(folder.resolve(), asset, chosen, home)
 
 
 def describe_profiles() -> str:

@@ -27,7 +27,9 @@ from resources.language_model import LanguageModel
 from resources.model_store import ModelStore
 from resources.text_encoder import TextEncoder
 from resources.transformers_writer import TransformersWriter
+from resources.vllm_writer import VllmWriter
 from resources.warehouse import Warehouse
+from resources.writers import ReasonWriters
 
 STAGES = ("datasets", "alignment", "reward", "policy", "reasons", "features", "recommender")
 DEFAULT_PROFILE = "laptop"
@@ -82,7 +84,11 @@ def default_resources(profile: str, home: Path) -> dict[str, Any]:
         "text_encoder": TextEncoder(
             downloads=downloads, accelerator=accelerator, cache_dir=str(home / "encoder")
         ),
-        "reason_writer": TransformersWriter(accelerator=accelerator),
+        "reason_writer": ReasonWriters(
+            accelerator=accelerator,
+            transformers=TransformersWriter(accelerator=accelerator),
+            vllm=VllmWriter(accelerator=accelerator),
+        ),
     }
 
 

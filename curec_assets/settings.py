@@ -118,6 +118,11 @@ class EvidenceSettings(Section):
     max_liked: PositiveInt = Field(4, description="Liked history items shown in a prompt.")
     max_disliked: NonNegativeInt = Field(2, description="Disliked history items shown.")
     max_attributes: PositiveInt = Field(5, description="Attributes shown of the candidate item.")
+    recent_items: NonNegativeInt = Field(
+        0,
+        description="Latest history items, with attributes, that begin every prompt of a user, "
+        "whatever the candidate: computed once for all of a user's candidates.",
+    )
 
 
 class LanguageModelSettings(Section):
@@ -126,6 +131,11 @@ class LanguageModelSettings(Section):
     base: str = Field(
         description="`smollm2-135m` (embedded default), `tiny` (random weights, for tests), a "
         "local path, or a Hugging Face hub id with `@revision`."
+    )
+    allow_code_of: tuple[str, ...] = Field(
+        (),
+        description="Base models whose own Python code may be run (trust_remote_code), each as "
+        "`owner/name@commit`, or for a local folder as the revision that the refusal prints.",
     )
     engine: Engine = Field(
         "auto",
@@ -161,14 +171,15 @@ class ServerSettings(Section):
 
     def endpoint(self) -> ServerEndpoint | None:
         """The endpoint, if one is named."""
-        return ServerEndpoint(**self.config()) if self.url else None
+        values = {name: getattr(self, name) for name in ServerSettings.model_fields}
+        return ServerEndpoint(**values) if self.url else None
 
 
 class TeacherSettings(ServerSettings):
     """A larger model that writes alignment targets, behind an OpenAI-compatible endpoint."""
 
     samples: PositiveInt = Field(
-        4, description="Completions asked per event; the first that passes the checks is the target."
+        4, description="Completions asked per event; the first that passes is the target."
     )
     temperature: PositiveFloat = Field(0.8, description="Sampling temperature of the teacher.")
 

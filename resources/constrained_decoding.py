@@ -1,21 +1,25 @@
-"""Logits processors for `transformers`' `generate`: a grammar per row, and a random stream per row.
+"""How tokens are chosen: a grammar per row, and a random stream per row.
 
-xgrammar ships a processor of its own; ours also tells which tokens the grammar governed (they carry
-no choice for reinforcement learning), steps aside once the grammar is complete (what follows is
-free text), and keeps the probability of the verdict.
+xgrammar ships a logits processor of its own; ours also tells which tokens the grammar governed
+(they carry no choice for reinforcement learning), steps aside once the grammar is complete (what
+follows is free text), keeps the probability of the verdict, and proposes the text that a grammar
+forces, so that it can be checked in one forward pass instead of one a token.
 """
 
+import hashlib
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
 import torch
 import xgrammar as xgr
-from transformers import LogitsProcessor, PreTrainedTokenizerBase
+from torch import Tensor
+from transformers import PreTrainedTokenizerBase
 
 from resources.errors import EngineError
+from resources.grammar_tail import verdict_tokens
 
-_VERDICTS = (" like", " dislike")
+_LONGEST_DRAFT = 12  # tokens; longer ones are seldom right to their end
 
 
 class GrammarCompiler:
@@ -26,88 +30,117 @@ class GrammarCompiler:
         compiler = xgr.GrammarCompiler(info, max_threads=1)
         self.vocab_size = vocab_size
         self.compile = lru_cache(maxsize=1024)(compiler.compile_grammar)
-        texts = [str(tokenizer.decode([token])) for token in range(len(tokenizer))]
-        self.verdict_tokens = tuple(
-            tuple(
-                token
-                for token, text in enumerate(texts)
-                if len(text) > 1 and verdict.startswith(text)
-            )
-            for verdict in _VERDICTS
+        self.verdict_tokens = verdict_tokens(tokenizer)
+        self.encode = lru_cache(maxsize=4096)(
+            lambda text: tuple(tokenizer(text, add_special_tokens=False)["input_ids"])
         )
-        """Tokens that can only begin *like*, and tokens that can only begin *dislike*."""
 
-
-class GrammarProcessor(LogitsProcessor):
-    """Masks each row by its own grammar until that grammar is complete. For one `generate` call."""
-
-    def __init__(self, compiler: GrammarCompiler, grammars: Sequence[str]) -> None:
-        self._compiler = compiler
-        self._matchers: list[Any] = [
-            xgr.GrammarMatcher(compiler.compile(text)) if text else None for text in grammars
-        ]
-        self._mask = xgr.allocate_token_bitmask(len(grammars), compiler.vocab_size)
-        self._started = False
-        self.governed = [0] * len(grammars)
-        """Per row: how many leading tokens the grammar chose among."""
-        self.verdict_probability: list[float | None] = [None] * len(grammars)
-
-    def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.FloatTensor:
-        """Scores (batch, vocabulary) with what the grammars forbid at minus infinity."""
-        if self._started:
-            self._accept(input_ids[:, -1].tolist())
-        self._started = True
-        active = [row for row, matcher in enumerate(self._matchers) if matcher is not None]
-        if not active:
-            return scores
-        for row in active:
-            self._matchers[row].fill_next_token_bitmask(self._mask, row)
-            self.governed[row] += 1
-        xgr.apply_token_bitmask_inplace(scores, self._mask.to(scores.device), indices=active)
-        for row in active:
-            self._record_verdict(row, scores[row])
-        return scores
-
-    def _accept(self, tokens: list[int]) -> None:
-        for row, token in enumerate(tokens):
-            matcher = self._matchers[row]
-            if matcher is None:
-                continue
+    def governed(self, grammar: str, tokens: Sequence[int]) -> int:
+        """How many leading `tokens` the grammar chose among."""
+        if not grammar:
+            return 0
+        matcher = xgr.GrammarMatcher(self.compile(grammar))
+        for count, token in enumerate(tokens):
             if not matcher.accept_token(token):
-                raise EngineError(
-                    f"row {row}: token {token} was generated but its grammar forbids it; "
-                    "the tokenizer and the grammar disagree, reinstall the pinned xgrammar"
-                )
+                return count + 1  # straddles the end of the grammar, or breaks it
             if matcher.is_completed():
-                self._matchers[row] = None
+                return count + 1
+        return len(tokens)
 
-    def _record_verdict(self, row: int, scores: torch.Tensor) -> None:
-        like, dislike = (
-            scores[list(tokens)].logsumexp(0) for tokens in self._compiler.verdict_tokens
-        )
+    def verdict_probability(self, scores: Tensor) -> float | None:
+        """P(*like*) from scores (vocabulary,) with what is forbidden at minus infinity.
+
+        None where the grammar does not offer both verdicts.
+        """
+        like, dislike = (scores[list(tokens)].logsumexp(0) for tokens in self.verdict_tokens)
         if torch.isfinite(like) and torch.isfinite(dislike):
-            self.verdict_probability[row] = float(torch.sigmoid(like - dislike))
+            return float(torch.sigmoid(like - dislike))
+        return None
 
 
-class SeededSampling(LogitsProcessor):
-    """Turns greedy choice into sampling, with a random stream of its own for every row.
+class Constraint:
+    """The grammar of one row while it is generated. An empty grammar allows everything."""
 
-    Adding Gumbel noise to logits / temperature and taking the maximum is sampling from the
-    softmax (Gumbel-max). Rows keep their stream whatever batch they are in.
+    def __init__(self, compiler: GrammarCompiler, grammar: str) -> None:
+        self._compiler = compiler
+        self._matcher: Any = xgr.GrammarMatcher(compiler.compile(grammar)) if grammar else None
+        self.governed = 0
+        """How many tokens the grammar has chosen among."""
+        self.verdict_probability: float | None = None
+
+    @property
+    def active(self) -> bool:
+        """Whether the grammar still governs the next token."""
+        return self._matcher is not None
+
+    def draft(self) -> tuple[int, ...]:
+        """Tokens of the text that the grammar forces next, as the tokenizer would write it.
+
+        A proposal only: the same text may be written with other tokens.
+        """
+        if self._matcher is None:
+            return ()
+        forced = self._matcher.find_jump_forward_string()
+        return self._compiler.encode(forced)[:_LONGEST_DRAFT] if forced else ()
+
+    def fill(self, mask: Tensor, first: int, draft: Sequence[int]) -> int:
+        """Write what is allowed before, between and after the drafted tokens into `mask`.
+
+        Rows `first`, `first` + 1, ... of the bit mask; returns how many of them are governed.
+        """
+        if self._matcher is None:
+            return 0
+        accepted = 0
+        for position in range(len(draft) + 1):
+            self._matcher.fill_next_token_bitmask(mask, first + position)
+            if position == len(draft) or not self._matcher.accept_token(draft[position]):
+                break
+            accepted += 1
+            if self._matcher.is_completed():
+                break
+        filled = position + 1
+        self._matcher.rollback(accepted)
+        return filled
+
+    def accept(self, token: int, scores: Tensor) -> None:
+        """Go on with `token`, chosen by the masked `scores` (vocabulary,)."""
+        if self._matcher is None:
+            return
+        if self.verdict_probability is None:
+            self.verdict_probability = self._compiler.verdict_probability(scores)
+        if not self._matcher.accept_token(token):
+            raise EngineError(
+                f"token {token} was generated but its grammar forbids it; the tokenizer and the "
+                "grammar disagree, reinstall the pinned xgrammar"
+            )
+        self.governed += 1
+        if self._matcher.is_completed():
+            self._matcher = None
+
+
+def choose(
+    logits: Tensor,
+    mask: Tensor,
+    governed: Sequence[int],
+    temperature: float,
+    streams: Sequence[tuple[int, int]],
+) -> list[int]:
+    """One token per row of `logits` (rows, vocabulary), which are masked in place.
+
+    `mask`: bit mask, read in the rows `governed`. `temperature` 0 is greedy. `streams`: (seed,
+    position) of each row, which alone decide its noise: adding Gumbel noise to logits / temperature
+    and taking the maximum is sampling from the softmax (Gumbel-max), whatever batch a row is in.
     """
+    if governed:
+        rows = list(governed)
+        xgr.apply_token_bitmask_inplace(logits, mask.to(logits.device), indices=rows)
+    if temperature == 0.0:
+        return logits.argmax(dim=-1).tolist()
+    noise = torch.stack([_gumbel(seed, position, logits.shape[1]) for seed, position in streams])
+    return (logits / temperature + noise.to(logits.device)).argmax(dim=-1).tolist()
 
-    def __init__(self, seeds: Sequence[int], temperature: float, device: torch.device) -> None:
-        self._temperature = temperature
-        self._device = device
-        self._generators = [torch.Generator().manual_seed(seed) for seed in seeds]
 
-    def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.FloatTensor:
-        """Scores (batch, vocabulary) whose maximum is a sample."""
-        noise = torch.stack(
-            [
-                torch.empty(scores.shape[1]).exponential_(generator=generator)
-                for generator in self._generators
-            ]
-        )
-        noisy = scores / self._temperature - noise.clamp_min(1e-20).log().to(scores.device)
-        return noisy  # type: ignore[return-value]
+def _gumbel(seed: int, position: int, size: int) -> Tensor:
+    stream = hashlib.blake2b(f"{seed} {position}".encode(), digest_size=8).digest()
+    generator = torch.Generator().manual_seed(int.from_bytes(stream) >> 1)
+    return -torch.empty(size).exponential_(generator=generator).clamp_min(1e-20).log()

@@ -134,8 +134,11 @@ class Downloads(dg.ConfigurableResource):  # type: ignore[type-arg]
                 _store(Path(temporary), base, name, [name])
         return base / name
 
-    def hub(self, repo_id: str, revision: str) -> Path:
-        """Folder of a Hugging Face hub snapshot: safetensors, tokenizer and JSON files only."""
+    def hub(self, repo_id: str, revision: str, *, code: bool = False) -> Path:
+        """Folder of a Hugging Face hub snapshot: safetensors, tokenizer and JSON files only.
+
+        `code`: with its Python files too.
+        """
         from huggingface_hub import snapshot_download
 
         try:
@@ -144,7 +147,7 @@ class Downloads(dg.ConfigurableResource):  # type: ignore[type-arg]
                     repo_id,
                     revision=revision,
                     cache_dir=str(Path(self.cache_dir) / "hub"),
-                    allow_patterns=_HUB_FILES,
+                    allow_patterns=[*_HUB_FILES, "*.py"] if code else _HUB_FILES,
                 )
             )
         except Exception as error:  # its own, httpx's and the file system's: no common base

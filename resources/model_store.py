@@ -91,6 +91,13 @@ class ModelStore(dg.ConfigurableResource):  # type: ignore[type-arg]
         return path
 
     @contextmanager
+    def unfinished(self, asset: str, fingerprint: str) -> Iterator[Path]:
+        """The `workspace` of an asset that is kept elsewhere; removed when the block succeeds."""
+        path = self.workspace(asset, fingerprint)
+        yield path
+        shutil.rmtree(path, ignore_errors=True)
+
+    @contextmanager
     def writing(self, asset: str) -> Iterator[Path]:
         """An empty temporary folder beside the final one, removed if the block does not commit.
 

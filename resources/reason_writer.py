@@ -63,10 +63,10 @@ class ReasonWriter(Protocol):
     """Name and version of what generates, for manifests."""
 
     def write(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[Completion]:
-        """`sampling.samples` completions per prompt, in the order of the prompts, those of one
-        prompt next to each other.
+        """`sampling.samples` completions per prompt, in the order of the prompts.
 
-        Sample k of a prompt draws from the random stream of `prompt.seed + k`. Raises `EngineError`.
+        Those of one prompt are next to each other; sample k of a prompt draws from the random
+        stream of `prompt.seed + k`. Raises `EngineError`.
         """
         ...
 
@@ -82,7 +82,7 @@ class ServerEndpoint:
     url: str
     """Base address, such as `http://127.0.0.1:8000/v1`."""
     model: str = ""
-    """Name of the served model; empty: the name that `served_model_name` derives from the weights."""
+    """Name of the served model; empty: what `served_model_name` derives from the weights."""
     api_key_variable: str = ""
     """Environment variable that holds the key, if one is wanted: the key itself is no setting."""
     concurrency: int = 16

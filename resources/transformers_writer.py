@@ -1,19 +1,25 @@
-"""`TransformersWriter`: the reason writer that runs on plain `transformers`, on CPU or GPU."""
+"""`TransformersWriter`: the reason writer that runs a `transformers` model, on CPU or GPU."""
 
 import logging
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
 from resources.accelerator import Accelerator
-from resources.errors import EngineError
+from resources.adapter import require_adapter_fits
+from resources.chat_tokens import chat_tokens, require_fits
 from resources.reason_writer import Completion, Prompt, ReasonWriter, Sampling, WriterOptions
 
+if TYPE_CHECKING:
+    from resources.packed_generation import Generated, Request
+
 log = logging.getLogger(__name__)
+
+_SECONDS_BETWEEN_LINES = 5.0
 
 
 class TransformersWriter(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -32,6 +38,8 @@ class TransformersWriter(dg.ConfigurableResource):  # type: ignore[type-arg]
         from peft import PeftModel
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
+        if adapter is not None:
+            require_adapter_fits(base, adapter)
         place = self.accelerator.resolve()
         tokenizer = AutoTokenizer.from_pretrained(base)
         model: Any = AutoModelForCausalLM.from_pretrained(base, dtype=getattr(torch, place.dtype))
@@ -41,8 +49,8 @@ class TransformersWriter(dg.ConfigurableResource):  # type: ignore[type-arg]
         writer = LoadedWriter(
             model.to(place.device).eval(),
             tokenizer,
-            options.batch_size,
-            options.max_prompt_tokens,
+            batch_size=options.batch_size,
+            max_prompt_tokens=options.max_prompt_tokens,
         )
         try:
             yield writer
@@ -56,95 +64,82 @@ class TransformersWriter(dg.ConfigurableResource):  # type: ignore[type-arg]
 class LoadedWriter:
     """A `transformers` model that continues chats; GRPO uses it on the model in training."""
 
-    def __init__(self, model: Any, tokenizer: Any, batch_size: int, max_prompt_tokens: int) -> None:
-        from resources.constrained_decoding import GrammarCompiler
+    def __init__(
+        self, model: Any, tokenizer: Any, *, batch_size: int, max_prompt_tokens: int
+    ) -> None:
+        import transformers
 
-        self.model = model
-        self.tokenizer = tokenizer
-        self._batch_size = batch_size
+        from resources.constrained_decoding import GrammarCompiler
+        from resources.packed_generation import PackedGenerator
+
+        self.engine = f"transformers {transformers.__version__}"
+        self._tokenizer = tokenizer
         self._max_prompt_tokens = max_prompt_tokens
-        self._compiler = GrammarCompiler(tokenizer, model.config.vocab_size)
+        compiler = GrammarCompiler(tokenizer, model.config.vocab_size)
+        self.generator = PackedGenerator(model, tokenizer, compiler, batch_size)
 
     def write(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[Completion]:
-        """One completion per prompt, in the order of the prompts.
+        """`sampling.samples` completions per prompt, in the order of the prompts.
 
-        Prompts are batched by length. Raises `EngineError` for a prompt that is too long.
+        Raises `EngineError` for a prompt that is too long, and when not even one completion fits
+        into the memory of the device.
         """
-        encoded = [self._encode(prompt) for prompt in prompts]
-        order = sorted(range(len(prompts)), key=lambda index: len(encoded[index]))
-        done: dict[int, Completion] = {}
-        started = time.monotonic()
-        for start in range(0, len(order), self._batch_size):
-            batch = order[start : start + self._batch_size]
-            written = self._batch(
-                [prompts[i] for i in batch], [encoded[i] for i in batch], sampling
-            )
-            done.update(zip(batch, written, strict=True))
-            seconds = time.monotonic() - started
-            log.info("wrote %d of %d texts in %.0f s", len(done), len(prompts), seconds)
-        return [done[index] for index in range(len(prompts))]
+        done = dict(self.write_each(prompts, sampling))
+        return [completion for index in range(len(prompts)) for completion in done[index]]
 
-    def _encode(self, prompt: Prompt) -> list[int]:
-        text = self.tokenizer.apply_chat_template(
-            prompt.chat(), add_generation_prompt=True, tokenize=False
-        )
-        ids: list[int] = self.tokenizer(text, add_special_tokens=False)["input_ids"]
-        if len(ids) > self._max_prompt_tokens:
-            raise EngineError(
-                f"a prompt has {len(ids)} tokens, more than max_prompt_tokens = "
-                f"{self._max_prompt_tokens}; raise language_model.max_prompt_tokens or show fewer "
-                f"history items. It begins: {text[:120]!r}"
-            )
-        return ids
+    def write_each(
+        self, prompts: Sequence[Prompt], sampling: Sampling
+    ) -> Iterator[tuple[int, list[Completion]]]:
+        """The position of a prompt and its completions, as they come."""
+        from resources.packed_generation import Limits, Request
 
-    def _batch(
-        self, prompts: list[Prompt], encoded: list[list[int]], sampling: Sampling
-    ) -> list[Completion]:
-        import torch
-        from transformers import LogitsProcessorList
-
-        from resources.constrained_decoding import GrammarProcessor, SeededSampling
-
-        device = self.model.device
-        pad, end = self.tokenizer.pad_token_id, self.tokenizer.eos_token_id
-        width = max(map(len, encoded))
-        ids = torch.tensor([[pad] * (width - len(row)) + row for row in encoded], device=device)
-        mask = torch.tensor(
-            [[0] * (width - len(row)) + [1] * len(row) for row in encoded], device=device
-        )
-        grammar = GrammarProcessor(self._compiler, [prompt.grammar for prompt in prompts])
-        processors = LogitsProcessorList([grammar])
-        if sampling.temperature > 0:
-            seeds = [prompt.seed for prompt in prompts]
-            processors.append(SeededSampling(seeds, sampling.temperature, device))
-        with torch.inference_mode():
-            output = self.model.generate(
-                input_ids=ids,
-                attention_mask=mask,
-                logits_processor=processors,
-                max_new_tokens=sampling.max_new_tokens,
-                do_sample=False,  # SeededSampling makes the greedy choice a sample
-                use_cache=True,
-                pad_token_id=pad,
-                eos_token_id=end,
-            )
-        rows = output[:, width:].tolist()
-        return [
-            self._completion(row, encoded[i], grammar.governed[i], grammar.verdict_probability[i])
-            for i, row in enumerate(rows)
+        tokens = [
+            require_fits(chat_tokens(self._tokenizer, prompt), prompt, self._max_prompt_tokens)
+            for prompt in prompts
         ]
+        requests = [
+            Request(of_prompt, prompt.grammar, prompt.seed + sample)
+            for prompt, of_prompt in zip(prompts, tokens, strict=True)
+            for sample in range(sampling.samples)
+        ]
+        limits = Limits(
+            sampling.max_new_tokens,
+            sampling.temperature,
+            self._tokenizer.eos_token_id,
+            sampling.stop,
+        )
+        parts: dict[int, dict[int, Completion]] = {}
+        started = told = time.monotonic()
+        for number, generated in enumerate(self.generator.generate(requests, limits), 1):
+            prompt, sample = divmod(generated.request, sampling.samples)
+            of_prompt = parts.setdefault(prompt, {})
+            of_prompt[sample] = self._completion(generated, requests[generated.request], sampling)
+            if len(of_prompt) == sampling.samples:
+                yield prompt, [of_prompt[sample] for sample in range(sampling.samples)]
+                del parts[prompt]
+            now = time.monotonic()
+            if now - told > _SECONDS_BETWEEN_LINES or number == len(requests):
+                told = now
+                log.info("wrote %d of %d texts in %.0f s", number, len(requests), now - started)
 
     def _completion(
-        self, row: list[int], prompt_ids: list[int], governed: int, verdict: float | None
+        self, generated: "Generated", request: "Request", sampling: Sampling
     ) -> Completion:
-        end = self.tokenizer.eos_token_id
-        finished = end in row
-        tokens = row[: row.index(end) + 1] if finished else row
+        text = self._tokenizer.decode(generated.tokens, skip_special_tokens=True)
         return Completion(
-            text=self.tokenizer.decode(tokens, skip_special_tokens=True),
-            token_ids=tuple(tokens),
-            free=tuple(position >= governed for position in range(len(tokens))),
-            finished=finished,
-            verdict_probability=verdict,
-            prompt_ids=tuple(prompt_ids),
+            text=_before_first(text, sampling.stop),
+            token_ids=generated.tokens,
+            free=tuple(place >= generated.governed for place in range(len(generated.tokens))),
+            finished=generated.finished,
+            verdict_probability=generated.verdict_probability,
+            prompt_ids=request.tokens,
         )
+
+    def prompt_tokens(self, prompt: Prompt) -> int:
+        """Tokens of the prompt, chat template included."""
+        return len(chat_tokens(self._tokenizer, prompt))
+
+
+def _before_first(text: str, stops: Sequence[str]) -> str:
+    """`text` up to the first of `stops` that occurs in it."""
+    return text[: min((found for stop in stops if (found := text.find(stop)) >= 0), default=None)]

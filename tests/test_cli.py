@@ -1,6 +1,8 @@
 """The console script: what it prints, and how it fails."""
 
 import io
+import subprocess
+import sys
 from pathlib import Path
 
 import dagster as dg
@@ -43,6 +45,39 @@ def test_outcome_before_any_run_says_what_is_missing(
     monkeypatch.setenv("CUREC_HOME", str(home))
     assert main(["outcome"]) == 1
     assert "materialise" in capsys.readouterr().err
+
+
+def test_export_before_any_run_says_what_is_missing(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, home: Path, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("CUREC_HOME", str(home))
+    assert main(["export-policy", str(tmp_path / "out"), "--profile", "smoke"]) == 1
+    said = capsys.readouterr().err
+    assert "materialise the asset 'reason_policy' first" in said
+    assert "make demo" in said
+    assert not (tmp_path / "out").exists()
+
+
+def test_export_of_an_unknown_asset_lists_the_valid_ones(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["export-policy", "out", "--asset", "recommender"])
+    assert "aligned_llm" in capsys.readouterr().err
+
+
+def test_help_is_had_without_the_heavy_libraries() -> None:
+    script = (
+        "import sys\n"
+        "from curec_assets.cli import main\n"
+        "try:\n    main(['--help'])\nexcept SystemExit:\n    pass\n"
+        "heavy = {'torch', 'transformers', 'peft', 'trl', 'huggingface_hub'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    for command in ("demo", "outcome", "export-policy", "profiles"):
+        assert command in done.stdout
 
 
 def test_progress_tells_of_assets_checks_and_the_root_of_a_failure() -> None:

@@ -8,10 +8,14 @@ import dagster as dg
 import polars as pl
 
 from curec_assets import materialize, pictures
+from curec_assets.alignment.facts import Catalogue
+from curec_assets.alignment.grounding import GroundingChecker
 from curec_assets.settings import Settings
 from resources.accelerator import Accelerator
+from resources.journal import Journal, JournaledWriter
 from resources.language_model import LanguageModel
 from resources.model_store import Artifact, ModelStore
+from resources.reason_writer import ReasonWriterFactory
 from resources.warehouse import Warehouse
 
 
@@ -20,15 +24,21 @@ from resources.warehouse import Warehouse
     kinds={"duckdb", "polars"},
     owners=["team:curec"],
     pool="warehouse",
-    code_version="1",
+    code_version="2",
     deps=["event_splits", "collaborative_evidence", "histories", "items"],
 )
 def alignment_corpus(
-    context: dg.AssetExecutionContext, settings: Settings, warehouse: Warehouse
+    context: dg.AssetExecutionContext,
+    settings: Settings,
+    warehouse: Warehouse,
+    model_store: ModelStore,
+    language_model: LanguageModel,
+    reason_writer: dg.ResourceParam[ReasonWriterFactory],
 ) -> dg.MaterializeResult[None]:
     """Chat examples of the tasks verdict, preference note and reason, with grounded targets.
 
     From policy-fold training events. A label decides the verdict of a target and is in no prompt.
+    Targets come from the grounded composer, those of reasons from a teacher model if one is set.
     """
     profile = settings.resolve()
     upstream = ("event_splits", "collaborative_evidence", "histories", "items")
@@ -36,15 +46,31 @@ def alignment_corpus(
     def build() -> pl.DataFrame:
         from curec_assets.alignment.corpus import build_corpus
 
-        return build_corpus(
-            warehouse.read("event_splits"),
-            warehouse.read("collaborative_evidence"),
-            warehouse.read("histories"),
-            warehouse.read("items"),
-            profile,
-        )
+        splits, evidence, histories, items = map(warehouse.read, upstream)
+        tables = (splits, evidence, histories, items, profile)
+        if not profile.teacher.url:
+            return build_corpus(*tables)
+        from curec_assets.alignment.teacher import Teacher, teacher_options
+
+        model = profile.language_model
+        base = language_model.prepare(model.base, allow_code_of=model.allow_code_of)
+        folder = model_store.workspace("alignment_corpus", "teacher")
+        # Kept afterwards too: a larger corpus asks the teacher only for what is new.
+        with (
+            Journal(folder / "completions.jsonl", f"teacher {profile.teacher.model}") as journal,
+            reason_writer.open(base.path, None, teacher_options(profile)) as writer,
+        ):
+            journaled = JournaledWriter(writer, journal, profile.teacher.concurrency)
+            teacher = Teacher(journaled, GroundingChecker(Catalogue(items)), profile)
+            return build_corpus(*tables, teacher.teach)
 
     sizes = ("reason_examples", "verdict_examples", "note_examples")
+    taught_by = {
+        "model": profile.teacher.model,
+        "samples": profile.teacher.samples,
+        "temperature": profile.teacher.temperature,
+        "max_new_tokens": profile.language_model.max_new_tokens,
+    }
     return materialize.table(
         context,
         warehouse,
@@ -52,7 +78,9 @@ def alignment_corpus(
         config={
             "examples": {name: getattr(profile.alignment, name) for name in sizes},
             "max_attributes": profile.evidence.max_attributes,
+            "recent_items": profile.evidence.recent_items,
             "seed": profile.seed,
+            **({"teacher": taught_by} if profile.teacher.url else {}),
         },
         inputs={name: warehouse.data_version(name) for name in upstream},
         build=build,
@@ -82,9 +110,11 @@ def aligned_llm(
     def build(folder: Path, workspace: Path) -> Mapping[str, Any]:
         from curec_assets.alignment.sft import fine_tune
 
+        model = profile.language_model
+        base = language_model.prepare(model.base, allow_code_of=model.allow_code_of)
         return fine_tune(
             warehouse.read("alignment_corpus"),
-            language_model.prepare(profile.language_model.base).path,
+            base.path,
             profile.alignment,
             seed=profile.seed,
             place=accelerator.resolve(),
@@ -112,7 +142,11 @@ def aligned_llm(
 def _describe_corpus(rows: pl.DataFrame) -> Mapping[str, Any]:
     tasks = rows.group_by("task").len("examples").sort("task")
     samples = rows.group_by("task", maintain_order=True).head(2)
+    targets = rows.filter(pl.col("task") == "reason").group_by("source").len("targets")
+    refused = rows["refused"].explode(empty_as_null=True).drop_nulls().value_counts()
     return {
+        "reason_targets": dict(targets.sort("source").iter_rows()),
+        "teacher_refused": dict(refused.sort("refused").iter_rows()),
         "tasks": dg.MetadataValue.md(pictures.markdown_table(tasks)),
         "samples": dg.MetadataValue.md(
             pictures.markdown_table(samples.select("task", "user", "completion"))

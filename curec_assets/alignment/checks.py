@@ -1,5 +1,7 @@
 """Checks of the alignment stage."""
 
+import re
+
 import dagster as dg
 import polars as pl
 
@@ -9,6 +11,8 @@ from curec_assets.alignment.prompts import parse_reason
 from curec_assets.settings import Settings
 from resources.model_store import ModelStore
 from resources.warehouse import Warehouse
+
+_TASTE = re.compile(r"^Taste: (.+)$", re.MULTILINE)
 
 
 @dg.asset_check(
@@ -39,8 +43,9 @@ def targets_are_grounded(settings: Settings, warehouse: Warehouse) -> dg.AssetCh
     facts = facts_by_event(
         events.filter(pl.col("event_id").is_in(corpus["event_id"].to_list())),
         warehouse.read("collaborative_evidence"),
+        warehouse.read("histories", ["event_id", "item_ids", "likes"]),
         catalogue,
-        settings.resolve().evidence.max_attributes,
+        settings.resolve().evidence,
     )
     checker = GroundingChecker(catalogue)
     refused = []
@@ -49,7 +54,9 @@ def targets_are_grounded(settings: Settings, warehouse: Warehouse) -> dg.AssetCh
         if parsed is None:
             refused.append(row["completion"])
             continue
-        result = checker.check(parsed.reason, facts[row["event_id"]], parsed.verdict)
+        note = _TASTE.search(row["user"])
+        shown = facts[row["event_id"]].with_note(note[1] if note else "")
+        result = checker.check(parsed.reason, shown, parsed.verdict)
         if not result.accepted:
             refused.append(f"{parsed.reason} — {', '.join(result.unsupported) or 'malformed'}")
     return dg.AssetCheckResult(

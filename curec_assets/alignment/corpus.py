@@ -1,8 +1,11 @@
 """The alignment corpus: chat examples of the three tasks, with grounded targets.
 
-The label decides the target's verdict and never appears in a prompt.
+The label decides the target's verdict and never appears in a prompt. Targets are the composer's;
+those of the task *reason* are a teacher's where there is one and its answer was kept.
 """
 
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
@@ -18,9 +21,35 @@ from curec_assets.alignment.prompts import (
 )
 from curec_assets.alignment.selection import divide_policy_fold
 from curec_assets.alignment.taste import outcome_item, taste_of
+from curec_assets.alignment.teacher import Lesson, Taught
 from curec_assets.seeds import generator
 from curec_assets.settings import Profile
 from resources.reason_writer import Prompt
+
+SCHEMA = pl.Schema(
+    {
+        "event_id": pl.String(),
+        "task": pl.String(),
+        "system": pl.String(),
+        "user": pl.String(),
+        "completion": pl.String(),
+        "source": pl.String(),
+        "refused": pl.List(pl.String),
+    }
+)
+
+Teach = Callable[[Sequence[Lesson]], Mapping[str, Taught]]
+"""`Teacher.teach`, for instance."""
+
+
+@dataclass(frozen=True)
+class _Example:
+    """A prompt with the composer's target."""
+
+    prompt: Prompt
+    target: str
+    lesson: Lesson | None = None
+    """What a teacher could be asked instead."""
 
 
 def build_corpus(
@@ -29,8 +58,13 @@ def build_corpus(
     histories: pl.DataFrame,
     items: pl.DataFrame,
     profile: Profile,
+    teach: Teach | None = None,
 ) -> pl.DataFrame:
-    """event_id, task, system, user, completion: one row per example, in training order."""
+    """One row per example, in training order; columns as in `SCHEMA`.
+
+    `source`: who wrote the target, `composer` or `teacher`. `refused`: why answers of the teacher
+    were not taken.
+    """
     chosen = divide_policy_fold(event_splits, evidence, profile).alignment
     order = pl.DataFrame({"event_id": chosen, "position": range(len(chosen))})
     events = (
@@ -40,20 +74,31 @@ def build_corpus(
         .sort("position")
     )
     catalogue = Catalogue(items)
-    facts = facts_by_event(events, evidence, catalogue, profile.evidence.max_attributes)
+    facts = facts_by_event(events, evidence, histories, catalogue, profile.evidence)
+    examples = {
+        event["event_id"]: (
+            task,
+            _example(event, task, facts[event["event_id"]], catalogue, profile),
+        )
+        for event, task in zip(events.iter_rows(named=True), _tasks(profile), strict=False)
+    }
+    lessons = [example.lesson for _, example in examples.values() if example.lesson]
+    taught = teach(lessons) if teach else {}
+    nothing = Taught(None, ())
     rows = [
         {
-            "event_id": event["event_id"],
+            "event_id": event_id,
             "task": task,
-            "system": prompt.messages[0][1],
-            "user": prompt.messages[1][1],
-            "completion": target,
+            "system": example.prompt.messages[0][1],
+            "user": example.prompt.messages[1][1],
+            "completion": answer.completion or example.target,
+            "source": "teacher" if answer.completion else "composer",
+            "refused": answer.refused,
         }
-        for event, task in zip(events.iter_rows(named=True), _tasks(profile), strict=False)
-        for prompt, target in [_example(event, task, facts[event["event_id"]], catalogue, profile)]
+        for event_id, (task, example) in examples.items()
+        for answer in [taught.get(event_id, nothing)]
     ]
-    schema = dict.fromkeys(("event_id", "task", "system", "user", "completion"), pl.String)
-    return pl.DataFrame(rows, schema=schema)
+    return pl.DataFrame(rows, schema=SCHEMA)
 
 
 def _tasks(profile: Profile) -> list[str]:
@@ -69,7 +114,7 @@ def _tasks(profile: Profile) -> list[str]:
 
 def _example(
     event: dict[str, Any], task: str, facts: Facts, catalogue: Catalogue, profile: Profile
-) -> tuple[Prompt, str]:
+) -> _Example:
     random = generator(profile.seed, "corpus", event["event_id"])
     taste = taste_of(event["item_ids"], event["likes"], catalogue)
     if task == "note":
@@ -79,17 +124,18 @@ def _example(
         facts = facts.with_note(compose_note(taste))
     target = compose(facts, verdict, random)
     if task == "verdict":
-        return verdict_prompt(facts), evidence_line(target)
-    return reason_prompt(facts), completion(target)
+        return _Example(verdict_prompt(facts), evidence_line(target))
+    lesson = Lesson(event["event_id"], facts, verdict)
+    return _Example(reason_prompt(facts), completion(target), lesson)
 
 
 def _note_example(
     event: dict[str, Any], taste: Taste, catalogue: Catalogue, *, revise: bool
-) -> tuple[Prompt, str]:
+) -> _Example:
     if not revise:
-        return note_prompt(taste), f"Note: {compose_note(taste)}."
+        return _Example(note_prompt(taste), f"Note: {compose_note(taste)}.")
     new = outcome_item(event["item_id"], catalogue)
     liked, disliked = (taste.liked, taste.disliked)
     after = Taste((new, *liked), disliked) if event["liked"] else Taste(liked, (new, *disliked))
     prompt = revision_prompt(taste, compose_note(taste), new, event["liked"])
-    return prompt, f"Note: {compose_note(after)}."
+    return _Example(prompt, f"Note: {compose_note(after)}.")

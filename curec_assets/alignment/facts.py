@@ -10,6 +10,9 @@ from dataclasses import asdict, dataclass, replace
 import polars as pl
 
 from curec_assets.provenance import digest
+from curec_assets.settings import EvidenceSettings
+
+_RECENT_ATTRIBUTES = 2  # shown of each of the latest items
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,10 @@ class HistoryItem:
 
     title: str
     shared: tuple[str, ...]
-    """Attributes that it shares with the candidate, among those shown of the candidate."""
+    """Attributes shown of it. As evidence: those that the candidate shares, among those shown of
+    the candidate."""
+    age: int = 0
+    """How many events of the history came after it."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +45,35 @@ class Facts:
     liked: tuple[HistoryItem, ...]
     disliked: tuple[HistoryItem, ...]
     note: str = ""
+    recent_liked: tuple[HistoryItem, ...] = ()
+    """The user's latest liked items whatever the candidate, latest first."""
+    recent_disliked: tuple[HistoryItem, ...] = ()
+
+    def named_liked(self) -> tuple[HistoryItem, ...]:
+        """Every liked item that the prompt names, evidence first, each title once."""
+        return _by_title((*self.liked, *self.recent_liked))
+
+    def named_disliked(self) -> tuple[HistoryItem, ...]:
+        """Every disliked item that the prompt names, evidence first, each title once."""
+        return _by_title((*self.disliked, *self.recent_disliked))
+
+    def without_oldest(self) -> "Facts | None":
+        """The same facts less the oldest history item; None when there is none left."""
+        ages = [item.age for item in (*self.named_liked(), *self.named_disliked())]
+        if not ages:
+            return None
+        oldest = max(ages)
+
+        def younger(items: tuple[HistoryItem, ...]) -> tuple[HistoryItem, ...]:
+            return tuple(item for item in items if item.age != oldest)
+
+        return replace(
+            self,
+            liked=younger(self.liked),
+            disliked=younger(self.disliked),
+            recent_liked=younger(self.recent_liked),
+            recent_disliked=younger(self.recent_disliked),
+        )
 
     def with_note(self, note: str) -> "Facts":
         """The same facts under another preference note."""
@@ -69,9 +104,17 @@ class Catalogue:
         return {value for item in self._items.values() for value in item.attributes}
 
     def facts(
-        self, item_id: str, liked: Sequence[str], disliked: Sequence[str], max_attributes: int
+        self,
+        item_id: str,
+        liked: Sequence[str],
+        disliked: Sequence[str],
+        history: Sequence[tuple[str, bool]],
+        settings: EvidenceSettings,
     ) -> Facts:
-        """Facts about `item_id` argued from these history items (best first)."""
+        """Facts about `item_id` argued from the items `liked` and `disliked` (best first).
+
+        `history`: (item id, liked) of the user's earlier events, oldest first.
+        """
         item = self._items[item_id]
         shown = [self._items[other] for other in (*liked, *disliked) if other in self._items]
         # Attributes that the evidence speaks to come first; the rest fill up the limit.
@@ -79,40 +122,63 @@ class Catalogue:
             item.attributes,
             key=lambda value: -sum(value in other.attributes for other in shown),
         )
-        attributes = tuple(telling[:max_attributes])
+        attributes = tuple(telling[: settings.max_attributes])
+        ages = {earlier: len(history) - place for place, (earlier, _) in enumerate(history, 1)}
+
+        def evidence(item_ids: Sequence[str]) -> tuple[HistoryItem, ...]:
+            return tuple(
+                HistoryItem(
+                    self._items[other].title,
+                    tuple(value for value in attributes if value in self._items[other].attributes),
+                    ages.get(other, 0),
+                )
+                for other in item_ids
+                if other in self._items
+            )
+
+        recent = [
+            (liked_it, HistoryItem(earlier.title, earlier.attributes[:_RECENT_ATTRIBUTES], age))
+            for age, (other, liked_it) in enumerate(reversed(history))
+            if other != item_id and ages[other] == age and (earlier := self._items.get(other))
+        ][: settings.recent_items]
         return Facts(
             title=item.title,
             attributes=attributes,
-            liked=self._history(liked, attributes),
-            disliked=self._history(disliked, attributes),
+            liked=evidence(liked),
+            disliked=evidence(disliked),
+            recent_liked=tuple(one for liked_it, one in recent if liked_it),
+            recent_disliked=tuple(one for liked_it, one in recent if not liked_it),
         )
 
-    def _history(
-        self, item_ids: Sequence[str], attributes: tuple[str, ...]
-    ) -> tuple[HistoryItem, ...]:
-        return tuple(
-            HistoryItem(
-                self._items[item_id].title,
-                tuple(value for value in attributes if value in self._items[item_id].attributes),
-            )
-            for item_id in item_ids
-            if item_id in self._items
-        )
+
+def _by_title(items: Sequence[HistoryItem]) -> tuple[HistoryItem, ...]:
+    return tuple({item.title: item for item in reversed(items)}.values())[::-1]
 
 
 def facts_by_event(
-    events: pl.DataFrame, evidence: pl.DataFrame, catalogue: Catalogue, max_attributes: int
+    events: pl.DataFrame,
+    evidence: pl.DataFrame,
+    histories: pl.DataFrame,
+    catalogue: Catalogue,
+    settings: EvidenceSettings,
 ) -> Mapping[str, Facts]:
     """event_id → `Facts` of its (user, item, time), from the collaborative evidence.
 
-    `events`: event_id, item_id. `evidence`: event_id, liked_ids, disliked_ids.
+    `events`: event_id, item_id. `evidence`: event_id, liked_ids, disliked_ids. `histories`:
+    event_id, item_ids, likes.
     """
-    joined = events.select("event_id", "item_id").join(
-        evidence.select("event_id", "liked_ids", "disliked_ids"), on="event_id", how="left"
+    joined = (
+        events.select("event_id", "item_id")
+        .join(evidence.select("event_id", "liked_ids", "disliked_ids"), on="event_id", how="left")
+        .join(histories.select("event_id", "item_ids", "likes"), on="event_id", how="left")
     )
     return {
         row["event_id"]: catalogue.facts(
-            row["item_id"], row["liked_ids"] or (), row["disliked_ids"] or (), max_attributes
+            row["item_id"],
+            row["liked_ids"] or (),
+            row["disliked_ids"] or (),
+            tuple(zip(row["item_ids"] or (), row["likes"] or (), strict=True)),
+            settings,
         )
         for row in joined.iter_rows(named=True)
     }

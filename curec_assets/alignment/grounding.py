@@ -130,7 +130,7 @@ def _sharing_errors(sentence: str, facts: Facts) -> Iterable[str]:
 
 
 def _mentioned(sentence: str, facts: Facts, role: str) -> list[HistoryItem]:
-    items = facts.liked if role == "L" else facts.disliked
+    items = facts.named_liked() if role == "L" else facts.named_disliked()
     return [item for number, item in enumerate(items) if f"⟦{role}{number}⟧" in sentence]
 
 
@@ -140,8 +140,8 @@ def _tag(text: str, facts: Facts) -> str:
     ⟦C⟧ candidate, ⟦L0⟧ liked, ⟦D0⟧ disliked, ⟦A0⟧ attribute, ⟦N⟧ an attribute of the note.
     """
     titles = [(facts.title, "C")]
-    titles += [(item.title, f"L{number}") for number, item in enumerate(facts.liked)]
-    titles += [(item.title, f"D{number}") for number, item in enumerate(facts.disliked)]
+    titles += [(item.title, f"L{number}") for number, item in enumerate(facts.named_liked())]
+    titles += [(item.title, f"D{number}") for number, item in enumerate(facts.named_disliked())]
     for title, tag in sorted(titles, key=lambda pair: -len(pair[0])):
         text = re.sub(rf"(?<![\w⟦]){re.escape(title)}(?![\w⟧])", f"⟦{tag}⟧", text)
     values = [(value, f"A{number}") for number, value in enumerate(facts.attributes)]

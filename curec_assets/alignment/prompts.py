@@ -112,14 +112,21 @@ def _chat(user: str) -> tuple[tuple[str, str], ...]:
 
 
 def _facts_text(facts: Facts, task: str) -> str:
-    lines = [
+    """The user's part first: prompts of one user begin alike, so that it is computed once."""
+    lines = []
+    if facts.recent_liked or facts.recent_disliked:
+        lines += [
+            f"Lately liked: {_items_text(facts.recent_liked)}",
+            f"Lately disliked: {_items_text(facts.recent_disliked)}",
+        ]
+    if facts.note:
+        lines.append(f"Taste: {facts.note}")
+    lines += [
         f"Item: {facts.title}",
         f"About: {', '.join(facts.attributes) or 'unknown'}",
         f"Liked: {_items_text(facts.liked)}",
         f"Disliked: {_items_text(facts.disliked)}",
     ]
-    if facts.note:
-        lines.append(f"Taste: {facts.note}")
     return "\n".join([*lines, task])
 
 

@@ -1,7 +1,7 @@
 """Writing reasons with a reason writer: check, write again, and at last the composer's."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from curec_assets.alignment.composer import compose
@@ -10,7 +10,8 @@ from curec_assets.alignment.grounding import GroundingChecker
 from curec_assets.alignment.prompts import parse_reason, reason_prompt
 from curec_assets.seeds import derive, generator
 from curec_assets.settings import LanguageModelSettings
-from resources.reason_writer import Completion, ReasonWriter, Sampling
+from resources.errors import EngineError
+from resources.reason_writer import Completion, Prompt, ReasonWriter, Sampling
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +42,27 @@ class WrittenReason:
     attempts: int
     first_grounded: bool
     """Whether the model's first attempt was accepted."""
+    history_left_out: int = 0
+    """History items that were left out because the prompt would have been too long."""
+
+
+def fit(facts: Facts, count: Callable[[Prompt], int], limit: int) -> tuple[Facts, int]:
+    """`facts` less the oldest history items until their reason prompt has at most `limit` tokens.
+
+    `count`: tokens of a prompt. Also how many were left out; the candidate and the instruction
+    stay whole. Raises `EngineError` when the prompt is too long without any history.
+    """
+    left_out = 0
+    while (tokens := count(reason_prompt(facts))) > limit:
+        shorter = facts.without_oldest()
+        if shorter is None:
+            raise EngineError(
+                f"the prompt about {facts.title!r} has {tokens} tokens without any history, more "
+                f"than language_model.max_prompt_tokens = {limit}; raise it, or lower "
+                "evidence.max_attributes"
+            )
+        facts, left_out = shorter, left_out + 1
+    return facts, left_out
 
 
 def write_reasons(
@@ -57,8 +79,24 @@ def write_reasons(
 
     The first attempt is greedy; what is not accepted is sampled again, at most `max_regenerations`
     times. What is still not accepted is replaced by the composer's (`compose_last`), with the
-    verdict of the model's last attempt, or kept as it is and marked ungrounded.
+    verdict of the model's last attempt, or kept as it is and marked ungrounded. Prompts that are
+    too long are shortened, see `fit`.
     """
+    fitted = [
+        fit(request.facts, writer.prompt_tokens, generation.max_prompt_tokens)
+        for request in requests
+    ]
+    left_out = [count for _, count in fitted]
+    if any(left_out):
+        log.warning(
+            "%d of %d prompts were too long: %d history items left out, oldest first",
+            sum(map(bool, left_out)),
+            len(fitted),
+            sum(left_out),
+        )
+    requests = [
+        replace(request, facts=facts) for request, (facts, _) in zip(requests, fitted, strict=True)
+    ]
     done: dict[int, WrittenReason] = {}
     first_accepted: set[int] = set()
     waiting = list(range(len(requests)))
@@ -96,7 +134,9 @@ def write_reasons(
         sum(written.source == "composer" for written in done.values()),
     )
     return [
-        replace(done[index], first_grounded=index in first_accepted)
+        replace(
+            done[index], first_grounded=index in first_accepted, history_left_out=left_out[index]
+        )
         for index in range(len(requests))
     ]
 

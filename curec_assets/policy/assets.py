@@ -25,7 +25,7 @@ from resources.warehouse import Warehouse
     kinds={"torch", "huggingface"},
     owners=["team:curec"],
     pool="gpu",
-    code_version="1",
+    code_version="2",
     deps=[
         "aligned_llm",
         "reward_model",
@@ -67,7 +67,7 @@ def reason_policy(
         pl.col("event_id").is_in(list(fold.reinforcement))
     )
     catalogue = Catalogue(warehouse.read("items"))
-    facts = facts_by_event(events, evidence, catalogue, profile.evidence.max_attributes)
+    facts = facts_by_event(events, evidence, histories, catalogue, profile.evidence)
 
     def build(folder: Path, workspace: Path) -> Mapping[str, Any]:
         from curec_assets.policy.events import policy_events
@@ -77,10 +77,12 @@ def reason_policy(
 
         place = accelerator.resolve()
         scorer = RewardScorer.load(reward, text_encoder, device=place.device)
+        model = profile.language_model
+        base = language_model.prepare(model.base, allow_code_of=model.allow_code_of)
         return optimise(
             policy_events(events, histories, facts),
             ComposedReward(scorer, GroundingChecker(catalogue), profile.policy),
-            language_model.prepare(profile.language_model.base).path,
+            base.path,
             aligned.path / "adapter",
             profile.policy,
             profile.language_model,
@@ -112,7 +114,7 @@ def reason_policy(
 
 
 def _describe(stored: Artifact) -> Mapping[str, Any]:
-    metrics = stored.manifest.metrics
+    metrics = {k: v for k, v in stored.manifest.metrics.items() if isinstance(v, list)}
     picture = pictures.line_chart(
         {name: metrics[name] for name in ("reward", "gain", "generic", "groundedness")},
         title="GRPO: mean reward and unweighted terms",
@@ -131,4 +133,5 @@ def _describe(stored: Artifact) -> Mapping[str, Any]:
         "terms": dg.MetadataValue.md(pictures.markdown_table(terms)),
         "first_reward": metrics["reward"][0],
         "last_reward": metrics["reward"][-1],
+        "history_items_left_out": stored.manifest.metrics["history_items_left_out"],
     }

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,12 @@ from curec_assets.alignment.training import (
     save_adapter,
     trainer_defaults,
 )
+from curec_assets.alignment.writing import fit
 from curec_assets.policy.rewards import TERMS, ComposedReward, PolicyEvent, weights
-from curec_assets.policy.rollout import Rollout, prompt_key
+from curec_assets.policy.rollout import MergedWriter, Rollout, prompt_key
 from curec_assets.settings import LanguageModelSettings, PolicySettings
 from resources.accelerator import ResolvedAccelerator
+from resources.chat_tokens import chat_tokens
 
 log = logging.getLogger(__name__)
 
@@ -52,14 +55,18 @@ def optimise(
         aligned_adapter,
         is_trainable=True,
     )
-    chats = [reason_prompt(event.facts).chat() for event in events]
-    by_prompt = {prompt_key(chat): event for chat, event in zip(chats, events, strict=True)}
+    fitted, left_out = _fitted(events, tokenizer, generation.max_prompt_tokens)
+    chats = [reason_prompt(event.facts).chat() for event in fitted]
+    by_prompt = {prompt_key(chat): event for chat, event in zip(chats, fitted, strict=True)}
     rollout: Any = Rollout(
-        tokenizer,
+        MergedWriter(
+            base,
+            tokenizer,
+            batch_size=generation.batch_size,
+            max_prompt_tokens=generation.max_prompt_tokens,
+        ),
         by_prompt,
         seed=seed,
-        batch_size=generation.batch_size,
-        max_prompt_tokens=generation.max_prompt_tokens,
         max_new_tokens=generation.max_new_tokens,
     )
     term_weights = weights(settings)
@@ -91,7 +98,23 @@ def optimise(
     with completion_logits_only():
         trainer.train(resume_from_checkpoint=last_checkpoint(workspace))
     save_adapter(trainer, output / "adapter")
-    return _curves(trainer.state.log_history)
+    return {**_curves(trainer.state.log_history), "history_items_left_out": left_out}
+
+
+def _fitted(
+    events: Sequence[PolicyEvent], tokenizer: Any, limit: int
+) -> tuple[list[PolicyEvent], int]:
+    """The events with prompts of at most `limit` tokens, and how many history items that cost."""
+    fitted = [
+        fit(event.facts, lambda prompt: len(chat_tokens(tokenizer, prompt)), limit)
+        for event in events
+    ]
+    left_out = sum(count for _, count in fitted)
+    if left_out:
+        log.warning("prompts were too long: %d history items left out, oldest first", left_out)
+    return [
+        replace(event, facts=facts) for event, (facts, _) in zip(events, fitted, strict=True)
+    ], left_out
 
 
 def _reward_functions(reward: ComposedReward, by_prompt: dict[str, PolicyEvent]) -> list[Any]:

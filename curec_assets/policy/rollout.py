@@ -5,13 +5,16 @@ temperature 1 from the model's whole distribution, so the log-probabilities that
 those of the distribution that was sampled from.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from itertools import groupby
+from math import gcd
+from pathlib import Path
 from typing import Any
 
 from curec_assets.alignment.prompts import reason_prompt
 from curec_assets.policy.rewards import PolicyEvent
 from curec_assets.seeds import derive
-from resources.reason_writer import Sampling
+from resources.reason_writer import ReasonWriter, Sampling
 from resources.transformers_writer import LoadedWriter
 
 
@@ -20,42 +23,32 @@ class Rollout:
 
     def __init__(
         self,
-        tokenizer: Any,
+        writer: Callable[[Any], ReasonWriter],
         events: Mapping[str, PolicyEvent],
         *,
         seed: int,
-        batch_size: int,
-        max_prompt_tokens: int,
         max_new_tokens: int,
     ) -> None:
-        self._tokenizer = tokenizer
+        """`writer` gives the writer of a trainer, with the weights as they are now."""
+        self._writer = writer
         self._events = events
         self._seed = seed
-        self._batch_size = batch_size
-        self._max_prompt_tokens = max_prompt_tokens
-        self._sampling = Sampling(max_new_tokens, temperature=1.0)
-        self._writer: LoadedWriter | None = None
+        self._max_new_tokens = max_new_tokens
 
     def __call__(self, prompts: list[list[dict[str, str]]], trainer: Any) -> dict[str, list[Any]]:
         """One completion per prompt; a prompt occurs once per generation of its group."""
-        model = trainer.accelerator.unwrap_model(trainer.model)
-        if self._writer is None:
-            self._writer = LoadedWriter(
-                model, self._tokenizer, self._batch_size, self._max_prompt_tokens
-            )
+        groups = [(key, len(list(same))) for key, same in groupby(map(prompt_key, prompts))]
+        samples = gcd(*(count for _, count in groups))
         step = trainer.state.global_step
         requests = [
             reason_prompt(
-                self._events[prompt_key(chat)].facts,
-                seed=derive(self._seed, "rollout", step, position),
+                self._events[key].facts, seed=derive(self._seed, "rollout", step, group, part)
             )
-            for position, chat in enumerate(prompts)
+            for group, (key, count) in enumerate(groups)
+            for part in range(count // samples)
         ]
-        model.eval()
-        try:
-            written = self._writer.write(requests, self._sampling)
-        finally:
-            model.train()
+        sampling = Sampling(self._max_new_tokens, temperature=1.0, samples=samples)
+        written = self._writer(trainer).write(requests, sampling)
         return {
             "prompt_ids": [list(completion.prompt_ids) for completion in written],
             "completion_ids": [list(completion.token_ids) for completion in written],
@@ -65,6 +58,53 @@ class Rollout:
         }
 
 
+class MergedWriter:
+    """Gives a `transformers` writer with the trained adapter merged into a copy of the base model.
+
+    Merged, because an adapter's own products cost a fifth of generation on a CPU; a copy, because
+    merging and unmerging would round the base model's weights a little more at every step.
+    """
+
+    def __init__(
+        self, base: Path, tokenizer: Any, *, batch_size: int, max_prompt_tokens: int
+    ) -> None:
+        self._base = base
+        self._tokenizer = tokenizer
+        self._batch_size = batch_size
+        self._max_prompt_tokens = max_prompt_tokens
+        self._copy: Any = None
+        self._writer: LoadedWriter | None = None
+
+    def __call__(self, trainer: Any) -> LoadedWriter:
+        """The writer, with the weights of the trainer's model as they are now."""
+        import torch
+        from peft.tuners.lora import Linear
+
+        trained = trainer.accelerator.unwrap_model(trainer.model).get_base_model()
+        if self._writer is None:
+            self._copy = _plain_copy(self._base, trained)
+            self._writer = LoadedWriter(
+                self._copy,
+                self._tokenizer,
+                batch_size=self._batch_size,
+                max_prompt_tokens=self._max_prompt_tokens,
+            )
+        with torch.no_grad():
+            for name, layer in trained.named_modules():
+                if isinstance(layer, Linear):
+                    merged: Any = layer.get_base_layer().weight
+                    merged = merged + layer.get_delta_weight("default")
+                    self._copy.get_submodule(name).weight.copy_(merged)
+        return self._writer
+
+
 def prompt_key(chat: list[dict[str, str]]) -> str:
     """What tells a prompt's event: the text of its user turn."""
     return chat[-1]["content"]
+
+
+def _plain_copy(base: Path, trained: Any) -> Any:
+    from transformers import AutoModelForCausalLM
+
+    copy = AutoModelForCausalLM.from_pretrained(base, dtype=trained.dtype)
+    return copy.to(trained.device).eval()

@@ -11,6 +11,7 @@ import polars as pl
 from curec_assets import materialize, pictures
 from curec_assets.alignment.facts import Catalogue, facts_by_event, facts_fingerprint
 from curec_assets.alignment.grounding import GroundingChecker
+from curec_assets.alignment.journaling import journaled_writer
 from curec_assets.alignment.selection import divide_policy_fold
 from curec_assets.provenance import content_hash
 from curec_assets.reasons.selection import select_walk
@@ -29,7 +30,7 @@ from resources.warehouse import Warehouse
     kinds={"huggingface", "parquet"},
     owners=["team:curec"],
     pool="gpu",
-    code_version="1",
+    code_version="2",
     deps=[
         "reason_policy",
         "reward_model",
@@ -62,18 +63,22 @@ def generated_reasons(
         pl.col("event_id").is_in(events["event_id"].to_list())
     )
     catalogue = Catalogue(warehouse.read("items"))
-    facts = facts_by_event(events, evidence, catalogue, profile.evidence.max_attributes)
+    facts = facts_by_event(events, evidence, histories, catalogue, profile.evidence)
 
     def build(folder: Path, workspace: Path) -> Mapping[str, Any]:
         from curec_assets.reasons.events import walk_rounds
         from curec_assets.reasons.walk import Walk
         from curec_assets.reward.scoring import RewardScorer
 
-        base = language_model.prepare(profile.language_model.base)
-        with reason_writer.open(
+        model = profile.language_model
+        base = language_model.prepare(model.base, allow_code_of=model.allow_code_of)
+        with journaled_writer(
+            reason_writer,
             base.path,
             policy.path / "adapter",
             profile.writer_options(),
+            workspace=workspace,
+            identity=policy.manifest.data_version,
         ) as writer:
             walk = Walk(
                 writer,
@@ -84,9 +89,10 @@ def generated_reasons(
                 shards=workspace,
             )
             shards = walk.run(walk_rounds(events, histories, facts, catalogue))
+            engine = writer.engine
         for shard in shards:
             shutil.copy(shard, folder / shard.name)
-        return {"rounds": len(shards), "reasons": events.height}
+        return {"rounds": len(shards), "reasons": events.height, "engine": engine}
 
     return materialize.artifact(
         context,
@@ -180,4 +186,5 @@ def _describe(rows: pl.DataFrame) -> Mapping[str, Any]:
         "samples": dg.MetadataValue.md(pictures.markdown_table(samples, limit=12)),
         "grounded": float(rows["grounded"].mean() or 0.0),  # type: ignore[arg-type]
         "composer_share": float((rows["source"] == "composer").sum()) / max(rows.height, 1),
+        "prompts_shortened": int((rows["history_left_out"] > 0).sum()),
     }

@@ -52,8 +52,9 @@ def reasons_are_grounded(settings: Settings, warehouse: Warehouse) -> dg.AssetCh
     facts = facts_by_event(
         rows,
         warehouse.read("collaborative_evidence"),
+        warehouse.read("histories", ["event_id", "item_ids", "likes"]),
         catalogue,
-        settings.resolve().evidence.max_attributes,
+        settings.resolve().evidence,
     )
     checker = GroundingChecker(catalogue)
     refused = []

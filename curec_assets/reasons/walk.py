@@ -52,6 +52,7 @@ SHARD = pl.Schema(
         "first_grounded": pl.Boolean,
         "source": pl.String,
         "attempts": pl.Int64,
+        "history_left_out": pl.Int64,
         "note": pl.String,
         "reward": pl.Float64,
         "next_note": pl.String,

@@ -9,6 +9,7 @@ import polars as pl
 
 from curec_assets import materialize, pictures
 from curec_assets.alignment.facts import Catalogue
+from curec_assets.alignment.journaling import journaled_writer
 from curec_assets.recommender.describe import (
     describe_baselines,
     describe_evaluation,
@@ -176,7 +177,7 @@ def recommender_evaluation(
     kinds={"torch", "huggingface", "duckdb"},
     owners=["team:curec"],
     pool="gpu",
-    code_version="1",
+    code_version="2",
     deps=[
         "interactions",
         "items",
@@ -206,7 +207,7 @@ def recommendations(
     }
     chosen = profile.recommender
 
-    def build() -> pl.DataFrame:
+    def build(workspace: Path) -> pl.DataFrame:
         from curec_assets.recommender.retrieval import recommend
         from curec_assets.recommender.shown_reasons import (
             latest_notes,
@@ -232,47 +233,54 @@ def recommendations(
         requests = requests_for(
             shown, interactions, warehouse.read("event_splits"), catalogue, notes, profile
         )
-        base = language_model.prepare(profile.language_model.base)
+        model = profile.language_model
+        base = language_model.prepare(model.base, allow_code_of=model.allow_code_of)
         policy = models["reason_policy"]
-        with reason_writer.open(
+        with journaled_writer(
+            reason_writer,
             base.path,
             policy.path / "adapter",
             profile.writer_options(),
+            workspace=workspace,
+            identity=policy.manifest.data_version,
         ) as writer:
             return with_reasons(
                 shown, requests, writer, catalogue, profile, policy.manifest.fingerprint
             )
 
-    return materialize.table(
-        context,
-        warehouse,
-        key=["user_id", "rank"],
-        config={
-            "users": chosen.recommended_users,
-            "candidates": chosen.candidates,
-            "top_k": chosen.top_k,
-            "evidence": profile.evidence.config(),
-            "max_new_tokens": profile.language_model.max_new_tokens,
-            "temperature": profile.language_model.temperature,
-            "max_regenerations": profile.reasons.max_regenerations,
-            "max_history": profile.data.max_history,
-            "seed": profile.seed,
-        },
-        inputs={
-            **_versions(warehouse, *tables),
-            **{name: stored.manifest.data_version for name, stored in models.items()},
-            "base_model": language_model.revision(profile.language_model.base),
-        },
-        build=build,
-        describe=lambda rows: {
-            "samples": dg.MetadataValue.md(
-                pictures.markdown_table(
-                    rows.select("user_id", "rank", "title", "score", "verdict", "reason"), limit=15
-                )
-            ),
-            "composer_share": float((rows["source"] == "composer").sum()) / max(rows.height, 1),
-        },
-    )
+    fingerprint = models["reason_policy"].manifest.fingerprint
+    with model_store.unfinished("recommendations", fingerprint) as workspace:
+        return materialize.table(
+            context,
+            warehouse,
+            key=["user_id", "rank"],
+            config={
+                "users": chosen.recommended_users,
+                "candidates": chosen.candidates,
+                "top_k": chosen.top_k,
+                "evidence": profile.evidence.config(),
+                "max_new_tokens": profile.language_model.max_new_tokens,
+                "temperature": profile.language_model.temperature,
+                "max_regenerations": profile.reasons.max_regenerations,
+                "max_history": profile.data.max_history,
+                "seed": profile.seed,
+            },
+            inputs={
+                **_versions(warehouse, *tables),
+                **{name: stored.manifest.data_version for name, stored in models.items()},
+                "base_model": language_model.revision(profile.language_model.base),
+            },
+            build=lambda: build(workspace),
+            describe=lambda rows: {
+                "samples": dg.MetadataValue.md(
+                    pictures.markdown_table(
+                        rows.select("user_id", "rank", "title", "score", "verdict", "reason"),
+                        limit=15,
+                    )
+                ),
+                "composer_share": float((rows["source"] == "composer").sum()) / max(rows.height, 1),
+            },
+        )
 
 
 @dg.asset(

@@ -43,7 +43,8 @@ def requests_for(
         [shown.select("user_id", "item_id"), histories.drop("user_id")], how="horizontal"
     ).with_columns(timestamp=pl.lit(now, dtype=pl.Int64))
     evidence = evidence_for(targets, train_likes(event_splits), profile.evidence)
-    found = pl.concat([targets.select("user_id", "item_id"), evidence], how="horizontal")
+    asked = targets.select("user_id", "item_id", "item_ids", "likes")
+    found = pl.concat([asked, evidence], how="horizontal")
     return [
         Request(
             key=digest([row["user_id"], row["item_id"], now]),
@@ -51,7 +52,8 @@ def requests_for(
                 row["item_id"],
                 row["liked_ids"],
                 row["disliked_ids"],
-                profile.evidence.max_attributes,
+                tuple(zip(row["item_ids"], row["likes"], strict=True)),
+                profile.evidence,
             ).with_note(notes.get(row["user_id"], "")),
             # The recommender has decided to show it: the reason says what speaks for it.
             only_like=True,

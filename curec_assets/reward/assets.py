@@ -10,6 +10,7 @@ import polars as pl
 from curec_assets import materialize, pictures
 from curec_assets.alignment.facts import Catalogue, facts_by_event
 from curec_assets.alignment.grounding import GroundingChecker
+from curec_assets.alignment.journaling import journaled_writer
 from curec_assets.alignment.prompts import prompt_fingerprint, reason_prompt
 from curec_assets.provenance import content_hash
 from curec_assets.reward import drafting
@@ -27,8 +28,8 @@ from resources.warehouse import Warehouse
     kinds={"duckdb", "huggingface"},
     owners=["team:curec"],
     pool="gpu",
-    code_version="1",
-    deps=["aligned_llm", "event_splits", "collaborative_evidence", "items"],
+    code_version="2",
+    deps=["aligned_llm", "event_splits", "collaborative_evidence", "histories", "items"],
 )
 def draft_reasons(
     context: dg.AssetExecutionContext,
@@ -47,15 +48,20 @@ def draft_reasons(
     evidence = warehouse.read("collaborative_evidence")
     events = drafting.select_events(warehouse.read("event_splits"), evidence, profile)
     catalogue = Catalogue(warehouse.read("items"))
-    facts = facts_by_event(events, evidence, catalogue, profile.evidence.max_attributes)
+    histories = warehouse.read("histories", ["event_id", "item_ids", "likes"])
+    facts = facts_by_event(events, evidence, histories, catalogue, profile.evidence)
     prompts = [reason_prompt(facts[event_id]) for event_id in events["event_id"]]
 
-    def build() -> pl.DataFrame:
-        base = language_model.prepare(profile.language_model.base)
-        with reason_writer.open(
+    def build(workspace: Path) -> pl.DataFrame:
+        model = profile.language_model
+        base = language_model.prepare(model.base, allow_code_of=model.allow_code_of)
+        with journaled_writer(
+            reason_writer,
             base.path,
             aligned.path / "adapter",
             profile.writer_options(),
+            workspace=workspace,
+            identity=aligned.manifest.data_version,
         ) as writer:
             return drafting.draft(
                 writer,
@@ -66,20 +72,21 @@ def draft_reasons(
                 aligned.manifest.fingerprint,
             )
 
-    return materialize.table(
-        context,
-        warehouse,
-        key=["event_id"],
-        config={"max_new_tokens": profile.language_model.max_new_tokens, "seed": profile.seed},
-        inputs={
-            "aligned_llm": aligned.manifest.data_version,
-            "base_model": language_model.revision(profile.language_model.base),
-            "events": content_hash(events, key=["event_id"]),
-            "prompts": prompt_fingerprint(prompts),
-        },
-        build=build,
-        describe=_describe_drafts,
-    )
+    with model_store.unfinished("draft_reasons", aligned.manifest.fingerprint) as workspace:
+        return materialize.table(
+            context,
+            warehouse,
+            key=["event_id"],
+            config={"max_new_tokens": profile.language_model.max_new_tokens, "seed": profile.seed},
+            inputs={
+                "aligned_llm": aligned.manifest.data_version,
+                "base_model": language_model.revision(profile.language_model.base),
+                "events": content_hash(events, key=["event_id"]),
+                "prompts": prompt_fingerprint(prompts),
+            },
+            build=lambda: build(workspace),
+            describe=_describe_drafts,
+        )
 
 
 @dg.asset(

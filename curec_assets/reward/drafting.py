@@ -22,6 +22,7 @@ SCHEMA = pl.Schema(
         "verdict": pl.String,
         "verdict_probability": pl.Float64,
         "grounded": pl.Boolean,
+        "history_left_out": pl.Int64,
         "policy_fingerprint": pl.String,
     }
 )
@@ -71,5 +72,6 @@ def draft(
         pl.Series("verdict", [w.verdict for w in written], dtype=pl.String),
         pl.Series("verdict_probability", [w.verdict_probability for w in written], pl.Float64),
         pl.Series("grounded", [w.grounded for w in written], dtype=pl.Boolean),
+        pl.Series("history_left_out", [w.history_left_out for w in written], dtype=pl.Int64),
         pl.lit(policy_fingerprint).alias("policy_fingerprint"),
     ).select(SCHEMA.names())

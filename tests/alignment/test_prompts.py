@@ -50,7 +50,7 @@ def prompts(interactions: pl.DataFrame, items: pl.DataFrame) -> dict[str, tuple[
         train_likes(splits), interactions, histories, PROFILE.evidence
     )
     catalogue = Catalogue(items)
-    facts = facts_by_event(interactions, evidence, catalogue, PROFILE.evidence.max_attributes)
+    facts = facts_by_event(interactions, evidence, histories, catalogue, PROFILE.evidence)
     tastes = {
         event_id: taste_of(item_ids, likes, catalogue)
         for event_id, item_ids, likes in histories.select("event_id", "item_ids", "likes").rows()

@@ -1,12 +1,15 @@
-"""Base models: the same bytes each time, only safetensors, never code that comes with a model."""
+"""Base models: the same bytes each time, only safetensors, no code that was not allowed."""
 
 import errno
 import json
+import re
+import shutil
 import subprocess
 import sys
 
+import huggingface_hub
 import pytest
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, dynamic_module_utils
 
 from resources import tiny_models
 from resources.downloads import SMOLLM2, Downloads
@@ -89,13 +92,95 @@ def test_a_local_folder_is_used_and_its_revision_follows_its_content(language_mo
     assert language_model.revision(str(tiny.path)) == changed
 
 
-def test_a_model_that_brings_its_own_code_is_refused(language_model, tiny):
-    file = tiny.path / "config.json"
-    config = json.loads(file.read_text())
-    file.write_text(json.dumps({**config, "auto_map": {"AutoModel": "modeling.Evil"}}))
-    for use in (language_model.prepare, language_model.revision):
-        with pytest.raises(ConfigError, match=r"auto_map.*never run"):
-            use(str(tiny.path))
+def edit(file, **changes):
+    values = json.loads(file.read_text())
+    file.write_text(json.dumps({**values, **changes}))
+
+
+def bring_code(folder):
+    """Makes the model need a class of its own."""
+    edit(folder / "config.json", auto_map={"AutoModelForCausalLM": "modeling_own.Own"})
+    (folder / "modeling_own.py").write_text(
+        "from transformers import LlamaForCausalLM\n\n\nclass Own(LlamaForCausalLM):\n    pass\n"
+    )
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer_config.json"])
+def test_a_model_that_brings_its_own_code_is_refused(language_model, tiny, name):
+    edit(tiny.path / name, auto_map={"AutoTokenizer": [None, "own.Evil"]})
+    with pytest.raises(ConfigError, match=r"needs Python code of its own \(own\.Evil\)"):
+        language_model.prepare(str(tiny.path))
+
+
+def test_code_allowed_by_its_content_is_loaded(language_model, tiny, tmp_path, monkeypatch):
+    bring_code(tiny.path)
+    with pytest.raises(ConfigError, match="allowed are none") as refused:
+        language_model.prepare(str(tiny.path))
+    (named,) = re.findall(r"allow_code_of = \['(.*?)'\]", str(refused.value))
+    allowed = language_model.prepare(str(tiny.path), allow_code_of=[named])
+    assert (allowed.trust_remote_code, allowed.revision) == (True, named)
+
+    monkeypatch.setattr(dynamic_module_utils, "HF_MODULES_CACHE", str(tmp_path / "modules"))
+    monkeypatch.setattr(sys, "path", [*sys.path])  # transformers adds its folder of modules
+    model = AutoModelForCausalLM.from_pretrained(
+        allowed.path, trust_remote_code=allowed.trust_remote_code
+    )
+    assert type(model).__name__ == "Own"
+
+    with (tiny.path / "modeling_own.py").open("a") as code:
+        code.write("# one line more\n")
+    with pytest.raises(ConfigError, match=named) as refused:
+        language_model.prepare(str(tiny.path), allow_code_of=[named])
+    assert "allow_code_of = ['local-" in str(refused.value)
+
+
+def test_code_of_another_repository_is_never_allowed(language_model, tiny):
+    edit(tiny.path / "config.json", auto_map={"AutoModel": "other/repo--modeling.Evil"})
+    revision = language_model.revision(str(tiny.path))
+    with pytest.raises(ConfigError, match="another repository"):
+        language_model.prepare(str(tiny.path), allow_code_of=[revision])
+
+
+def test_a_hub_model_s_code_is_allowed_by_commit_only(language_model, tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    bring_code(tiny.path)
+    repository = tmp_path / "down" / "hub" / "models--owner--name"
+    shutil.copytree(tiny.path, repository / "snapshots" / commit)
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text(commit)
+
+    moving = "owner/name@main"
+    with pytest.raises(ConfigError, match=rf"base = 'owner/name@{commit}'"):
+        language_model.prepare(moving, allow_code_of=[moving])
+    pinned = f"owner/name@{commit}"
+    with pytest.raises(ConfigError, match="allowed are none"):
+        language_model.prepare(pinned)
+    assert language_model.prepare(pinned, allow_code_of=[pinned]).trust_remote_code
+
+
+def test_a_base_without_a_chat_template_is_refused(language_model, tiny):
+    assert not language_model.prepare(str(tiny.path)).trust_remote_code
+    template = (tiny.path / "chat_template.jinja").read_text()
+    (tiny.path / "chat_template.jinja").unlink()
+    with pytest.raises(ConfigError, match=r"no chat template.*instruct model"):
+        language_model.prepare(str(tiny.path))
+    config = tiny.path / "tokenizer_config.json"
+    edit(config, chat_template=[{"name": "tool_use", "template": template}])
+    with pytest.raises(ConfigError, match="no chat template"):
+        language_model.prepare(str(tiny.path))
+    for given in (template, [{"name": "default", "template": template}]):
+        edit(config, chat_template=given)
+        path = language_model.prepare(str(tiny.path)).path
+        tokenizer = AutoTokenizer.from_pretrained(path)
+        assert tokenizer.apply_chat_template([{"role": "user", "content": "a"}], tokenize=False)
+
+
+def test_a_chat_template_is_part_of_the_revision(language_model, tiny):
+    before = language_model.revision(str(tiny.path))
+    with (tiny.path / "chat_template.jinja").open("a") as template:
+        template.write("{# changed #}")
+    assert language_model.revision(str(tiny.path)) != before
 
 
 def test_pickled_weights_are_refused(language_model, tiny):

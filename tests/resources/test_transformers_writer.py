@@ -11,7 +11,7 @@ from resources.accelerator import Accelerator
 from resources.downloads import Downloads
 from resources.errors import EngineError
 from resources.language_model import LanguageModel
-from resources.reason_writer import Prompt, ReasonWriter, Sampling
+from resources.reason_writer import Prompt, ReasonWriter, Sampling, WriterOptions
 from resources.transformers_writer import TransformersWriter
 
 FACTS = [

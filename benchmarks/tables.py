@@ -1,0 +1,65 @@
+"""Writes the tables of a docs page from a file of figures, between markers. Never typed by hand.
+
+    <!-- figures: make bench-speed-sft -->
+    <!-- end -->
+
+holds the records of that command. `python -m benchmarks.tables` renews docs/speed.md.
+"""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.harness import ROOT, SPEED, Record, read_records, write_records
+
+SPEED_PAGE = ROOT / "docs" / "speed.md"
+_BLOCK = re.compile(r"(<!-- figures: (?P<command>.+?) -->\n).*?(<!-- end -->)", re.DOTALL)
+_NOT_MEASURED = "*Not measured yet.*\n"
+
+
+def rendered(page: str, records: Sequence[Record]) -> str:
+    """The page with every marked block made anew."""
+
+    def block(found: re.Match[str]) -> str:
+        return found[1] + table([r for r in records if r.command == found["command"]]) + found[3]
+
+    return _BLOCK.sub(block, page)
+
+
+def table(records: Sequence[Record]) -> str:
+    """A Markdown table: one row per record, and under it where it was measured."""
+    if not records:
+        return _NOT_MEASURED
+    lines = ["| | median | range | target | holds |", "|---|---|---|---|---|"]
+    for record in records:
+        spread = f"{number(record.low)} – {number(record.high)}" if record.low < record.high else ""
+        holds = "" if record.holds is None else "yes" if record.holds else "**no**"
+        value = f"{number(record.value)} {record.unit}".strip()
+        lines.append(f"| {record.name} | {value} | {spread} | {record.target or ''} | {holds} |")
+    places = dict.fromkeys(f"{record.cores} cores, {record.date}" for record in records)
+    return "\n".join(lines) + f"\n\n`{records[0].command}`, {'; '.join(places)}.\n"
+
+
+def number(value: float) -> str:
+    """Three significant digits; whole numbers from 100 on."""
+    if abs(value) >= 100 or value == int(value):
+        return f"{value:,.0f}"
+    return f"{value:#.3g}" if abs(value) >= 0.001 else f"{value:.5f}"
+
+
+def publish(records: Sequence[Record], figures: Path = SPEED) -> None:
+    """Keep the records, print their table, and renew the page when these are its figures."""
+    write_records(figures, records)
+    print(table(records))
+    if figures == SPEED:
+        update()
+
+
+def update(page: Path = SPEED_PAGE, figures: Path = SPEED) -> None:
+    """Renew the page from the figures."""
+    before = page.read_text(encoding="utf-8")
+    page.write_text(rendered(before, read_records(figures)), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    update()

@@ -1,0 +1,216 @@
+"""`VllmWriter`: the reason writer that runs on vLLM's offline engine."""
+
+import logging
+import math
+import time
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from pydantic import Field
+
+from resources.accelerator import Accelerator
+from resources.adapter import require_adapter_fits
+from resources.chat_tokens import chat_tokens, require_fits
+from resources.errors import EngineError
+from resources.grammar_tail import Governed, governed_part, verdict_tokens, with_free_tail
+from resources.reason_writer import Completion, Prompt, ReasonWriter, Sampling, WriterOptions
+from resources.vllm_engine import EngineSize, open_engine
+
+log = logging.getLogger(__name__)
+
+
+class VllmWriter(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """Opens writers that generate with vLLM, in processes of its own."""
+
+    accelerator: dg.ResourceDependency[Accelerator]
+    gpu_memory_utilization: float = Field(
+        0.85,
+        gt=0.0,
+        le=1.0,
+        description="Share of the GPU's memory that the engine takes for weights, keys and values; "
+        "what else runs on the GPU needs the rest.",
+    )
+
+    @contextmanager
+    def open(
+        self, base: Path, adapter: Path | None, options: WriterOptions
+    ) -> Iterator[ReasonWriter]:
+        """A writer with the base model and, beside it (not merged), the adapter."""
+        from transformers import AutoTokenizer
+
+        size = EngineSize(
+            options.batch_size,
+            options.max_prompt_tokens + options.max_new_tokens,
+            self.gpu_memory_utilization,
+        )
+        if adapter is not None:
+            require_adapter_fits(base, adapter)
+        tokenizer = AutoTokenizer.from_pretrained(base)
+        with open_engine(base, adapter, self.accelerator.resolve(), size) as llm:
+            yield LoadedVllmWriter(llm, tokenizer, options.max_prompt_tokens, adapter)
+
+
+class LoadedVllmWriter:
+    """A running `vllm.LLM` that continues chats; GRPO uses it on the trainer's own engine."""
+
+    def __init__(
+        self, llm: Any, tokenizer: Any, max_prompt_tokens: int, adapter: Path | None = None
+    ) -> None:
+        import vllm
+        from vllm.lora.request import LoRARequest
+
+        self.engine = f"vllm {vllm.__version__}"
+        self.llm = llm
+        self._tokenizer = tokenizer
+        self._max_prompt_tokens = max_prompt_tokens
+        self._adapter = LoRARequest("policy", 1, str(adapter)) if adapter is not None else None
+        self._verdicts = verdict_tokens(tokenizer)
+
+    def prompt_tokens(self, prompt: Prompt) -> int:
+        """Tokens of the prompt, chat template included."""
+        return len(chat_tokens(self._tokenizer, prompt))
+
+    def write(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[Completion]:
+        """`sampling.samples` completions per prompt, in the order of the prompts.
+
+        All prompts are handed to the engine at once, sorted by their tokens, so that those with
+        the same beginning meet it in the prefix cache. Raises `EngineError`.
+        """
+        if not prompts:
+            return []
+        encoded = [self._tokens(prompt, sampling) for prompt in prompts]
+        order = sorted(range(len(prompts)), key=encoded.__getitem__)
+        started = time.monotonic()
+        outputs = self._generate(
+            [{"prompt_token_ids": list(encoded[index])} for index in order],
+            [self._parameters(prompts[index], sampling) for index in order],
+        )
+        written = {
+            index: self._completions(prompts[index], encoded[index], output, sampling)
+            for index, output in zip(order, outputs, strict=True)
+        }
+        done = [completion for index in range(len(prompts)) for completion in written[index]]
+        seconds = time.monotonic() - started
+        tokens = sum(len(completion.token_ids) for completion in done)
+        log.info("wrote %d texts, %d tokens, in %.0f s", len(done), tokens, seconds)
+        return done
+
+    def prefix_cache(self) -> tuple[int, int]:
+        """Prompt tokens that were found in the prefix cache, and those that were looked up."""
+        counts = {
+            metric.name: metric.value
+            for metric in self.llm.get_metrics()
+            if "prefix" in metric.name
+        }
+        return counts["vllm:prefix_cache_hits"], counts["vllm:prefix_cache_queries"]
+
+    def _tokens(self, prompt: Prompt, sampling: Sampling) -> tuple[int, ...]:
+        tokens = chat_tokens(self._tokenizer, prompt)
+        require_fits(tokens, prompt, self._max_prompt_tokens)
+        room = self.llm.model_config.max_model_len
+        if len(tokens) + sampling.max_new_tokens > room:
+            raise EngineError(
+                f"a prompt of {len(tokens)} tokens with a completion of {sampling.max_new_tokens} "
+                f"is longer than the {room} that vLLM was opened for; raise "
+                "language_model.max_new_tokens"
+            )
+        return tokens
+
+    def _parameters(self, prompt: Prompt, sampling: Sampling) -> Any:
+        from vllm import SamplingParams
+        from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
+
+        grammar: dict[str, Any] = {}
+        if prompt.grammar:
+            like, dislike = self._verdicts
+            grammar = {
+                "structured_outputs": StructuredOutputsParams(
+                    grammar=with_free_tail(prompt.grammar)
+                ),
+                "logprob_token_ids": [*like, *dislike],
+                "flat_logprobs": True,
+            }
+        return SamplingParams(
+            n=_distinct(sampling),
+            temperature=sampling.temperature,
+            max_tokens=sampling.max_new_tokens,
+            seed=prompt.seed,  # vLLM gives sample k the seed + k
+            stop=list(sampling.stop) or None,
+            detokenize=bool(sampling.stop),  # else it is done here, once
+            output_kind=RequestOutputKind.FINAL_ONLY,
+            **grammar,
+        )
+
+    def _generate(self, prompts: list[Any], parameters: list[Any]) -> list[Any]:
+        from vllm.v1.engine.exceptions import EngineDeadError
+
+        try:
+            outputs: list[Any] = self.llm.generate(
+                prompts, parameters, lora_request=self._adapter, use_tqdm=False
+            )
+        except EngineDeadError as error:
+            raise EngineError(
+                f"vLLM's engine died while it wrote {len(prompts)} prompts; its own last lines "
+                "above name the cause. What was stored before is kept: run again, and it goes on "
+                "from there; with a lower language_model.batch_size if memory ran out"
+            ) from error
+        except (ValueError, RuntimeError) as error:
+            raise EngineError(
+                f"vLLM refused to write {len(prompts)} prompts: {error}; set "
+                "language_model.engine to 'transformers' if the prompts are right"
+            ) from error
+        return outputs
+
+    def _completions(
+        self, prompt: Prompt, prompt_ids: tuple[int, ...], output: Any, sampling: Sampling
+    ) -> list[Completion]:
+        written = []
+        for choice in output.outputs:
+            tokens = tuple(choice.token_ids)
+            text = self._tokenizer.decode(tokens, skip_special_tokens=True)
+            governed, verdict = 0, None
+            if prompt.grammar:
+                part = governed_part(prompt.grammar, text)
+                # None: the limit cut the text within a character, so the grammar was not complete.
+                governed = self._reaching(tokens, part.length) if part else len(tokens)
+                verdict = self._verdict_probability(tokens, choice.logprobs, part)
+            written.append(
+                Completion(
+                    text=choice.text if sampling.stop else text,
+                    token_ids=tokens,
+                    free=tuple(position >= governed for position in range(len(tokens))),
+                    finished=choice.finish_reason == "stop",
+                    verdict_probability=verdict,
+                    prompt_ids=prompt_ids,
+                )
+            )
+        return written * (sampling.samples // _distinct(sampling))
+
+    def _verdict_probability(
+        self, tokens: tuple[int, ...], logprobs: Any, part: Governed | None
+    ) -> float | None:
+        """P(*like*) among the two verdicts, from the engine's masked log-probabilities."""
+        if part is None or part.verdict_at is None:
+            return None
+        at = logprobs[self._reaching(tokens, part.verdict_at)]
+        like, dislike = (
+            sum(math.exp(at[token].logprob) for token in verdict) for verdict in self._verdicts
+        )
+        return like / (like + dislike)
+
+    def _reaching(self, tokens: tuple[int, ...], characters: int) -> int:
+        """How many leading tokens it takes to write that many characters."""
+        return bisect_left(
+            range(len(tokens)),
+            characters,
+            key=lambda count: len(self._tokenizer.decode(tokens[:count], skip_special_tokens=True)),
+        )
+
+
+def _distinct(sampling: Sampling) -> int:
+    """Completions to ask for: greedy ones are all the same, and vLLM refuses more than one."""
+    return sampling.samples if sampling.temperature > 0 else 1

@@ -1,0 +1,30 @@
+"""A process that writes with vLLM and ends in the way that it is told; see test_vllm_engine.py."""
+
+import logging
+import sys
+from pathlib import Path
+
+from resources.accelerator import Accelerator
+from resources.reason_writer import Prompt, Sampling, WriterOptions
+from resources.vllm_writer import VllmWriter
+
+
+def main(base: Path, ending: str) -> None:
+    """`ending`: `success`, `exception`, or `wait` (write until interrupted)."""
+    logging.basicConfig(level=logging.INFO)
+    options = WriterOptions(batch_size=4, max_prompt_tokens=64, max_new_tokens=400)
+    print("opening", flush=True)
+    with VllmWriter(accelerator=Accelerator()).open(base, None, options) as writer:
+        print("opened", flush=True)
+        prompts = [Prompt((("user", "drama"),), seed=seed) for seed in range(4)]
+        writer.write(prompts, Sampling(8))
+        print("written", flush=True)
+        if ending == "exception":
+            raise LookupError("meant")
+        while ending == "wait":
+            writer.write(prompts, Sampling(400, temperature=1.0))
+    print("closed", flush=True)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2])
