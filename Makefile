@@ -9,8 +9,13 @@ export CUREC_HOME CUREC_PROFILE DAGSTER_HOME
 
 BIN := .venv/bin
 STAMP := .venv/.ready
+VLLM_BIN := .venv-vllm/bin
+VLLM_STAMP := .venv-vllm/.ready
 
-.PHONY: help setup demo outcome ui test lint
+RECBOLE_BIN := .venv-recbole/bin
+RECBOLE_STAMP := .venv-recbole/.ready
+
+.PHONY: help setup demo outcome ui test lint test-vllm bench-speed
 .DEFAULT_GOAL := help
 
 help:
@@ -19,6 +24,8 @@ help:
 	@echo 'make outcome   print the outcome again'
 	@echo 'make test      set up, lint, type-check, all tests'
 	@echo 'make lint      lint and type-check'
+	@echo 'make test-vllm the tests of the vLLM engine, on its CPU build, in an environment of its own'
+	@echo 'make bench-speed  measure writing and training, renew docs/speed.md (after make demo)'
 	@echo 'Settings: CUREC_PROFILE=smoke|laptop|benchmark|gpu|file.toml, CUREC_HOME=folder'
 
 setup: $(STAMP) $(DAGSTER_HOME)/dagster.yaml
@@ -50,3 +57,38 @@ lint: setup
 
 test: lint
 	@$(BIN)/pytest
+
+# The stamp is made last, so an installation that was interrupted is taken up again.
+$(VLLM_STAMP): pyproject.toml constraints-vllm.txt
+	@echo "Setting up .venv-vllm with vLLM's CPU build (several GB on disk, takes minutes) ..."
+	@test -x $(VLLM_BIN)/python || $(PYTHON) -m venv .venv-vllm
+	@$(VLLM_BIN)/python -m pip install -qq --disable-pip-version-check \
+		--constraint constraints-vllm.txt --editable '.[test]'
+	@$(VLLM_BIN)/python -m pip install -qq --disable-pip-version-check \
+		--no-deps --requirement constraints-vllm.txt
+	@touch $@
+
+test-vllm: $(VLLM_STAMP)
+	@$(VLLM_BIN)/pytest tests/vllm
+
+# Each part takes minutes, reads the home that `make demo` filled, and renews its table in
+# docs/speed.md. Run them on a machine that does nothing else.
+BENCHMARKS := writer asset asset-vllm grpo sft tokens memory recommender
+bench-speed: $(BENCHMARKS:%=bench-speed-%)
+
+bench-speed-recommender: $(RECBOLE_STAMP)
+
+bench-speed-asset: setup
+	@$(BIN)/python -m benchmarks.reasons_asset --home $(CUREC_HOME)
+
+bench-speed-asset-vllm: $(VLLM_STAMP)
+	@$(VLLM_BIN)/python -m benchmarks.reasons_asset --home $(CUREC_HOME) --engine vllm
+
+bench-speed-%: setup
+	@$(BIN)/python -m benchmarks.$* --home $(CUREC_HOME)
+
+$(RECBOLE_STAMP): benchmarks/requirements-recbole.txt
+	@echo 'Setting up .venv-recbole (RecBole and what it needs, takes minutes) ...'
+	@test -x $(RECBOLE_BIN)/python || $(PYTHON) -m venv .venv-recbole
+	@$(RECBOLE_BIN)/python -m pip install -qq --disable-pip-version-check --requirement $<
+	@touch $@

@@ -77,11 +77,19 @@ class Pairs(Generic[T]):
 
 def pairs(a: Callable[[], T], b: Callable[[], T], count: int = 5, warmup: int = 1) -> Pairs[T]:
     """Call A B A B ..., `count` times each, after `warmup` calls of each that are not kept."""
+    first, second = turns([a, b], count, warmup)
+    return Pairs(first, second)
+
+
+def turns(
+    calls: Sequence[Callable[[], T]], count: int = 5, warmup: int = 1
+) -> list[tuple[Run[T], ...]]:
+    """As `pairs`, for any number of things: A B C A B C ...; the runs of each, in order."""
     for _ in range(warmup):
-        a()
-        b()
-    runs = [(timed(a), timed(b)) for _ in range(count)]
-    return Pairs(tuple(first for first, _ in runs), tuple(second for _, second in runs))
+        for call in calls:
+            call()
+    rounds = [[timed(call) for call in calls] for _ in range(count)]
+    return list(zip(*rounds, strict=True))
 
 
 def timed(call: Callable[[], T]) -> Run[T]:

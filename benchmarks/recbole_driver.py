@@ -2,9 +2,9 @@
 
 Reads one JSON command per line, answers each with one JSON line:
 
-    {"do": "load", "folder": ..., "settings": {...}}   -> {"samples": training rows}
-    {"do": "epoch"}                                    -> {"seconds": ..., "loss": ...}
-    {"do": "validate"}                                 -> {"auc": ..., "logloss": ...}
+    {"do": "load", "settings": {...}, "threads": 2}  -> sizes, as RecBole counts them
+    {"do": "epoch"}                                  -> {"seconds": ..., "loss": ...}
+    {"do": "validate"}                               -> {"auc": ..., "logloss": ...}
 
 RecBole's own `Trainer` does the work: `_train_epoch` and `evaluate` are what its `fit` calls.
 """
@@ -19,8 +19,8 @@ from typing import Any
 class Driver:
     """One model in training."""
 
-    def load(self, folder: str, settings: dict[str, Any], threads: int) -> dict[str, Any]:
-        """Read the atomic files of `folder` and build model and trainer as `run_recbole` does."""
+    def load(self, settings: dict[str, Any], threads: int) -> dict[str, Any]:
+        """Read the atomic files and build model and trainer, as RecBole's `run_recbole` does."""
         import torch
         from recbole.config import Config
         from recbole.data import create_dataset, data_preparation
@@ -28,8 +28,7 @@ class Driver:
         from recbole.utils import get_model, init_seed
 
         torch.set_num_threads(threads)
-        config = Config(model="DIN", dataset=os.path.basename(folder), config_dict=settings)
-        torch.set_num_threads(threads)
+        config = Config(model="DIN", dataset="curec", config_dict=settings)
         init_seed(config["seed"], config["reproducibility"])
         dataset = create_dataset(config)
         self.train_data, self.validation_data, _ = data_preparation(config, dataset)

@@ -3,17 +3,20 @@
     <!-- figures: make bench-speed-sft -->
     <!-- end -->
 
-holds the records of that command. `python -m benchmarks.tables` renews docs/speed.md.
+holds the records of that command, `figures: one million reasons` that arithmetic.
+`python -m benchmarks.tables` renews docs/speed.md.
 """
 
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks import million_reasons
 from benchmarks.harness import ROOT, SPEED, Record, read_records, write_records
 
 SPEED_PAGE = ROOT / "docs" / "speed.md"
 _BLOCK = re.compile(r"(<!-- figures: (?P<command>.+?) -->\n).*?(<!-- end -->)", re.DOTALL)
+_MILLION = "one million reasons"
 _NOT_MEASURED = "*Not measured yet.*\n"
 
 
@@ -21,6 +24,8 @@ def rendered(page: str, records: Sequence[Record]) -> str:
     """The page with every marked block made anew."""
 
     def block(found: re.Match[str]) -> str:
+        if found["command"] == _MILLION:
+            return found[1] + million_reasons.page(records) + found[3]
         return found[1] + table([r for r in records if r.command == found["command"]]) + found[3]
 
     return _BLOCK.sub(block, page)
@@ -44,7 +49,7 @@ def number(value: float) -> str:
     """Three significant digits; whole numbers from 100 on."""
     if abs(value) >= 100 or value == int(value):
         return f"{value:,.0f}"
-    return f"{value:#.3g}" if abs(value) >= 0.001 else f"{value:.5f}"
+    return f"{value:#.3g}" if abs(value) >= 0.001 else f"{value:.1e}"
 
 
 def publish(records: Sequence[Record], figures: Path = SPEED) -> None:

@@ -72,8 +72,8 @@ def _demo(profile: str | None) -> int:
     import dagster as dg
 
     from curec_assets.automation.lanes import FAST, INGEST, SLOW
-    from curec_assets.definitions import build_definitions
-    from curec_assets.progress import RunProgress, cost_table
+    from curec_assets.definitions import build_definitions, home_folder
+    from curec_assets.progress import RunProgress, cost_table, write_costs
 
     progress = RunProgress(len((*INGEST, *FAST, *SLOW)))
     definitions = build_definitions(profile=profile, loggers={"progress": progress.logger()})
@@ -89,6 +89,8 @@ def _demo(profile: str | None) -> int:
             f"{progress.failure or 'the run failed'}\nDetails: `make ui`, run {result.run_id}. "
             "What was made before is kept; the same command continues from there"
         )
+    chosen = profile or os.environ.get("CUREC_PROFILE") or "laptop"
+    write_costs(home_folder() / "costs.json", progress, chosen)
     print(f"\n{cost_table(progress, time.monotonic() - started)}\n\n{_outcome()}")
     return 0
 

@@ -72,7 +72,12 @@ PROFILE_VALUES: dict[str, dict[str, Any]] = {
             "batch_size": 32,
         },
         "reward": {"draft_train": 20000, "draft_validation": 4000, "gate_blocks": True},
-        "policy": {"steps": 500, "prompts_per_step": 16, "generations": 8},
+        "policy": {
+            "steps": 500,
+            "prompts_per_step": 16,
+            "generations": 8,
+            "vllm": "colocate",
+        },
         "reasons": {"users": 943, "rounds": 100},
         "encoder": {"source": "all-minilm-l6-v2", "batch_size": 512},
         "recommender": {"epochs": 5, "recommended_users": 943},

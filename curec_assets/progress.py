@@ -4,12 +4,16 @@
 twice and the UI sees the same run.
 """
 
+import datetime
+import json
 import logging
+import os
 import resource
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from textwrap import shorten
 from typing import Any, TextIO
 
@@ -31,7 +35,8 @@ class AssetCost:
     """Its own work, 0 when it was cached."""
     cached: bool
     peak_gigabytes: float
-    """Largest memory of the process up to its end."""
+    """Largest memory of the process during the step; where the system cannot tell, up to its end
+    (`PeakMemory.of_each_step`)."""
 
 
 class RunProgress(logging.Handler):
@@ -49,6 +54,7 @@ class RunProgress(logging.Handler):
         self._started = 0.0
         self._told = 0.0
         self._metadata: dict[str, Mapping[str, dg.MetadataValue]] = {}
+        self.memory = PeakMemory()
 
     def logger(self) -> dg.LoggerDefinition:
         """The Dagster logger that feeds this object; give it to `build_definitions`."""
@@ -75,6 +81,7 @@ class RunProgress(logging.Handler):
         kind, step = event.event_type, event.step_key or ""
         if kind == dg.DagsterEventType.STEP_START:
             self._started = time.monotonic()
+            self.memory.start_step()
         elif kind == dg.DagsterEventType.ASSET_MATERIALIZATION:
             self._metadata[step] = event.step_materialization_data.materialization.metadata
         elif kind == dg.DagsterEventType.ASSET_CHECK_EVALUATION:
@@ -100,7 +107,7 @@ class RunProgress(logging.Handler):
         cached = bool(_value(metadata, "cached"))
         manifest: Any = _value(metadata, "manifest") or {}
         work = 0.0 if cached else float(manifest.get("seconds") or 0.0)
-        self.costs.append(AssetCost(step, seconds, work, cached, peak_gigabytes()))
+        self.costs.append(AssetCost(step, seconds, work, cached, self.memory.of_step()))
         count = f"[{len(self.costs):2}/{self._total}]"
         self._print(f"{count} {step:<26} {seconds:7.1f} s{'  cached' if cached else ''}")
 
@@ -136,10 +143,12 @@ def cost_table(progress: RunProgress, total: float) -> str:
         for cost in progress.costs
     ]
     overhead = total - sum(cost.work_seconds for cost in progress.costs)
-    table = text_table(["asset", "seconds", "share", "peak GB so far", ""], rows)
+    peak = "peak GB" if progress.memory.of_each_step else "peak GB so far"
+    table = text_table(["asset", "seconds", "share", peak, ""], rows)
     return (
-        f"{table}\n\ntotal {total:.1f} s, peak memory {peak_gigabytes():.2f} GB; orchestration "
-        f"{overhead:.1f} s ({overhead / total:.1%}), of which checks {progress.check_seconds:.1f} s"
+        f"{table}\n\ntotal {total:.1f} s, peak memory {progress.memory.of_run():.2f} GB; "
+        f"orchestration {overhead:.1f} s ({overhead / total:.1%}), of which checks "
+        f"{progress.check_seconds:.1f} s"
     )
 
 
@@ -148,7 +157,69 @@ def _value(metadata: Mapping[str, dg.MetadataValue], name: str) -> object:
     return entry.value if entry is not None else None
 
 
-def peak_gigabytes() -> float:
-    """Largest resident memory of this process so far."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 2**30 if sys.platform == "darwin" else peak / 2**20
+def write_costs(path: Path, progress: RunProgress, profile: str) -> None:
+    """Keep what each asset cost in `path` (JSON), for `benchmarks/memory.py` and whoever asks.
+
+    A cached asset keeps the costs of the run that made it, if that was of the same profile.
+    """
+    before: dict[str, Any] = {}
+    if path.exists():
+        before = json.loads(path.read_text(encoding="utf-8"))
+    kept = before.get("assets", {}) if before.get("profile") == profile else {}
+    made = {
+        cost.name: {
+            **asdict(cost),
+            "peak_of_step": progress.memory.of_each_step,
+            "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
+            "date": datetime.date.today().isoformat(),
+        }
+        for cost in progress.costs
+        if not cost.cached
+    }
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    values = {"profile": profile, "assets": {**kept, **made}}
+    temporary.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+    temporary.replace(path)
+
+
+class PeakMemory:
+    """Largest resident memory of this process, in GB (2^30 bytes): of a step, and of the run.
+
+    Linux can forget the peak so far (5 written to /proc/self/clear_refs, `man 5 proc`), so each
+    step has its own. Elsewhere a step's peak is that of the process up to its end.
+    """
+
+    def __init__(self) -> None:
+        self._run = 0.0
+        self.of_each_step = self._forget()
+        """Whether `of_step` is of the step alone."""
+
+    def start_step(self) -> None:
+        """From here on a new step's peak counts."""
+        self._forget()
+
+    def of_step(self) -> float:
+        """Peak since `start_step`."""
+        return _peak_gigabytes()
+
+    def of_run(self) -> float:
+        """Peak since this object was made."""
+        self._run = max(self._run, _peak_gigabytes())
+        return self._run
+
+    def _forget(self) -> bool:
+        self._run = max(self._run, _peak_gigabytes())
+        try:
+            Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+        except OSError:
+            return False
+        return True
+
+
+def _peak_gigabytes() -> float:
+    try:
+        status = Path("/proc/self/status").read_text(encoding="utf-8")
+        return int(status.split("VmHWM:", 1)[1].split(maxsplit=1)[0]) / 2**20
+    except (OSError, IndexError):
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak / 2**30 if sys.platform == "darwin" else peak / 2**20

@@ -240,6 +240,15 @@ class PolicySettings(Section):
         0.1, description="Penalty per share of words beyond the longest wanted reason."
     )
     max_reason_words: PositiveInt = Field(45, description="Longest wanted reason, in words.")
+    vllm: Literal["off", "colocate", "server"] = Field(
+        "off",
+        description="Who samples reasons during training: `off`, the model itself; `colocate`, a "
+        "vLLM engine on the same GPU, asleep while the model learns; `server`, the `vllm serve` of "
+        "the section `server`, on other GPUs.",
+    )
+    vllm_memory: float = Field(
+        0.3, gt=0.0, le=1.0, description="Share of the GPU's memory for a colocated engine."
+    )
 
 
 class ReasonSettings(Section):

@@ -5,6 +5,7 @@ steps aside after it; vLLM applies a grammar to the end, so it is handed one wit
 was governed is then found again in the text, without the engine's tokenizer.
 """
 
+from bisect import bisect_left
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -47,6 +48,15 @@ def governed_part(grammar: str, text: str) -> Governed | None:
         if not matcher.accept_string(character):
             return None
     return Governed(len(text), matcher.is_completed(), verdict_at)
+
+
+def tokens_reaching(tokenizer: Any, tokens: tuple[int, ...], characters: int) -> int:
+    """How many leading tokens it takes to write that many characters."""
+    return bisect_left(
+        range(len(tokens)),
+        characters,
+        key=lambda count: len(tokenizer.decode(tokens[:count], skip_special_tokens=True)),
+    )
 
 
 def verdict_tokens(tokenizer: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:

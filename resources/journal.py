@@ -181,6 +181,6 @@ def _encoded(completion: Completion) -> dict[str, Any]:
 
 
 def _decoded(entry: dict[str, Any]) -> Completion:
+    tuples = {name: tuple(value) for name, value in entry.items() if isinstance(value, list)}
     free = tuple(mark == "1" for mark in entry["free"])
-    tokens, prompt = tuple(entry["token_ids"]), tuple(entry["prompt_ids"])
-    return Completion(**{**entry, "free": free, "token_ids": tokens, "prompt_ids": prompt})
+    return Completion(**{**entry, **tuples, "free": free})

@@ -54,6 +54,8 @@ class Completion:
     """Probability of *like* against *dislike* where the grammar offered just these; else None."""
     prompt_ids: tuple[int, ...] = ()
     """The prompt's tokens, as the engine saw them."""
+    logprobs: tuple[float, ...] | None = None
+    """Of each token, its log-probability in the distribution that it was drawn from, if kept."""
 
 
 class ReasonWriter(Protocol):

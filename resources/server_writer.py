@@ -7,17 +7,23 @@ model's (a teacher of another family), or it does not tell them, completions com
 
 import logging
 import math
-from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
+from resources.chat_tokens import chat_tokens, require_fits
 from resources.errors import ConfigError, EngineError
-from resources.grammar_tail import Governed, governed_part, verdict_tokens, with_free_tail
+from resources.grammar_tail import (
+    Governed,
+    governed_part,
+    tokens_reaching,
+    verdict_tokens,
+    with_free_tail,
+)
 from resources.reason_writer import (
     Completion,
     Prompt,
@@ -105,7 +111,7 @@ class ServedWriter:
         it reads it otherwise.
         """
         answer = self._portal.call(self._ask, _PROBE, Sampling(1))
-        if answer.prompt_token_ids == self._encode(_PROBE):
+        if tuple(answer.prompt_token_ids or ()) == chat_tokens(self._tokenizer, _PROBE):
             self._verdicts = verdict_tokens(self._tokenizer)
         elif required and answer.prompt_token_ids is not None:
             raise EngineError(
@@ -116,7 +122,7 @@ class ServedWriter:
 
     def prompt_tokens(self, prompt: Prompt) -> int:
         """Tokens of the prompt under the base model's chat template."""
-        return len(self._encode(prompt))
+        return len(chat_tokens(self._tokenizer, prompt))
 
     def write(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[Completion]:
         """`sampling.samples` completions per prompt, in the order of the prompts."""
@@ -132,7 +138,8 @@ class ServedWriter:
         `EngineError` is raised.
         """
         for prompt in prompts:
-            self._require_short(prompt)
+            tokens = chat_tokens(self._tokenizer, prompt)
+            require_fits(tokens, prompt, self._max_prompt_tokens)
         # Prompts that begin alike follow each other, for the server's prefix cache.
         order = sorted(range(len(prompts)), key=lambda index: prompts[index].messages)
         waiting = iter(order)
@@ -150,7 +157,7 @@ class ServedWriter:
         try:
             start(self._endpoint.concurrency)
             while running:
-                future = done.get()
+                future = _next(done)
                 index = running.pop(future)
                 error = future.exception()
                 failure = failure or error
@@ -196,9 +203,14 @@ class ServedWriter:
         written = []
         for choice in answer.choices:
             text = choice.message.content or ""
-            part = governed_part(prompt.grammar, text) if prompt.grammar else None
+            # The limit may have cut the last character.
+            part = governed_part(prompt.grammar, text.rstrip("\ufffd")) if prompt.grammar else None
             tokens = tuple(choice.token_ids or ()) if same else ()
-            governed = self._reaching(tokens, part.length) if part else 0
+            governed = 0
+            if part is not None:
+                governed = len(tokens)
+                if part.complete:
+                    governed = tokens_reaching(self._tokenizer, tokens, part.length)
             completion = Completion(
                 text=text,
                 token_ids=tokens,
@@ -215,7 +227,7 @@ class ServedWriter:
     ) -> float | None:
         if self._verdicts is None or part is None or part.verdict_at is None:
             return None
-        position = self._reaching(tokens, part.verdict_at)
+        position = tokens_reaching(self._tokenizer, tokens, part.verdict_at)
         if position >= len(choice.positions):
             return None
         at = {entry.token: entry.logprob for entry in choice.positions[position].top_logprobs}
@@ -224,30 +236,6 @@ class ServedWriter:
             for tokens in self._verdicts
         )
         return like / (like + dislike) if like + dislike else None
-
-    def _reaching(self, tokens: tuple[int, ...], characters: int) -> int:
-        """How many leading tokens it takes to write that many characters."""
-        return bisect_left(
-            range(len(tokens)),
-            characters,
-            key=lambda count: len(self._tokenizer.decode(tokens[:count], skip_special_tokens=True)),
-        )
-
-    def _encode(self, prompt: Prompt) -> list[int]:
-        text = self._tokenizer.apply_chat_template(
-            prompt.chat(), add_generation_prompt=True, tokenize=False
-        )
-        ids: list[int] = self._tokenizer(text, add_special_tokens=False)["input_ids"]
-        return ids
-
-    def _require_short(self, prompt: Prompt) -> None:
-        found = self.prompt_tokens(prompt)
-        if found > self._max_prompt_tokens:
-            raise EngineError(
-                f"a prompt has {found} tokens, more than max_prompt_tokens = "
-                f"{self._max_prompt_tokens}; raise language_model.max_prompt_tokens or show fewer "
-                f"history items. It begins: {prompt.messages[-1][1][:120]!r}"
-            )
 
     def _warn(self, disobedient: int, total: int) -> None:
         if disobedient and not self._warned:
@@ -260,6 +248,15 @@ class ServedWriter:
                 self._model,
                 self._endpoint.url,
             )
+
+
+def _next(done: SimpleQueue[Future[Answer]]) -> Future[Answer]:
+    """The next that is done. Waits in short spells, between which Ctrl-C is heard: once polars is
+    imported (it handles signals with SA_RESTART) it does not end a wait on a lock.
+    """
+    while True:
+        with suppress(Empty):
+            return done.get(timeout=0.5)
 
 
 def _distinct(sampling: Sampling) -> int:

@@ -12,6 +12,7 @@ import dagster as dg
 from resources.accelerator import Accelerator
 from resources.adapter import require_adapter_fits
 from resources.chat_tokens import chat_tokens, require_fits
+from resources.memory import release
 from resources.reason_writer import Completion, Prompt, ReasonWriter, Sampling, WriterOptions
 
 if TYPE_CHECKING:
@@ -32,8 +33,6 @@ class TransformersWriter(dg.ConfigurableResource):  # type: ignore[type-arg]
         self, base: Path, adapter: Path | None, options: WriterOptions
     ) -> Iterator[ReasonWriter]:
         """A writer with the base model and, merged into it, the adapter."""
-        import gc
-
         import torch
         from peft import PeftModel
         from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -56,13 +55,14 @@ class TransformersWriter(dg.ConfigurableResource):  # type: ignore[type-arg]
             yield writer
         finally:
             del model, writer
-            gc.collect()
-            if place.device == "cuda":
-                torch.cuda.empty_cache()
+            release()
 
 
 class LoadedWriter:
-    """A `transformers` model that continues chats; GRPO uses it on the model in training."""
+    """A `transformers` model that continues chats; GRPO uses it on the model in training.
+
+    The model is changed: another attention function and, on CPUs, other linear layers.
+    """
 
     def __init__(
         self, model: Any, tokenizer: Any, *, batch_size: int, max_prompt_tokens: int
@@ -71,10 +71,13 @@ class LoadedWriter:
 
         from resources.constrained_decoding import GrammarCompiler
         from resources.packed_generation import PackedGenerator
+        from resources.packed_linear import can_pack, pack_linears
 
         self.engine = f"transformers {transformers.__version__}"
         self._tokenizer = tokenizer
         self._max_prompt_tokens = max_prompt_tokens
+        if can_pack(model.device.type, str(model.dtype).removeprefix("torch.")):
+            pack_linears(model)
         compiler = GrammarCompiler(tokenizer, model.config.vocab_size)
         self.generator = PackedGenerator(model, tokenizer, compiler, batch_size)
 

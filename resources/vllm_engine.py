@@ -6,8 +6,9 @@ and its settings of threads stay with them. vLLM is not imported before an engin
 
 import importlib.util
 import json
-import logging
 import os
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,8 +17,6 @@ from typing import Any
 
 from resources.accelerator import ResolvedAccelerator
 from resources.errors import EngineError
-
-log = logging.getLogger(__name__)
 
 _RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)  # the values of vLLM's `max_lora_rank`
 _CPU_BLOCK = 32  # tokens: the smallest that vLLM's attention on CPUs takes; its default is 128
@@ -67,28 +66,30 @@ def open_engine(
     }
     if adapter is not None:
         settings |= {"enable_lora": True, "max_lora_rank": _lora_rank(adapter), "max_loras": 1}
-    variables = {"VLLM_WORKER_MULTIPROC_METHOD": "spawn", "VLLM_NO_USAGE_STATS": "1"}
+    variables = {
+        **_quietly(),
+        "VLLM_WORKER_MULTIPROC_METHOD": "spawn",  # a fork would take the threads' locks with it
+        "VLLM_NO_USAGE_STATS": "1",
+    }
     if place.device == "cpu":
         # Compiling the model takes longer than it saves here, and vLLM does not do it with LoRA.
         settings |= {"enforce_eager": True, "block_size": _CPU_BLOCK}
         settings["kv_cache_memory_bytes"] = _cpu_cache_bytes(base, place.dtype, size)
         variables |= _cpu_threads()
-    llm = None
     try:
         with _environment(variables):
             llm = vllm.LLM(**settings)
-        yield llm
     except (RuntimeError, ValueError) as error:
-        if llm is not None or isinstance(error, EngineError):
-            raise
         raise EngineError(
             f"vLLM could not load {base} on {place.device} in {place.dtype}: {error}. What it says "
             "above names the cause; for want of memory lower language_model.batch_size or "
             "max_prompt_tokens (on a GPU also gpu_memory_utilization), or set "
             "language_model.engine to 'transformers'"
         ) from error
-    finally:
-        if llm is not None:
+    with _killed_with_us(llm):
+        try:
+            yield llm
+        finally:
             llm.llm_engine.engine_core.shutdown(timeout=_CLOSE_SECONDS)
 
 
@@ -99,7 +100,7 @@ def _import_vllm(place: ResolvedAccelerator) -> Any:
             "`pip install 'curec[gpu]'` (on a CPU: `make test-vllm` shows how), or set the engine "
             "to 'auto' or 'transformers'"
         )
-    with _environment({}):  # importing sets variables, too
+    with _environment(_quietly()):  # importing sets variables, too
         import vllm
         from vllm.platforms import current_platform
     if current_platform.device_type != place.device:
@@ -109,6 +110,12 @@ def _import_vllm(place: ResolvedAccelerator) -> Any:
             "accelerator.device, or set language_model.engine to 'transformers'"
         )
     return vllm
+
+
+def _quietly() -> dict[str, str]:
+    """Warnings and errors only, unless asked otherwise: vLLM says a hundred lines at its start."""
+    name = "VLLM_LOGGING_LEVEL"
+    return {name: os.environ.get(name, "WARNING")}
 
 
 def _lora_rank(adapter: Path) -> int:
@@ -167,6 +174,37 @@ def _cpu_threads() -> dict[str, str]:
     import torch
 
     return {"VLLM_CPU_OMP_THREADS_BIND": "nobind", "OMP_NUM_THREADS": str(torch.get_num_threads())}
+
+
+_WATCH = """
+import os, signal, sys
+if not sys.stdin.read():
+    for pid in map(int, sys.argv[1:]):
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+"""
+
+
+@contextmanager
+def _killed_with_us(llm: Any) -> Iterator[None]:
+    """While the block runs, the engine ends with this process even if this one is killed.
+
+    vLLM's engine does not notice that, and would go on holding its memory for ever. The guard is a
+    small process that waits for the end of a pipe, which comes when this process is no more.
+    """
+    processes = llm.llm_engine.engine_core.resources.engine_manager.processes
+    guard = subprocess.Popen(
+        [sys.executable, "-I", "-S", "-c", _WATCH, *(str(process.pid) for process in processes)],
+        stdin=subprocess.PIPE,
+        start_new_session=True,  # Control-C in a terminal is not meant for it
+        text=True,
+    )
+    try:
+        yield
+    finally:
+        guard.communicate("closed")
 
 
 @contextmanager

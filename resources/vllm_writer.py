@@ -22,6 +22,8 @@ from resources.vllm_engine import EngineSize, open_engine
 
 log = logging.getLogger(__name__)
 
+_SECONDS_BETWEEN_LINES = 5.0
+
 
 class VllmWriter(dg.ConfigurableResource):  # type: ignore[type-arg]
     """Opens writers that generate with vLLM, in processes of its own."""
@@ -58,8 +60,15 @@ class LoadedVllmWriter:
     """A running `vllm.LLM` that continues chats; GRPO uses it on the trainer's own engine."""
 
     def __init__(
-        self, llm: Any, tokenizer: Any, max_prompt_tokens: int, adapter: Path | None = None
+        self,
+        llm: Any,
+        tokenizer: Any,
+        max_prompt_tokens: int,
+        adapter: Path | None = None,
+        *,
+        keep_logprobs: bool = False,
     ) -> None:
+        """`keep_logprobs`: completions tell the log-probability of each token."""
         import vllm
         from vllm.lora.request import LoRARequest
 
@@ -68,6 +77,7 @@ class LoadedVllmWriter:
         self._tokenizer = tokenizer
         self._max_prompt_tokens = max_prompt_tokens
         self._adapter = LoRARequest("policy", 1, str(adapter)) if adapter is not None else None
+        self._keep_logprobs = keep_logprobs
         self._verdicts = verdict_tokens(tokenizer)
 
     def prompt_tokens(self, prompt: Prompt) -> int:
@@ -77,27 +87,37 @@ class LoadedVllmWriter:
     def write(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[Completion]:
         """`sampling.samples` completions per prompt, in the order of the prompts.
 
+        Raises `EngineError` for a prompt that is too long and when the engine fails.
+        """
+        done = dict(self.write_each(prompts, sampling))
+        return [completion for index in range(len(prompts)) for completion in done[index]]
+
+    def write_each(
+        self, prompts: Sequence[Prompt], sampling: Sampling
+    ) -> Iterator[tuple[int, list[Completion]]]:
+        """The position of a prompt and its completions, as they come.
+
         All prompts are handed to the engine at once, sorted by their tokens, so that those with
-        the same beginning meet it in the prefix cache. Raises `EngineError`.
+        the same beginning meet it in the prefix cache.
         """
         if not prompts:
-            return []
+            return
         encoded = [self._tokens(prompt, sampling) for prompt in prompts]
         order = sorted(range(len(prompts)), key=encoded.__getitem__)
-        started = time.monotonic()
         outputs = self._generate(
             [{"prompt_token_ids": list(encoded[index])} for index in order],
             [self._parameters(prompts[index], sampling) for index in order],
         )
-        written = {
-            index: self._completions(prompts[index], encoded[index], output, sampling)
-            for index, output in zip(order, outputs, strict=True)
-        }
-        done = [completion for index in range(len(prompts)) for completion in written[index]]
-        seconds = time.monotonic() - started
-        tokens = sum(len(completion.token_ids) for completion in done)
-        log.info("wrote %d texts, %d tokens, in %.0f s", len(done), tokens, seconds)
-        return done
+        started = told = time.monotonic()
+        for number, (place, output) in enumerate(outputs, 1):
+            index = order[place]
+            yield index, self._completions(prompts[index], encoded[index], output, sampling)
+            now = time.monotonic()
+            if now - told > _SECONDS_BETWEEN_LINES or number == len(prompts):
+                told = now
+                log.info(
+                    "wrote for %d of %d prompts in %.0f s", number, len(prompts), now - started
+                )
 
     def prefix_cache(self) -> tuple[int, int]:
         """Prompt tokens that were found in the prefix cache, and those that were looked up."""
@@ -124,7 +144,7 @@ class LoadedVllmWriter:
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
 
-        grammar: dict[str, Any] = {}
+        grammar: dict[str, Any] = {"logprobs": 0} if self._keep_logprobs else {}
         if prompt.grammar:
             like, dislike = self._verdicts
             grammar = {
@@ -145,25 +165,38 @@ class LoadedVllmWriter:
             **grammar,
         )
 
-    def _generate(self, prompts: list[Any], parameters: list[Any]) -> list[Any]:
+    def _generate(self, prompts: list[Any], parameters: list[Any]) -> Iterator[tuple[int, Any]]:
+        """The place of a prompt and the engine's output, as they come."""
         from vllm.v1.engine.exceptions import EngineDeadError
 
+        engine = self.llm.llm_engine
+        names: list[str] = []
         try:
-            outputs: list[Any] = self.llm.generate(
+            names = self.llm.enqueue(
                 prompts, parameters, lora_request=self._adapter, use_tqdm=False
             )
+            # vLLM numbers its requests; what it adds to a number after a dash is not in outputs.
+            places = {name.partition("-")[0]: place for place, name in enumerate(names)}
+            while places:
+                for output in engine.step():
+                    if output.finished:
+                        yield places.pop(output.request_id), output
+            names = []
         except EngineDeadError as error:
+            names = []
             raise EngineError(
-                f"vLLM's engine died while it wrote {len(prompts)} prompts; its own last lines "
+                f"vLLM's engine died while it wrote for {len(prompts)} prompts; its own last lines "
                 "above name the cause. What was stored before is kept: run again, and it goes on "
                 "from there; with a lower language_model.batch_size if memory ran out"
             ) from error
         except (ValueError, RuntimeError) as error:
             raise EngineError(
-                f"vLLM refused to write {len(prompts)} prompts: {error}; set "
+                f"vLLM refused to write for {len(prompts)} prompts: {error}; set "
                 "language_model.engine to 'transformers' if the prompts are right"
             ) from error
-        return outputs
+        finally:
+            if names:  # not all were wanted, or an error: the engine must not go on with them
+                engine.abort_request([name.partition("-")[0] for name in names])
 
     def _completions(
         self, prompt: Prompt, prompt_ids: tuple[int, ...], output: Any, sampling: Sampling
@@ -186,6 +219,7 @@ class LoadedVllmWriter:
                     finished=choice.finish_reason == "stop",
                     verdict_probability=verdict,
                     prompt_ids=prompt_ids,
+                    logprobs=self._logprobs(tokens, choice.logprobs),
                 )
             )
         return written * (sampling.samples // _distinct(sampling))
@@ -201,6 +235,11 @@ class LoadedVllmWriter:
             sum(math.exp(at[token].logprob) for token in verdict) for verdict in self._verdicts
         )
         return like / (like + dislike)
+
+    def _logprobs(self, tokens: tuple[int, ...], logprobs: Any) -> tuple[float, ...] | None:
+        if not self._keep_logprobs:
+            return None
+        return tuple(logprobs[place][token].logprob for place, token in enumerate(tokens))
 
     def _reaching(self, tokens: tuple[int, ...], characters: int) -> int:
         """How many leading tokens it takes to write that many characters."""

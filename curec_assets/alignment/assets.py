@@ -167,5 +167,6 @@ def _describe_model(stored: Artifact) -> Mapping[str, Any]:
         "first_loss": metrics["loss"][0],
         "last_loss": metrics["loss"][-1],
         "examples": metrics["examples"],
+        "examples_left_out": metrics["examples_left_out"],
         "base_model": stored.manifest.inputs["base_model"],
     }

@@ -68,7 +68,7 @@ def build_corpus(
     chosen = divide_policy_fold(event_splits, evidence, profile).alignment
     order = pl.DataFrame({"event_id": chosen, "position": range(len(chosen))})
     events = (
-        event_splits.select("event_id", "item_id", "liked")
+        event_splits.select("event_id", "user_id", "item_id", "liked")
         .join(histories.select("event_id", "item_ids", "likes"), on="event_id")
         .join(order, on="event_id")
         .sort("position")
@@ -125,7 +125,7 @@ def _example(
     target = compose(facts, verdict, random)
     if task == "verdict":
         return _Example(verdict_prompt(facts), evidence_line(target))
-    lesson = Lesson(event["event_id"], facts, verdict)
+    lesson = Lesson(event["event_id"], event["user_id"], facts, verdict)
     return _Example(reason_prompt(facts), completion(target), lesson)
 
 

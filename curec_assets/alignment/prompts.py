@@ -63,7 +63,7 @@ def verdict_prompt(facts: Facts) -> Prompt:
 
 def note_prompt(taste: Taste, *, seed: int = 0) -> Prompt:
     """Task *preference note*: the user's taste, from history alone."""
-    text = f"{_taste_text(taste)}\n{_NOTE}"
+    text = f"{_NOTE}\n{_taste_text(taste)}"
     return Prompt(_chat(text), note_grammar(taste.attributes()), seed)
 
 
@@ -72,7 +72,7 @@ def revision_prompt(
 ) -> Prompt:
     """The note again, after the outcome of one more event has been seen."""
     seen = f"New: {'liked' if liked else 'disliked'} {_item_text(outcome)}"
-    text = f"{_taste_text(taste)}\nTaste: {note}\n{seen}\n{_REVISE}"
+    text = f"{_REVISE}\n{_taste_text(taste)}\nTaste: {note}\n{seen}"
     attributes = tuple(dict.fromkeys((*outcome.shared, *taste.attributes())))
     return Prompt(_chat(text), note_grammar(attributes), seed)
 
@@ -112,8 +112,8 @@ def _chat(user: str) -> tuple[tuple[str, str], ...]:
 
 
 def _facts_text(facts: Facts, task: str) -> str:
-    """The user's part first: prompts of one user begin alike, so that it is computed once."""
-    lines = []
+    """Task and user first: prompts of one user begin alike, and that part is computed once."""
+    lines = [task]
     if facts.recent_liked or facts.recent_disliked:
         lines += [
             f"Lately liked: {_items_text(facts.recent_liked)}",
@@ -127,7 +127,7 @@ def _facts_text(facts: Facts, task: str) -> str:
         f"Liked: {_items_text(facts.liked)}",
         f"Disliked: {_items_text(facts.disliked)}",
     ]
-    return "\n".join([*lines, task])
+    return "\n".join(lines)
 
 
 def _taste_text(taste: Taste) -> str:

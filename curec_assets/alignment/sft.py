@@ -8,18 +8,23 @@ from typing import Any
 import polars as pl
 
 from curec_assets.alignment.training import (
+    MICRO_BATCH,
     ProgressCallback,
     completion_logits_only,
     last_checkpoint,
+    pack_frozen,
     save_adapter,
     trainer_defaults,
 )
 from curec_assets.settings import AlignmentSettings
 from resources.accelerator import ResolvedAccelerator
+from resources.errors import EngineError
+from resources.memory import release
 
 log = logging.getLogger(__name__)
 
-_MICRO_BATCH = 4  # activations of more examples at once cost memory and gain no speed on a CPU
+MAX_TOKENS = 1024
+"""Of an example; a longer one is left out, since cutting it would cut its completion."""
 
 
 def fine_tune(
@@ -37,6 +42,38 @@ def fine_tune(
     Token cross-entropy on the completions only. Checkpoints go to `workspace`, from where an
     interrupted run goes on.
     """
+    trainer = sft_trainer(corpus, base, settings, seed=seed, place=place, workspace=workspace)
+    pack_frozen(trainer.model, place)
+    with completion_logits_only():
+        trainer.train(resume_from_checkpoint=last_checkpoint(workspace))
+    save_adapter(trainer, output / "adapter")
+    history = [entry for entry in trainer.state.log_history if "loss" in entry]
+    steps, examples = trainer.state.global_step, len(trainer.train_dataset)
+    del trainer
+    release()
+    return {
+        "loss": [entry["loss"] for entry in history],
+        "token_accuracy": [entry.get("mean_token_accuracy") for entry in history],
+        "examples": examples,
+        "examples_left_out": corpus.height - examples,
+        "steps": steps,
+    }
+
+
+def sft_trainer(
+    corpus: pl.DataFrame,
+    base: Path,
+    settings: AlignmentSettings,
+    *,
+    seed: int,
+    place: ResolvedAccelerator,
+    workspace: Path,
+    **changes: Any,
+) -> Any:
+    """TRL's `SFTTrainer` on the corpus, ready to train; `changes` override fields of `SFTConfig`.
+
+    As it is, TRL's own and nothing else: `fine_tune` adds what makes it fast.
+    """
     import torch
     from datasets import Dataset
     from peft import LoraConfig
@@ -45,36 +82,26 @@ def fine_tune(
 
     tokenizer = AutoTokenizer.from_pretrained(base)
     model = AutoModelForCausalLM.from_pretrained(base, dtype=getattr(torch, place.dtype))
-    dataset = Dataset.from_list(
-        [
-            {
-                "prompt": [
-                    {"role": "system", "content": row["system"]},
-                    {"role": "user", "content": row["user"]},
-                ],
-                "completion": [{"role": "assistant", "content": row["completion"]}],
-            }
-            for row in corpus.iter_rows(named=True)
-        ]
-    )
+    dataset = Dataset.from_list(_examples(corpus, tokenizer))
     layers = range(settings.lora_first_layer, model.config.num_hidden_layers)
-    micro_batch = math.gcd(settings.batch_size, _MICRO_BATCH)
+    micro_batch = math.gcd(settings.batch_size, MICRO_BATCH)
+    arguments = {
+        **trainer_defaults(workspace, seed, place),
+        "num_train_epochs": settings.epochs,
+        "per_device_train_batch_size": micro_batch,
+        "gradient_accumulation_steps": settings.batch_size // micro_batch,
+        "learning_rate": settings.learning_rate,
+        "lr_scheduler_type": "cosine",
+        "warmup_steps": 2,
+        "max_length": MAX_TOKENS,
+        "completion_only_loss": True,
+        "save_steps": 10,
+    }
     trainer = SFTTrainer(
         model=model,
         processing_class=tokenizer,
         train_dataset=dataset,
-        args=SFTConfig(
-            **trainer_defaults(workspace, seed, place),
-            num_train_epochs=settings.epochs,
-            per_device_train_batch_size=micro_batch,
-            gradient_accumulation_steps=settings.batch_size // micro_batch,
-            learning_rate=settings.learning_rate,
-            lr_scheduler_type="cosine",
-            warmup_steps=2,
-            max_length=1024,
-            completion_only_loss=True,
-            save_steps=10,
-        ),
+        args=SFTConfig(**{**arguments, **changes}),
         peft_config=LoraConfig(
             r=settings.lora_rank,
             lora_alpha=2 * settings.lora_rank,
@@ -85,13 +112,31 @@ def fine_tune(
         callbacks=[ProgressCallback(log, "alignment")],
     )
     trainer.remove_callback(PrinterCallback)  # ProgressCallback tells the same in the run's log
-    with completion_logits_only():
-        trainer.train(resume_from_checkpoint=last_checkpoint(workspace))
-    save_adapter(trainer, output / "adapter")
-    history = [entry for entry in trainer.state.log_history if "loss" in entry]
-    return {
-        "loss": [entry["loss"] for entry in history],
-        "token_accuracy": [entry.get("mean_token_accuracy") for entry in history],
-        "examples": len(dataset),
-        "steps": trainer.state.global_step,
-    }
+    return trainer
+
+
+def _examples(corpus: pl.DataFrame, tokenizer: Any) -> list[dict[str, Any]]:
+    """The corpus as TRL wants it, less the examples that are too long."""
+    examples = []
+    for row in corpus.iter_rows(named=True):
+        prompt = [
+            {"role": "system", "content": row["system"]},
+            {"role": "user", "content": row["user"]},
+        ]
+        completion = [{"role": "assistant", "content": row["completion"]}]
+        text = tokenizer.apply_chat_template([*prompt, *completion], tokenize=False)
+        if len(tokenizer(text, add_special_tokens=False)["input_ids"]) <= MAX_TOKENS:
+            examples.append({"prompt": prompt, "completion": completion})
+    if not examples:
+        raise EngineError(
+            f"all {corpus.height} examples of the alignment corpus are longer than {MAX_TOKENS} "
+            "tokens; lower evidence.recent_items or evidence.max_attributes"
+        )
+    if len(examples) < corpus.height:
+        log.warning(
+            "%d of %d examples are longer than %d tokens and left out",
+            corpus.height - len(examples),
+            corpus.height,
+            MAX_TOKENS,
+        )
+    return examples

@@ -18,8 +18,9 @@ from resources.grammar_tail import governed_part
 from resources.reason_writer import Completion, Prompt, ReasonWriter, Sampling, WriterOptions
 
 SYSTEM = """\
-You explain recommendations. Each message names an item, what it is about, items that the user \
-liked and disliked with the attributes that they share with it, and sometimes the user's taste. \
+You explain recommendations. Each message may tell what a user liked and disliked lately, and \
+their taste; then it names an item, what it is about, and the liked and disliked items that speak \
+to it, each with the attributes that it shares with the item. \
 Judge whether the user will like the item, and answer in just this form:
 Evidence: liked "TITLE", "TITLE"; disliked "TITLE"; shared ATTRIBUTE, ATTRIBUTE; verdict VERDICT
 Reason: TEXT
@@ -33,7 +34,7 @@ Use only the facts of the message. Never call a disliked item liked, or a liked 
 
 UNFINISHED, MALFORMED = "unfinished", "malformed"
 OTHER_VERDICT, UNGROUNDED = "other verdict", "ungrounded"
-_CHATS = 4  # two demonstrations, the question, and the explanation, in prompts of the policy
+_ANY_LENGTH = 2**31  # tokens: the teacher's context is its server's to judge
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class Lesson:
     """A reason that is to be written by the teacher."""
 
     event_id: str
+    user_id: str
     facts: Facts
     verdict: str
     """What the outcome was: `like` or `dislike`. It is not shown to the teacher."""
@@ -92,10 +94,11 @@ class Teacher:
     def _prompt(self, lesson: Lesson, ranked: Mapping[str, Sequence[Lesson]]) -> Prompt:
         asked = reason_prompt(lesson.facts)
         messages = [("system", SYSTEM)]
-        used = {lesson.event_id}
+        used: set[str] = set()
         for verdict, others in ranked.items():
             for other in others:
-                if other.event_id not in used and not _tells_of(other.facts, lesson.facts.title):
+                # Not of the same user, whose later history would tell how this event ended.
+                if other.user_id != lesson.user_id and other.event_id not in used:
                     messages += self._demonstration(other, verdict)
                     used.add(other.event_id)
                     break
@@ -139,16 +142,11 @@ def teacher_options(profile: Profile) -> WriterOptions:
     """How the teacher's writer is to be opened."""
     return WriterOptions(
         batch_size=profile.teacher.concurrency,
-        max_prompt_tokens=_CHATS * profile.language_model.max_prompt_tokens,
+        max_prompt_tokens=_ANY_LENGTH,
         max_new_tokens=profile.language_model.max_new_tokens,
         engine="server",
         server=profile.teacher.endpoint(),
     )
-
-
-def _tells_of(facts: Facts, title: str) -> bool:
-    """Whether the item is named: a later history of the same user would tell how it ended."""
-    return title in {facts.title, *(item.title for item in (*facts.liked, *facts.disliked))}
 
 
 def _says(facts: Facts, verdict: str) -> int:

@@ -13,6 +13,8 @@ from transformers.trainer_utils import get_last_checkpoint
 
 from resources.accelerator import ResolvedAccelerator
 
+MICRO_BATCH = 4  # activations of more examples at once cost memory and gain no speed on a CPU
+
 
 def trainer_defaults(workspace: Path, seed: int, place: ResolvedAccelerator) -> dict[str, Any]:
     """Arguments that every trainer here shares."""
@@ -51,6 +53,14 @@ def last_checkpoint(workspace: Path) -> str | None:
     """Where an interrupted training left off, if it did."""
     found: str | None = get_last_checkpoint(str(workspace)) if workspace.exists() else None
     return found
+
+
+def pack_frozen(model: Any, place: ResolvedAccelerator) -> None:
+    """On CPUs, lay the frozen weights below a LoRA adapter out for oneDNN; see `packed_linear`."""
+    from resources.packed_linear import can_pack, pack_below_adapters
+
+    if can_pack(place.device, place.dtype):
+        pack_below_adapters(model)
 
 
 @contextmanager

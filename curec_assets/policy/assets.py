@@ -90,13 +90,14 @@ def reason_policy(
             place=place,
             workspace=workspace,
             output=folder,
+            server=profile.server.endpoint(),
         )
 
     return materialize.artifact(
         context,
         model_store,
         config={
-            "policy": profile.policy.config(),
+            "policy": {k: v for k, v in profile.policy.config().items() if k != "vllm_memory"},
             "max_new_tokens": profile.language_model.max_new_tokens,
             "seed": profile.seed,
         },

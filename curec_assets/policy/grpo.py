@@ -1,8 +1,10 @@
 """Reinforcement learning of the reasons: TRL's `GRPOTrainer` on the aligned adapter."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from math import gcd
 from pathlib import Path
 from typing import Any
 
@@ -10,18 +12,24 @@ import numpy as np
 
 from curec_assets.alignment.prompts import reason_prompt
 from curec_assets.alignment.training import (
+    MICRO_BATCH,
     ProgressCallback,
     completion_logits_only,
     last_checkpoint,
+    pack_frozen,
     save_adapter,
     trainer_defaults,
 )
 from curec_assets.alignment.writing import fit
 from curec_assets.policy.rewards import TERMS, ComposedReward, PolicyEvent, weights
 from curec_assets.policy.rollout import MergedWriter, Rollout, prompt_key
+from curec_assets.policy.vllm_generation import ColocatedWriter, vllm_arguments
 from curec_assets.settings import LanguageModelSettings, PolicySettings
 from resources.accelerator import ResolvedAccelerator
 from resources.chat_tokens import chat_tokens
+from resources.memory import release
+from resources.reason_writer import ReasonWriter, ServerEndpoint, WriterOptions
+from resources.server_writer import ServerWriter
 
 log = logging.getLogger(__name__)
 
@@ -38,10 +46,12 @@ def optimise(
     place: ResolvedAccelerator,
     workspace: Path,
     output: Path,
+    server: ServerEndpoint | None = None,
 ) -> dict[str, Any]:
     """Train, save the adapter to `output/adapter`, and return the metrics per step.
 
-    Checkpoints go to `workspace` after every step, from where an interrupted run goes on.
+    `server`: where vLLM is, if `settings.vllm` is `server`. Checkpoints go to `workspace` after
+    every step, from where an interrupted run goes on.
     """
     import torch
     from datasets import Dataset
@@ -58,18 +68,11 @@ def optimise(
     fitted, left_out = _fitted(events, tokenizer, generation.max_prompt_tokens)
     chats = [reason_prompt(event.facts).chat() for event in fitted]
     by_prompt = {prompt_key(chat): event for chat, event in zip(chats, fitted, strict=True)}
-    rollout: Any = Rollout(
-        MergedWriter(
-            base,
-            tokenizer,
-            batch_size=generation.batch_size,
-            max_prompt_tokens=generation.max_prompt_tokens,
-        ),
-        by_prompt,
-        seed=seed,
-        max_new_tokens=generation.max_new_tokens,
-    )
     term_weights = weights(settings)
+    micro_batch = gcd(settings.generations, MICRO_BATCH)
+    writing = ExitStack()
+    writer = writing.enter_context(_writer(settings, generation, base, tokenizer, server))
+    rollout: Any = Rollout(writer, by_prompt, seed=seed, max_new_tokens=generation.max_new_tokens)
     trainer = GRPOTrainer(
         model=model,
         processing_class=tokenizer,
@@ -79,9 +82,11 @@ def optimise(
         args=GRPOConfig(
             **trainer_defaults(workspace, seed, place),
             max_steps=settings.steps,
-            # One group at a time: memory does not grow with the prompts of a step.
-            per_device_train_batch_size=settings.generations,
-            gradient_accumulation_steps=settings.prompts_per_step,
+            # A few completions at a time: memory does not grow with the size of a step.
+            per_device_train_batch_size=micro_batch,
+            gradient_accumulation_steps=(
+                settings.prompts_per_step * settings.generations // micro_batch
+            ),
             num_generations=settings.generations,
             max_completion_length=generation.max_new_tokens,
             learning_rate=settings.learning_rate,
@@ -91,14 +96,49 @@ def optimise(
             reward_weights=[term_weights[name] for name in TERMS],
             shuffle_dataset=False,
             save_steps=1,
+            **vllm_arguments(
+                settings.vllm,
+                place,
+                max_tokens=generation.max_prompt_tokens + generation.max_new_tokens,
+                gpu_memory_utilization=settings.vllm_memory,
+                server_url=server.url if server else "",
+            ),
         ),
         callbacks=[ProgressCallback(log, "reinforcement")],
     )
     trainer.remove_callback(PrinterCallback)  # ProgressCallback tells the same in the run's log
-    with completion_logits_only():
+    pack_frozen(trainer.model, place)
+    with writing, completion_logits_only():
         trainer.train(resume_from_checkpoint=last_checkpoint(workspace))
     save_adapter(trainer, output / "adapter")
-    return {**_curves(trainer.state.log_history), "history_items_left_out": left_out}
+    history = trainer.state.log_history
+    del trainer, model, rollout, writer
+    release()
+    return {**_curves(history), "history_items_left_out": left_out}
+
+
+@contextmanager
+def _writer(
+    settings: PolicySettings,
+    generation: LanguageModelSettings,
+    base: Path,
+    tokenizer: Any,
+    server: ServerEndpoint | None,
+) -> Iterator[Callable[[Any], ReasonWriter]]:
+    """What gives the writer of a trainer."""
+    limit = generation.max_prompt_tokens
+    if settings.vllm == "colocate":
+        yield ColocatedWriter(tokenizer, max_prompt_tokens=limit)
+    elif settings.vllm == "server":
+        options = WriterOptions(
+            generation.batch_size, limit, generation.max_new_tokens, "server", server
+        )
+        with ServerWriter().open(base, None, options) as writer:
+            yield lambda _trainer: writer
+    else:
+        yield MergedWriter(
+            base, tokenizer, batch_size=generation.batch_size, max_prompt_tokens=limit
+        )
 
 
 def _fitted(

@@ -5,7 +5,7 @@ temperature 1 from the model's whole distribution, so the log-probabilities that
 those of the distribution that was sampled from.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 from math import gcd
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any
 from curec_assets.alignment.prompts import reason_prompt
 from curec_assets.policy.rewards import PolicyEvent
 from curec_assets.seeds import derive
-from resources.reason_writer import ReasonWriter, Sampling
+from resources.reason_writer import Completion, ReasonWriter, Sampling
 from resources.transformers_writer import LoadedWriter
 
 
@@ -52,7 +52,7 @@ class Rollout:
         return {
             "prompt_ids": [list(completion.prompt_ids) for completion in written],
             "completion_ids": [list(completion.token_ids) for completion in written],
-            "logprobs": None,  # type: ignore[dict-item]
+            "logprobs": _logprobs(written),  # type: ignore[dict-item]
             "env_mask": [[int(free) for free in completion.free] for completion in written],
             "finished": [completion.finished for completion in written],
         }
@@ -80,6 +80,8 @@ class MergedWriter:
         import torch
         from peft.tuners.lora import Linear
 
+        from resources.packed_linear import PackedLinear
+
         trained = trainer.accelerator.unwrap_model(trainer.model).get_base_model()
         if self._writer is None:
             self._copy = _plain_copy(self._base, trained)
@@ -94,8 +96,18 @@ class MergedWriter:
                 if isinstance(layer, Linear):
                     merged: Any = layer.get_base_layer().weight
                     merged = merged + layer.get_delta_weight("default")
-                    self._copy.get_submodule(name).weight.copy_(merged)
+                    mine = self._copy.get_submodule(name)
+                    if isinstance(mine, PackedLinear):
+                        mine.load(merged)
+                    else:
+                        mine.weight.copy_(merged)
         return self._writer
+
+
+def _logprobs(written: Sequence[Completion]) -> list[list[float]] | None:
+    """Of each token, where the engine tells them: TRL then corrects for the engine's arithmetic."""
+    kept = [list(completion.logprobs) for completion in written if completion.logprobs is not None]
+    return kept if len(kept) == len(written) else None
 
 
 def prompt_key(chat: list[dict[str, str]]) -> str:

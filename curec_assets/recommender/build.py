@@ -61,7 +61,7 @@ def build_recommender(
     validation and test, `ranks.parquet` (`event_id, variant, seed, split, rank`) for test.
     Returns the metrics of the manifest.
     """
-    data = _Data.make(inputs)
+    data = TrainingData.make(inputs)
     networks: dict[tuple[Variant, int], DIN] = {}
     curves: dict[str, Any] = {}
     predictions: list[pl.DataFrame] = []
@@ -103,7 +103,9 @@ def build_recommender(
 
 
 @dataclass(frozen=True)
-class _Data:
+class TrainingData:
+    """The inputs as tensors, and which rows each split has."""
+
     events: pl.DataFrame
     trained_items: tuple[str, ...]
     catalogue: Catalogue
@@ -113,7 +115,8 @@ class _Data:
     rows: Mapping[str, torch.Tensor]
 
     @classmethod
-    def make(cls, inputs: Inputs) -> "_Data":
+    def make(cls, inputs: Inputs) -> "TrainingData":
+        """From the tables; ratings are scaled, and ids known, by the train split alone."""
         training = inputs.events.filter(pl.col("split") == "train")
         trained_items = tuple(training["item_id"].unique().sort().to_list())
         catalogue = Catalogue.make(inputs.item_embeddings, trained_items)
@@ -141,6 +144,7 @@ class _Data:
         )
 
     def config(self, variant: Variant, settings: RecommenderSettings) -> DINConfig:
+        """Shape of a network for this data."""
         return DINConfig(
             variant=variant,
             items=len(self.trained_items),
@@ -154,6 +158,7 @@ class _Data:
     def predictions(
         self, network: DIN, variant: Variant, number: int, device: str
     ) -> list[pl.DataFrame]:
+        """Probabilities of the held-out events."""
         return [
             self.events[self.rows[split].numpy()].select(
                 "event_id",
@@ -169,6 +174,7 @@ class _Data:
         ]
 
     def coverage(self) -> dict[str, int]:
+        """Events with a reason, per split."""
         has_reason = self.examples.reason > 0
         return {name: int(has_reason[rows].sum()) for name, rows in self.rows.items()}
 
@@ -190,7 +196,7 @@ class _Asked:
 
 def _rank(
     networks: Mapping[tuple[Variant, int], DIN],
-    data: _Data,
+    data: TrainingData,
     inputs: Inputs,
     retrievers: Retrievers,
     settings: RecommenderSettings,

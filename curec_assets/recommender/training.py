@@ -55,39 +55,27 @@ def train(
     when training diverges.
     """
     with torch.random.fork_rng(devices=None if device == "cuda" else []):
-        torch.manual_seed(seed)
-        network = DIN(config)
-        network.standardise(examples.statistics[train_rows])
-        network.to(device)
-        order = torch.Generator().manual_seed(seed)
-        optimiser = torch.optim.AdamW(
-            network.parameters(), lr=learning_rate, weight_decay=_WEIGHT_DECAY
+        training = Training(
+            config,
+            examples,
+            catalogue,
+            liked,
+            train_rows,
+            epochs=epochs,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            seed=seed,
+            device=device,
         )
-        steps = epochs * -(-len(train_rows) // batch_size)
-        schedule = torch.optim.lr_scheduler.LambdaLR(
-            optimiser, lambda step: min(10 * (step + 1) / steps, 1.0) * (1 - step / steps)
-        )
-        catalogue = on_device(catalogue, device)
+        network = training.network
         truth = liked[validation_rows].numpy()
         losses: list[float] = []
         held_out: list[float] = []
         aucs: list[float | None] = []
         best: dict[str, Tensor] = {}
         for epoch in range(epochs):
-            network.train()
-            total = 0.0
-            shuffled = train_rows[torch.randperm(len(train_rows), generator=order)]
-            for rows in shuffled.split(batch_size):
-                logits = network(examples.batch(rows, device), catalogue)
-                target = liked[rows].to(device, torch.float32)
-                loss = functional.binary_cross_entropy_with_logits(logits, target)
-                optimiser.zero_grad()
-                loss.backward()
-                optimiser.step()
-                schedule.step()
-                total += float(loss.detach()) * len(rows)
-            losses.append(total / len(train_rows))
-            scores = score(network, examples, catalogue, validation_rows, device)
+            losses.append(training.epoch())
+            scores = score(network, examples, training.catalogue, validation_rows, device)
             if not (np.isfinite(losses[-1]) and np.isfinite(scores).all()):
                 raise EngineError(
                     f"the recommender diverged in epoch {epoch + 1}: training loss {losses[-1]}; "
@@ -100,6 +88,57 @@ def train(
                 best = {name: t.detach().clone() for name, t in network.state_dict().items()}
         network.load_state_dict(best)
         return Trained(network.eval(), losses, held_out, aucs)
+
+
+class Training:
+    """A network in training; `epoch` passes once over the rows. Seeds torch's global generator."""
+
+    def __init__(
+        self,
+        config: DINConfig,
+        examples: Examples,
+        catalogue: Catalogue,
+        liked: Tensor,
+        rows: Tensor,
+        *,
+        epochs: int,
+        batch_size: int,
+        learning_rate: float,
+        seed: int,
+        device: str = "cpu",
+    ) -> None:
+        """`epochs`: how many the learning rate's schedule is made for."""
+        torch.manual_seed(seed)
+        self.network = DIN(config)
+        self.network.standardise(examples.statistics[rows])
+        self.network.to(device)
+        self.catalogue = on_device(catalogue, device)
+        self._examples, self._liked, self._rows = examples, liked, rows
+        self._batch_size, self._device = batch_size, device
+        self._order = torch.Generator().manual_seed(seed)
+        self._optimiser = torch.optim.AdamW(
+            self.network.parameters(), lr=learning_rate, weight_decay=_WEIGHT_DECAY
+        )
+        steps = epochs * -(-len(rows) // batch_size)
+        self._schedule = torch.optim.lr_scheduler.LambdaLR(
+            self._optimiser, lambda step: min(10 * (step + 1) / steps, 1.0) * (1 - step / steps)
+        )
+
+    def epoch(self) -> float:
+        """Train on every row once, in a new random order; the mean loss."""
+        self.network.train()
+        total = 0.0
+        shuffled = self._rows[torch.randperm(len(self._rows), generator=self._order)]
+        for rows in shuffled.split(self._batch_size):
+            logits = self.network(self._examples.batch(rows, self._device), self.catalogue)
+            target = self._liked[rows].to(self._device, torch.float32)
+            loss = functional.binary_cross_entropy_with_logits(logits, target)
+            self._optimiser.zero_grad()
+            loss.backward()
+            self._optimiser.step()
+            self._schedule.step()
+            total += float(loss.detach()) * len(rows)
+        return total / len(self._rows)
 
 
 @torch.inference_mode()

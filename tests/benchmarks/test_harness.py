@@ -78,7 +78,7 @@ def test_a_page_shows_the_records_of_each_block_and_nothing_else_changes() -> No
         Record.of("elsewhere", 7.0, "GB", "make y"),
     ]
     made = rendered(page, records)
-    assert "| speed | 3.25 times | 3 – 4.00 | >= 3 | yes |" in made
+    assert "| speed | 3.25 times | 3 – 4 | >= 3 | yes |" in made
     assert "| memory | 7 GB |  | <= 6 | **no** |" in made
     assert "elsewhere" not in made and "old" not in made
     assert made.startswith("Before.\n") and made.endswith("\nAfter.\n")

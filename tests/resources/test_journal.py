@@ -34,6 +34,7 @@ def completion(prompt: Prompt, sampling: Sampling, sample: int) -> Completion:
         finished=bytes_[0] % 2 == 0,
         verdict_probability=None if bytes_[1] % 2 else bytes_[2] / 3,
         prompt_ids=tuple(bytes_[:5]),
+        logprobs=None if bytes_[3] % 2 else (-1.5, -0.1),
     )
 
 

@@ -426,6 +426,26 @@ def test_what_the_grammar_governed_is_told_from_what_was_free(
     assert sent.count("root ::=") == 1
 
 
+def test_a_text_cut_within_the_evidence_is_governed_throughout(
+    base: Path, tokenizer: PreTrainedTokenizerBase
+) -> None:
+    whole = tokenizer.encode(EVIDENCE)
+    cut = next(n for n in range(len(whole)) if tokenizer.decode(whole[:n]).endswith("\ufffd"))
+
+    def answer(request: dict[str, Any]) -> dict[str, Any]:
+        text = tokenizer.decode(whole[:cut])
+        choice = {"index": 0, "message": {"content": text}, "finish_reason": "length"}
+        return {
+            **speaking(tokenizer, "")(request),
+            "choices": [{**choice, "token_ids": whole[:cut]}],
+        }
+
+    with writing(base, Script(answer=answer)) as writer:
+        (completion,) = writer.write([reason_prompt(FACTS)], Sampling(cut))
+    assert completion.free == (False,) * cut
+    assert not completion.finished
+
+
 def test_a_server_that_tells_nothing_of_tokens(base: Path) -> None:
     text = f"{EVIDENCE} like\nReason: You liked it."
     plain = {"index": 0, "message": {"content": text}, "finish_reason": "length"}

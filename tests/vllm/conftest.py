@@ -42,7 +42,7 @@ def adapter(smollm2: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
             AutoModelForCausalLM.from_pretrained(smollm2),
             LoraConfig(
                 r=12,  # no rank that vLLM offers: it must be rounded up
-                target_modules="all-linear",
+                target_modules=["q_proj", "v_proj", "o_proj", "gate_proj", "down_proj"],
                 layers_to_transform=list(range(20, 30)),
                 task_type="CAUSAL_LM",
             ),

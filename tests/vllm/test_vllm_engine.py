@@ -77,7 +77,7 @@ def _read_until(process: "subprocess.Popen[str]", line: str) -> None:
 def _end(process: "subprocess.Popen[str]") -> str:
     """What the process still says; its family is gone soon after it."""
     said, _ = process.communicate(timeout=120)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while left := _session(process.pid):
         assert time.monotonic() < deadline, f"left behind: {left}\n{said[-3000:]}"
         time.sleep(0.2)
@@ -122,6 +122,13 @@ def test_nothing_is_left_after_an_interruption(start: Start, whom: str, when: st
     assert process.returncode not in (0, None)
     assert "KeyboardInterrupt" in said
     assert "closed" not in said
+
+
+def test_nothing_is_left_when_the_process_is_killed(start: Start) -> None:
+    process = start("wait")
+    _read_until(process, "written")
+    process.kill()
+    _end(process)
 
 
 def test_an_engine_that_dies_is_an_error_that_says_so(tiny: Path) -> None:

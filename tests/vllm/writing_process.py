@@ -1,6 +1,7 @@
 """A process that writes with vLLM and ends in the way that it is told; see test_vllm_engine.py."""
 
 import logging
+import signal
 import sys
 from pathlib import Path
 
@@ -27,4 +28,6 @@ def main(base: Path, ending: str) -> None:
 
 
 if __name__ == "__main__":
+    # A shell's background job, and so perhaps this one, is started deaf to SIGINT.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     main(Path(sys.argv[1]), sys.argv[2])

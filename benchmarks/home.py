@@ -1,0 +1,45 @@
+"""What the benchmarks of language models read from a home that `make demo` filled."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from curec_assets.definitions import default_resources
+from curec_assets.settings import Profile, load_profile
+from resources.language_model import LanguageModel
+from resources.model_store import Artifact, ModelStore
+from resources.warehouse import Warehouse
+
+
+@dataclass(frozen=True)
+class Home:
+    """A filled home, read only."""
+
+    path: Path
+    profile: Profile
+    warehouse: Warehouse
+    models: ModelStore
+    base: Path
+    """The base model."""
+
+    @classmethod
+    def open(cls, path: Path, **overrides: Any) -> "Home":
+        """The home at `path`, under the profile `laptop` with `overrides` by section."""
+        profile = load_profile("laptop", overrides)
+        resources = default_resources("laptop", path.resolve())
+        language_model: LanguageModel = resources["language_model"]
+        return cls(
+            path.resolve(),
+            profile,
+            resources["warehouse"],
+            resources["model_store"],
+            language_model.prepare(profile.language_model.base).path,
+        )
+
+    def adapter(self, asset: str) -> Path:
+        """The adapter of `aligned_llm` or `reason_policy`."""
+        return self.current(asset).path / "adapter"
+
+    def current(self, asset: str) -> Artifact:
+        """The current version of a stored asset."""
+        return self.models.current(asset)

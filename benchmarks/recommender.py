@@ -1,0 +1,275 @@
+"""DIN training: ours against RecBole 1.2.1's, same rows, batch, embedding size, history, threads.
+
+`make bench-speed-recommender`. RecBole runs in its own environment, as a process that trains one
+epoch on command, so that epochs of both alternate. Only epochs are timed, validation is not.
+
+RecBole's DIN reads item ids alone. Ours (variant `id`) also reads rating, like and age of every
+history event, and 13 running statistics; the variant `ids alone` has all of that set to nothing.
+"""
+
+import contextlib
+import json
+import subprocess
+import tempfile
+import time
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Self
+
+import polars as pl
+import torch
+
+from benchmarks.harness import ROOT, Pairs, Record, Run, Spread, cores, pairs, parser
+from benchmarks.home import Home
+from benchmarks.tables import publish
+from curec_assets.recommender.build import HISTORY_LENGTH, Inputs, TrainingData
+from curec_assets.recommender.din import Variant
+from curec_assets.recommender.training import Training, train
+from curec_assets.seeds import derive
+from curec_assets.settings import PROFILES
+
+COMMAND = "make bench-speed-recommender"
+_TABLES = ("event_splits", "histories", "items", "item_embeddings", "reason_embeddings")
+_SETTINGS = PROFILES["laptop"].recommender
+_SEED = PROFILES["laptop"].seed
+_OUR_EPOCHS = _SETTINGS.epochs
+_HIDDEN = [2 * _SETTINGS.dim]  # of the last layers, as in ours
+_RECBOLE_DEFAULT_HIDDEN = [256, 256, 256]
+
+
+def main() -> None:
+    """Measure and publish."""
+    options = parser(__doc__)
+    options.add_argument(
+        "--recbole",
+        type=Path,
+        default=ROOT / ".venv-recbole" / "bin" / "python",
+        help="Python that has benchmarks/requirements-recbole.txt",
+    )
+    chosen = options.parse_args()
+    torch.set_num_threads(cores())
+    warnings.filterwarnings("ignore", message="Initializing zero-element tensors")
+    warehouse = Home.open(chosen.home).warehouse
+    inputs = Inputs(*(warehouse.read(table) for table in _TABLES))
+    ours = Ours(TrainingData.make(inputs))
+    with tempfile.TemporaryDirectory() as folder:
+        write_atomic_files(inputs, Path(folder))
+        with RecBole.started(chosen.recbole, Path(folder), _HIDDEN) as recbole:
+            records = compare(ours, recbole, chosen.count)
+        with RecBole.started(chosen.recbole, Path(folder), _RECBOLE_DEFAULT_HIDDEN) as recbole:
+            bigger = pairs(ours.epoch("id"), recbole.epoch, count=1, warmup=0)
+            records.append(
+                Record.of(
+                    "ours (`id`) / RecBole with its own default layers (3 of 256), one pair",
+                    bigger.ratio(lambda run: 1 / run.result),
+                    "times",
+                    COMMAND,
+                )
+            )
+    publish(records, chosen.figures)
+
+
+def compare(ours: "Ours", recbole: "RecBole", count: int) -> list[Record]:
+    """Speed of two of our variants against RecBole's, one after the other; then AUCs."""
+    records = []
+    for variant in ("id", "ids alone"):
+        compared = pairs(ours.epoch(variant), recbole.epoch, count=count)
+        records += _speed(variant, compared, recbole.samples, target=variant == "id")
+    alone = pairs(ours.epoch("id_text_reason"), lambda: 1.0, count=3)
+    rate = alone.of_a(lambda run: ours.samples / run.result)
+    records.append(Record.of("ours (`id_text_reason`)", rate, "samples/s", COMMAND))
+    theirs = max(recbole.aucs)
+    records.append(
+        Record.of(
+            f"validation AUC, RecBole, best of {len(recbole.aucs)} epochs",
+            theirs,
+            "",
+            COMMAND,
+        )
+    )
+    for variant in ("id", "without running statistics", "ids alone"):
+        aucs = Spread.of([ours.auc(variant, number) for number in range(_SETTINGS.seeds)])
+        name = f"`{variant}`" if variant == "id" else variant
+        records.append(
+            Record.of(f"validation AUC, ours, {name}, {_SETTINGS.seeds} seeds", aucs, "", COMMAND)
+        )
+        if variant == "without running statistics":
+            continue
+        lead = Spread(*(auc - theirs for auc in (aucs.value, aucs.low, aucs.high)))
+        records.append(Record.of(f"AUC, ours ({name}) - RecBole", lead, "", COMMAND, ">= -0.005"))
+    return records
+
+
+def _speed(variant: str, compared: Pairs[float], samples: int, target: bool) -> list[Record]:
+    def rate(run: Run[float]) -> float:
+        return samples / run.result
+
+    name = f"`{variant}`" if variant == "id" else variant
+    return [
+        Record.of(f"ours ({name})", compared.of_a(rate), "samples/s", COMMAND),
+        Record.of("RecBole 1.2.1, in turns with it", compared.of_b(rate), "samples/s", COMMAND),
+        Record.of(
+            f"ours ({name}) / RecBole",
+            compared.ratio(rate),
+            "times",
+            COMMAND,
+            ">= 3" if target else None,
+        ),
+    ]
+
+
+@dataclass(frozen=True)
+class Ours:
+    """Our trainings on one home's data."""
+
+    data: TrainingData
+
+    @property
+    def samples(self) -> int:
+        """Rows of an epoch."""
+        return len(self.data.rows["train"])
+
+    def _arguments(self, variant: str, seed: int) -> tuple[list[Any], dict[str, Any]]:
+        named: Variant = "id_text_reason" if variant == "id_text_reason" else "id"
+        config, examples = self.data.config(named, _SETTINGS), self.data.examples
+        if variant in ("without running statistics", "ids alone"):
+            config = replace(config, statistics=0)
+            examples = replace(examples, statistics=examples.statistics[:, :0])
+        if variant == "ids alone":
+            silent = torch.zeros_like(examples.histories.feedback)
+            examples = replace(examples, histories=replace(examples.histories, feedback=silent))
+        rows = self.data.rows["train"]
+        return [config, examples, self.data.catalogue, self.data.liked, rows], {
+            "batch_size": _SETTINGS.batch_size,
+            "learning_rate": _SETTINGS.learning_rate,
+            "seed": derive(_SEED, "recommender", seed),
+            "epochs": _OUR_EPOCHS,
+        }
+
+    def epoch(self, variant: str) -> Any:
+        """A call that trains one epoch more and returns its seconds."""
+        arguments, options = self._arguments(variant, 0)
+        options["epochs"] = 1000  # of the schedule: the rate must not reach zero while we measure
+        training = Training(*arguments, **options)
+
+        def call() -> float:
+            started = time.perf_counter()
+            training.epoch()
+            return time.perf_counter() - started
+
+        return call
+
+    def auc(self, variant: str, seed: int) -> float:
+        """Validation AUC at the epoch that validation LogLoss chose."""
+        arguments, options = self._arguments(variant, seed)
+        *data, rows = arguments
+        trained = train(
+            *data, train_rows=rows, validation_rows=self.data.rows["validation"], **options
+        )
+        return trained.validation_aucs[trained.best_epoch] or 0.0
+
+
+def write_atomic_files(inputs: Inputs, folder: Path) -> None:
+    """`curec.{split}.inter` in RecBole's format: the rows of `event_splits`, latest items first
+    to last in `item_id_list`, as many as our network reads.
+    """
+    rows = inputs.events.select("event_id", "user_id", "item_id", "liked", "split").join(
+        inputs.histories.select("event_id", "item_ids"),
+        on="event_id",
+        how="left",
+        maintain_order="left",
+    )
+    (folder / "curec").mkdir()
+    for split in ("train", "validation", "test"):
+        rows.filter(pl.col("split") == split).select(
+            pl.col("user_id").alias("user_id:token"),
+            pl.col("item_id").alias("item_id:token"),
+            pl.col("item_ids")
+            .list.tail(HISTORY_LENGTH)
+            .list.join(" ")
+            .alias("item_id_list:token_seq"),
+            pl.col("liked").cast(pl.Int8).alias("liked:float"),
+        ).write_csv(folder / "curec" / f"curec.{split}.inter", separator="\t", quote_style="never")
+
+
+class RecBole:
+    """RecBole's DIN in its own process."""
+
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        self._process = process
+        self.samples = 0
+        self.aucs: list[float] = []
+        """Validation AUC after each epoch so far."""
+
+    @classmethod
+    @contextlib.contextmanager
+    def started(cls, python: Path, data: Path, hidden: list[int]) -> Iterator[Self]:
+        """The process with data and model loaded; ended with the block."""
+        if not python.exists():
+            raise SystemExit(f"{python} is missing; run `{COMMAND}`, which installs it")
+        process = subprocess.Popen(
+            [str(python), "-W", "ignore", str(ROOT / "benchmarks" / "recbole_driver.py")],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=data,
+        )
+        try:
+            recbole = cls(process)
+            sizes = recbole.ask("load", settings=_recbole_settings(data, hidden), threads=cores())
+            recbole.samples = sizes["samples"]
+            yield recbole
+        finally:
+            process.terminate()
+            process.wait()
+
+    def ask(self, do: str, **arguments: Any) -> dict[str, Any]:
+        """Send a command, wait for its answer."""
+        if self._process.stdin is None or self._process.stdout is None:
+            raise RuntimeError("the RecBole process has no pipes")
+        print(json.dumps({"do": do, **arguments}), file=self._process.stdin, flush=True)
+        answer = self._process.stdout.readline()
+        if not answer:
+            raise SystemExit("the RecBole process died; its message is above")
+        found: dict[str, Any] = json.loads(answer)
+        return found
+
+    def epoch(self) -> float:
+        """Train one epoch, validate, and return the epoch's own seconds."""
+        seconds: float = self.ask("epoch")["seconds"]
+        self.aucs.append(self.ask("validate")["auc"])
+        return seconds
+
+
+def _recbole_settings(data: Path, hidden: list[int]) -> dict[str, Any]:
+    return {
+        "data_path": str(data),
+        "benchmark_filename": ["train", "validation", "test"],
+        "load_col": {"inter": ["user_id", "item_id", "item_id_list", "liked"]},
+        "LABEL_FIELD": "liked",
+        "alias_of_item_id": ["item_id_list"],
+        "MAX_ITEM_LIST_LENGTH": HISTORY_LENGTH,
+        "train_neg_sample_args": None,
+        "eval_args": {
+            "split": {"LS": "valid_and_test"},
+            "order": "TO",
+            "group_by": "none",
+            "mode": "labeled",
+        },
+        "metrics": ["AUC", "LogLoss"],
+        "valid_metric": "AUC",
+        "metric_decimal_place": 6,
+        "train_batch_size": _SETTINGS.batch_size,
+        "embedding_size": _SETTINGS.dim,
+        "mlp_hidden_size": hidden,
+        "use_gpu": False,
+        "show_progress": False,
+        "state": "WARNING",
+        "seed": 1,
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,186 @@
+"""Fine-tuning: ours against plain TRL `SFTTrainer` with the same model, LoRA, examples and batch.
+
+`make bench-speed-sft`. Steps of all sides alternate in one process; loading is not timed. Beside
+plain and ours: ours with adapters on every layer, with packed batches and with batches of like
+length. One run is one pass over the same examples; tokens are those of prompt and completion,
+without padding.
+"""
+
+import tempfile
+import time
+import warnings
+from contextlib import nullcontext
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import datasets
+import polars as pl
+import transformers
+
+from benchmarks.harness import Pairs, Record, Run, Spread, parser, turns
+from benchmarks.home import Home
+from benchmarks.tables import publish
+from curec_assets.alignment.sft import sft_trainer
+from curec_assets.alignment.training import completion_logits_only, pack_frozen
+from resources.accelerator import Accelerator
+
+COMMAND = "make bench-speed-sft"
+
+
+def main() -> None:
+    """Measure and publish."""
+    options = parser(__doc__)
+    options.add_argument("--examples", type=int, default=8, help="examples of one run")
+    chosen = options.parse_args()
+    warnings.filterwarnings("ignore")
+    datasets.disable_progress_bars()
+    transformers.utils.logging.disable_progress_bar()
+    home = Home.open(chosen.home)
+    corpus = home.warehouse.read("alignment_corpus").head(chosen.examples)
+    with tempfile.TemporaryDirectory() as folder:
+
+        def side(name: str, **changes: Any) -> Side:
+            return Side(home, corpus, Path(folder) / name, **changes)
+
+        sides = {
+            "ours": side("ours"),
+            "plain": side("plain", completion_only=False, laid_out=False),
+            "every logit": side("every", completion_only=False),
+            "all layers": side("all", lora_first_layer=0),
+            "packed": side("packed", packing=True),
+            "sorted": side("sorted", train_sampling_strategy="group_by_length"),
+        }
+        records = [*equality(sides["ours"]), packing_isolation(sides["packed"])]
+        runs = dict(zip(sides, turns([s.run for s in sides.values()], chosen.count), strict=True))
+    publish([*_records(runs), *records], chosen.figures)
+
+
+class Side:
+    """A trainer that passes over the corpus when it is called."""
+
+    def __init__(
+        self,
+        home: Home,
+        corpus: pl.DataFrame,
+        workspace: Path,
+        *,
+        completion_only: bool = True,
+        laid_out: bool = True,
+        lora_first_layer: int | None = None,
+        **changes: Any,
+    ) -> None:
+        """With `completion_only` and `laid_out`, what `fine_tune` adds to TRL: logits of the
+        completion only, frozen weights laid out for the CPU. `changes`: of `SFTConfig`.
+        """
+        settings = home.profile.alignment
+        if lora_first_layer is not None:
+            settings = settings.model_copy(update={"lora_first_layer": lora_first_layer})
+        self._completion_only = completion_only
+        place = Accelerator(device="auto", dtype="auto", threads=0).resolve()
+        self.trainer = sft_trainer(
+            corpus,
+            home.base,
+            settings,
+            seed=home.profile.seed,
+            place=place,
+            workspace=workspace,
+            save_strategy="no",
+            **changes,
+        )
+        self.tokens = sum(map(len, self.trainer.train_dataset["input_ids"]))
+        if laid_out:
+            pack_frozen(self.trainer.model, place)
+
+    def context(self) -> Any:
+        """Logits of the completion only, where this side is ours."""
+        return completion_logits_only() if self._completion_only else nullcontext()
+
+    def run(self) -> float:
+        """One pass over the corpus; tokens per second."""
+        started = time.perf_counter()
+        with self.context():
+            self.trainer.train()
+        return self.tokens / (time.perf_counter() - started)
+
+
+def equality(side: Side) -> list[Record]:
+    """The first batch's loss and gradient, with all logits and with those of completions only."""
+    import torch
+
+    model = side.trainer.model
+    batch = side.trainer._prepare_inputs(next(iter(side.trainer.get_train_dataloader())))
+    results = []
+    for context in (nullcontext(), completion_logits_only()):
+        model.zero_grad()
+        model.eval()
+        with context:
+            loss = side.trainer.compute_loss(model, dict(batch))
+        loss.backward()
+        gradient = torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
+        results.append((float(loss.detach()), gradient))
+    model.zero_grad()
+    (first, gradient), (second, other) = results
+    difference = float((gradient - other).norm() / gradient.norm())
+    return [
+        Record.of(
+            "loss with and without logits of prompt tokens, difference",
+            abs(first - second),
+            "",
+            COMMAND,
+            "<= 0.00001",
+        ),
+        Record.of("the same of the gradient, relative", difference, "", COMMAND, "<= 0.0001"),
+    ]
+
+
+def packing_isolation(side: Side) -> Record:
+    """Largest difference of a logit between an example in a packed row and the same alone."""
+    import torch
+
+    model = side.trainer.model.eval()
+    batch = side.trainer._prepare_inputs(next(iter(side.trainer.get_train_dataloader())))
+    ids, positions = batch["input_ids"], batch["position_ids"]
+    starts = [*(positions[0] == 0).nonzero().flatten().tolist(), ids.shape[1]]
+    worst = 0.0
+    with torch.inference_mode():
+        packed = model(input_ids=ids, position_ids=positions).logits[0]
+        for begin, end in pairwise(starts):
+            alone = model(input_ids=ids[:, begin:end]).logits[0]
+            worst = max(worst, float((packed[begin:end] - alone).abs().max()))
+    return Record.of(
+        "packed row against the same examples alone, largest difference of a logit",
+        worst,
+        "",
+        COMMAND,
+        "<= 0.001",
+    )
+
+
+def _records(runs: dict[str, tuple[Run[float], ...]]) -> list[Record]:
+    def rate(run: Run[float]) -> float:
+        return run.result
+
+    def over(a: str, b: str) -> Spread:
+        return Pairs(runs[a], runs[b]).ratio(rate)
+
+    def rated(name: str) -> Spread:
+        return Spread.of([run.result for run in runs[name]])
+
+    gains = {
+        "of which: no logits of prompt tokens": over("ours", "every logit"),
+        "of which: frozen weights laid out for the CPU": over("every logit", "plain"),
+        "on both sides: adapters on upper layers only": over("ours", "all layers"),
+        "not used: several examples packed in a row": over("packed", "ours"),
+        "not used: batches of like length": over("sorted", "ours"),
+    }
+    return [
+        Record.of("ours", rated("ours"), "tokens/s", COMMAND),
+        Record.of("plain `SFTTrainer`, same LoRA", rated("plain"), "tokens/s", COMMAND),
+        Record.of("ours / plain", over("ours", "plain"), "times", COMMAND, ">= 1.0"),
+        *(Record.of(name, gain, "times", COMMAND) for name, gain in gains.items()),
+    ]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,135 @@
+"""What a reason costs in tokens, measured by writing some: the inputs of `million_reasons`.
+
+`make bench-speed-tokens`. Two sets of prompts: the events of the walk that the home stored, with
+their notes (what the laptop profile asked), and many candidates of few users under the `gpu`
+profile's prompt. Sharing is counted on the tokens themselves: it is a property of the prompts, and
+what an engine's prefix cache can save at most.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from benchmarks.harness import Record, Spread, parser
+from benchmarks.home import Home
+from benchmarks.tables import publish
+from benchmarks.token_names import (
+    ATTEMPTS,
+    CANDIDATES,
+    COMMAND,
+    COMPLETION,
+    FREE,
+    PROMPT,
+    SHARED,
+    WALK,
+)
+from benchmarks.writer import candidates
+from curec_assets.alignment.facts import Catalogue, facts_by_event
+from curec_assets.alignment.prompts import reason_prompt
+from curec_assets.profiles import PROFILE_VALUES
+from resources.accelerator import Accelerator
+from resources.reason_writer import Completion, Prompt, ReasonWriter, Sampling
+from resources.transformers_writer import TransformersWriter
+
+_BLOCK = 16  # tokens of a block of vLLM's prefix cache on a GPU
+
+
+def main() -> None:
+    """Measure and publish."""
+    chosen = parser(__doc__).parse_args()
+    accelerator = Accelerator(device="auto", dtype="auto", threads=0)
+    accelerator.resolve()
+    home = Home.open(chosen.home)
+    options = home.profile.writer_options()
+    recent = PROFILE_VALUES["gpu"]["evidence"]["recent_items"]
+    opened = TransformersWriter(accelerator=accelerator).open(
+        home.base, home.adapter("reason_policy"), options
+    )
+    with opened as writer:
+        records = [
+            *_records(WALK, _walked(home), writer, home),
+            *_records(CANDIDATES, _by_user(candidates(home, recent)), writer, home),
+        ]
+    attempts = home.warehouse.read("recommendation_reasons", ["attempts"])["attempts"].to_list()
+    mean = Spread(sum(attempts) / len(attempts), min(attempts), max(attempts))
+    publish([*records, Record.of(ATTEMPTS, mean, "", COMMAND)], chosen.figures)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    user: str
+    prompt: Prompt
+
+
+def _walked(home: Home) -> list[_Asked]:
+    reasons = home.warehouse.read("recommendation_reasons").sort("user_id", "timestamp")
+    facts = facts_by_event(
+        reasons,
+        home.warehouse.read("collaborative_evidence"),
+        home.warehouse.read("histories"),
+        Catalogue(home.warehouse.read("items")),
+        home.profile.evidence,
+    )
+    return [
+        _Asked(row["user_id"], reason_prompt(facts[row["event_id"]].with_note(row["note"])))
+        for row in reasons.iter_rows(named=True)
+    ]
+
+
+def _by_user(prompts: Sequence[Prompt]) -> list[_Asked]:
+    """Prompts of `candidates`: a user's are those whose lines before the item are the same."""
+    return [_Asked(prompt.messages[-1][1].split("\nItem: ", 1)[0], prompt) for prompt in prompts]
+
+
+def _records(name: str, asked: Sequence[_Asked], writer: ReasonWriter, home: Home) -> list[Record]:
+    limit = home.profile.language_model.max_new_tokens
+    written = writer.write([one.prompt for one in asked], Sampling(limit))
+    groups = [
+        [done.prompt_ids for _, done in group]
+        for _, group in groupby(zip(asked, written, strict=True), key=lambda pair: pair[0].user)
+    ]
+    total = sum(len(done.prompt_ids) for done in written)
+    blocks = [
+        tuple(ids[at : at + _BLOCK] for at in range(0, len(ids) - _BLOCK + 1, _BLOCK))
+        for done in written
+        for ids in [done.prompt_ids]
+    ]
+
+    def record(what: str, values: Sequence[float], unit: str = "tokens") -> Record:
+        mean = Spread(sum(values) / len(values), min(values), max(values))
+        return Record.of(f"{name}: {what}", mean, unit, COMMAND)
+
+    return [
+        record(PROMPT, [len(done.prompt_ids) for done in written]),
+        record(SHARED, [_common(group) for group in groups for _ in group]),
+        record(
+            "prompt tokens that another prompt before it began with",
+            [_repeated([done.prompt_ids for done in written]) / total],
+            "share",
+        ),
+        record(
+            f"the same in whole blocks of {_BLOCK}", [_BLOCK * _repeated(blocks) / total], "share"
+        ),
+        record(COMPLETION, [len(done.token_ids) for done in written]),
+        record(FREE, [_free(done) for done in written]),
+    ]
+
+
+def _free(done: Completion) -> int:
+    return sum(done.free)
+
+
+def _common(rows: Sequence[Sequence[object]]) -> int:
+    """Length of the beginning that all rows have in common."""
+    shortest = min(map(len, rows))
+    return next((at for at in range(shortest) if len({row[at] for row in rows}) > 1), shortest)
+
+
+def _repeated(rows: Sequence[Sequence[object]]) -> int:
+    """Elements, over all rows, that stand at the end of a beginning seen in a row before."""
+    seen = {tuple(row[: at + 1]) for row in rows for at in range(len(row))}
+    return sum(map(len, rows)) - len(seen)
+
+
+if __name__ == "__main__":
+    main()

