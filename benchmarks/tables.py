@@ -35,7 +35,7 @@ def table(records: Sequence[Record]) -> str:
     """A Markdown table: one row per record, and under it where it was measured."""
     if not records:
         return _NOT_MEASURED
-    lines = ["| | median | range | target | holds |", "|---|---|---|---|---|"]
+    lines = ["| | value | range | target | holds |", "|---|---|---|---|---|"]
     for record in records:
         spread = f"{number(record.low)} – {number(record.high)}" if record.low < record.high else ""
         holds = "" if record.holds is None else "yes" if record.holds else "**no**"

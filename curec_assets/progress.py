@@ -200,7 +200,9 @@ class PeakMemory:
 
     def of_step(self) -> float:
         """Peak since `start_step`."""
-        return _peak_gigabytes()
+        peak = _peak_gigabytes()
+        self._run = max(self._run, peak)
+        return peak
 
     def of_run(self) -> float:
         """Peak since this object was made."""

@@ -25,7 +25,8 @@ class PackedLinear(nn.Module):
     def __init__(self, linear: nn.Linear) -> None:
         super().__init__()
         self.in_features, self.out_features = linear.in_features, linear.out_features
-        self._bias = linear.bias.detach() if linear.bias is not None else None
+        bias: Tensor | None = linear.bias
+        self._bias = None if bias is None else bias.detach()
         self.load(linear.weight)
 
     def load(self, weight: Tensor) -> None:
@@ -57,7 +58,7 @@ class TrainablePackedLinear(PackedLinear):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """(..., in features) → (..., out features)."""
-        found: Tensor = _Through.apply(inputs, self)
+        found: Tensor = _Through.apply(inputs, self)  # type: ignore[no-untyped-call]
         return found
 
     def product(self, inputs: Tensor) -> Tensor:

@@ -149,9 +149,7 @@ class ServerClient:
         elif status == 429:
             mend = "lower server.concurrency, raise server.retries or wait"
         elif status in (400, 404, 422):
-            mend = (
-                "see whether it still serves that model, and with a long enough context"
-            )
+            mend = "see whether it still serves that model, and with a long enough context"
         found = f"answered {status}: {error.response.text[:_SHOWN]!r}"
         return self._failed(found, _attempts(error.request.headers), mend)
 

@@ -111,7 +111,7 @@ class DIN(nn.Module):
             table = self._represent(rows, catalogue)  # (distinct items, dim)
         read = functional.embedding(wanted, table)  # (size + size * length, dim)
         candidate = read[:size]  # (size, dim)
-        history = read[size:].view(size, length, -1)  # (size, length, dim)
+        history = read[size:].view(size, length, read.shape[1])  # (size, length, dim)
         # The gate lets a disliked item count against what is like it.
         feedback = functional.pad(batch.feedback, (0, 1), value=1.0)  # (size, length, 4)
         gate = _per_example(self.feedback_gate, feedback)

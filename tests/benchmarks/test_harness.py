@@ -71,7 +71,7 @@ def test_writing_replaces_what_the_same_command_measured_before(tmp_path: Path) 
 
 
 def test_a_page_shows_the_records_of_each_block_and_nothing_else_changes() -> None:
-    page = "Before.\n<!-- figures: make x -->\nold\n<!-- end -->\nAfter.\n"
+    page = "Before.\n<!-- figures: make x -->\nstale\n<!-- end -->\nAfter.\n"
     records = [
         Record.of("speed", Spread(3.25, 3.0, 4.0), "times", "make x", ">= 3"),
         Record.of("memory", 7.0, "GB", "make x", "<= 6"),
@@ -80,7 +80,7 @@ def test_a_page_shows_the_records_of_each_block_and_nothing_else_changes() -> No
     made = rendered(page, records)
     assert "| speed | 3.25 times | 3 – 4 | >= 3 | yes |" in made
     assert "| memory | 7 GB |  | <= 6 | **no** |" in made
-    assert "elsewhere" not in made and "old" not in made
+    assert "elsewhere" not in made and "stale" not in made
     assert made.startswith("Before.\n") and made.endswith("\nAfter.\n")
     assert rendered(made, records) == made
 

@@ -31,12 +31,12 @@ SCRIPT = Path(__file__).with_name("writing_process.py")
 
 
 @pytest.fixture
-def start(tiny: Path) -> Iterator[Start]:
+def start(smollm2: Path) -> Iterator[Start]:
     started: list[subprocess.Popen[str]] = []
 
     def run(ending: str) -> "subprocess.Popen[str]":
         process = subprocess.Popen(
-            [sys.executable, str(SCRIPT), str(tiny), ending],
+            [sys.executable, str(SCRIPT), str(smollm2), ending],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -131,12 +131,14 @@ def test_nothing_is_left_when_the_process_is_killed(start: Start) -> None:
     _end(process)
 
 
-def test_an_engine_that_dies_is_an_error_that_says_so(tiny: Path) -> None:
+def test_an_engine_that_dies_is_an_error_that_says_so(smollm2: Path) -> None:
     prompts = [Prompt((("user", "drama"),))]
     before = set(psutil.Process().children(recursive=True))
     with (
         pytest.raises(EngineError, match=r"engine died.*run again"),
-        VllmWriter(accelerator=Accelerator()).open(tiny, None, WriterOptions(2, 64, 16)) as writer,
+        VllmWriter(accelerator=Accelerator()).open(
+            smollm2, None, WriterOptions(2, 64, 16)
+        ) as writer,
     ):
         writer.write(prompts, Sampling(4))
         engine = set(psutil.Process().children(recursive=True)) - before
