@@ -37,6 +37,8 @@ CATALOGUE = Catalogue(
 class ScriptedWriter:
     """Every text is a function of its prompt, so any leak into a prompt shows in the texts."""
 
+    engine = "scripted"
+
     def __init__(self, fail_after: int | None = None) -> None:
         self.prompts: list[Prompt] = []
         self._fail_after = fail_after
@@ -46,6 +48,9 @@ class ScriptedWriter:
             raise EngineError("the engine died")
         self.prompts += prompts
         return [self._one(prompt) for prompt in prompts]
+
+    def prompt_tokens(self, prompt: Prompt) -> int:
+        return sum(len(content.split()) for _, content in prompt.messages)
 
     def _one(self, prompt: Prompt) -> Completion:
         user = prompt.messages[1][1]

@@ -24,6 +24,12 @@ def smollm2(language_model: LanguageModel) -> Path:
 
 
 @pytest.fixture(scope="session")
+def tiny(language_model: LanguageModel) -> Path:
+    """For its tokenizer: vLLM's attention on CPUs does not take its heads of 16 numbers."""
+    return language_model.prepare("tiny").path
+
+
+@pytest.fixture(scope="session")
 def adapter(smollm2: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A LoRA adapter on the upper layers, random and strong enough to change what is written."""
     import torch
