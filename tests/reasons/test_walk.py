@@ -1,5 +1,6 @@
 """Laws of the chronological walk, with a writer that answers from its prompt alone."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -54,10 +55,10 @@ class ScriptedWriter:
 
     def _one(self, prompt: Prompt) -> Completion:
         user = prompt.messages[1][1]
-        if user.endswith("note."):
+        if "taste note." in user.split("\n")[0]:
             text = f"Note: enjoys {digest(user)[:6]}; avoids none."
         else:
-            title = user.split("\n")[0].removeprefix("Item: ")
+            title = re.findall("^Item: (.*)$", user, re.MULTILINE)[0]
             facts = Facts(title, ("drama",), (HistoryItem("Film H", ("drama",)),), ())
             text = completion(compose(facts, "like", np.random.default_rng(int(digest(user), 16))))
         return Completion(text, (1,), (True,), True, 0.5)
