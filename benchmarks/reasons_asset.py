@@ -71,7 +71,7 @@ def main() -> None:
     parser = harness.parser(__doc__)
     parser.add_argument("--engine", choices=["transformers", "vllm"], default="transformers")
     options = parser.parse_args()
-    command = "make bench-speed-reasons-asset" + ("-vllm" if options.engine == "vllm" else "")
+    command = "make bench-speed-asset" + ("-vllm" if options.engine == "vllm" else "")
     with tempfile.TemporaryDirectory() as folder:
         home = _copy(options.home.resolve(), Path(folder))
         first = _materialise(home, options.engine)

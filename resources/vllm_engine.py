@@ -6,11 +6,14 @@ and its settings of threads stay with them. vLLM is not imported before an engin
 
 import importlib.util
 import json
+import multiprocessing
 import os
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,7 +80,7 @@ def open_engine(
         settings["kv_cache_memory_bytes"] = _cpu_cache_bytes(base, place.dtype, size)
         variables |= _cpu_threads()
     try:
-        with _environment(variables):
+        with _environment(variables), _interruptible():
             llm = vllm.LLM(**settings)
     except (RuntimeError, ValueError) as error:
         raise EngineError(
@@ -174,6 +177,49 @@ def _cpu_threads() -> dict[str, str]:
     import torch
 
     return {"VLLM_CPU_OMP_THREADS_BIND": "nobind", "OMP_NUM_THREADS": str(torch.get_num_threads())}
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """While vLLM starts, an interruption ends the processes that it has started, then itself acts.
+
+    An exception in the midst of vLLM's start leaves both sides waiting for each other for ever;
+    that its processes have died it does notice.
+    """
+    import psutil  # type: ignore[import-untyped] # vLLM depends on it
+
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only there can signals be handled, and only there do they arrive
+        return
+    before = {process.pid for process in multiprocessing.active_children()}
+    received: list[int] = []
+
+    def handle(number: int, frame: Any) -> None:
+        started = [p for p in multiprocessing.active_children() if p.pid not in before]
+        if received or not started:
+            signal.signal(number, handlers[number])
+            signal.raise_signal(number)
+        received.append(number)
+        for process in started:
+            with suppress(psutil.NoSuchProcess):
+                family = psutil.Process(process.pid)
+                for member in (*family.children(recursive=True), family):
+                    member.kill()
+
+    handlers = {
+        number: signal.getsignal(number)
+        for number in (signal.SIGINT, signal.SIGTERM)
+        if signal.getsignal(number) not in (signal.SIG_IGN, None)
+    }
+    for number in handlers:
+        signal.signal(number, handle)
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        for number in received:
+            signal.raise_signal(number)
 
 
 _WATCH = """
