@@ -7,20 +7,21 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from resources.errors import EngineError
+from resources.foreign_code import is_allowed
 
 Shape = tuple[int, ...]
 
 _SHOWN = 3
 
 
-def require_adapter_fits(base: Path, adapter: Path, *, trust_remote_code: bool = False) -> None:
+def require_adapter_fits(base: Path, adapter: Path) -> None:
     """Refuse an adapter whose tensors are not those that PEFT would make for `base`.
 
     `base` and `adapter`: folders of a `transformers` model and a PEFT adapter. Neither's weights
     are read: the base is built without memory (device `meta`), of the adapter only the header is
-    read. `trust_remote_code`: as in the base's `BaseCheckpoint`. Raises `EngineError`.
+    read. Raises `EngineError`.
     """
-    wanted, found = _wanted(base, adapter, trust_remote_code), _found(adapter)
+    wanted, found = _wanted(base, adapter), _found(adapter)
     missing = sorted(wanted.keys() - found.keys())
     foreign = sorted(found.keys() - wanted.keys())
     other = [
@@ -41,7 +42,7 @@ def require_adapter_fits(base: Path, adapter: Path, *, trust_remote_code: bool =
         raise _misfit(base, adapter, "; ".join(problems))
 
 
-def _wanted(base: Path, adapter: Path, trust_remote_code: bool) -> dict[str, Shape]:
+def _wanted(base: Path, adapter: Path) -> dict[str, Shape]:
     """Name → shape of the tensors that an adapter of this configuration has on this base."""
     import torch
     from peft import PeftConfig, get_peft_model, get_peft_model_state_dict
@@ -52,9 +53,9 @@ def _wanted(base: Path, adapter: Path, trust_remote_code: bool) -> dict[str, Sha
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise _unreadable(adapter, "adapter_config.json", error) from error
     shape.base_model_name_or_path = None  # else PEFT warns that this base has another name
-    config = AutoConfig.from_pretrained(base, trust_remote_code=trust_remote_code)
+    config = AutoConfig.from_pretrained(base, trust_remote_code=is_allowed(base))
     with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(config, trust_remote_code=trust_remote_code)
+        model = AutoModelForCausalLM.from_config(config, trust_remote_code=is_allowed(base))
     try:
         adapted = get_peft_model(model, shape, low_cpu_mem_usage=True)
     except ValueError as error:  # PEFT: none of the target modules is in the model

@@ -14,6 +14,7 @@ from pydantic import Field
 
 from resources.downloads import SMOLLM2, Downloads
 from resources.errors import ConfigError, EngineError
+from resources.foreign_code import allow
 
 _TINY_REVISION = "tiny-1"  # change it when what tiny_models.build_language_model makes changes
 _CONTENT = ("*.json", "*.safetensors", "*.jinja", "*.txt", "*.model", "**/*.py")
@@ -27,7 +28,7 @@ class BaseCheckpoint:
     revision: str
     """Names the content, for fingerprints."""
     trust_remote_code: bool = False
-    """Whether it needs Python code of its own, which was allowed: pass it to every loader."""
+    """Whether it needs Python code of its own, which was allowed (see `foreign_code`)."""
 
 
 class LanguageModel(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -70,6 +71,7 @@ class LanguageModel(dg.ConfigurableResource):  # type: ignore[type-arg]
         code = _own_code(path)
         if code:
             _require_allowed(base, revision, path, code, allow_code_of)
+            allow(path)
         _require_chat_template(path)
         return BaseCheckpoint(path, revision, trust_remote_code=bool(code))
 

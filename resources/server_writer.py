@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from resources.chat_tokens import chat_tokens, require_fits
 from resources.errors import ConfigError, EngineError
+from resources.foreign_code import is_allowed
 from resources.grammar_tail import (
     Governed,
     governed_part,
@@ -66,7 +67,7 @@ class ServerWriter:
         if endpoint is None or not endpoint.url:
             raise ConfigError("engine 'server' has no address; set server.url")
         name = _wanted_model(endpoint, adapter)
-        tokenizer = AutoTokenizer.from_pretrained(base)
+        tokenizer = AutoTokenizer.from_pretrained(base, trust_remote_code=is_allowed(base))
         # The event loop has a thread of its own, so that this works inside a running loop too
         # (a notebook), and is cancelled at the end of the block whatever ends it.
         with (

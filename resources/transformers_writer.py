@@ -12,6 +12,7 @@ import dagster as dg
 from resources.accelerator import Accelerator
 from resources.adapter import require_adapter_fits
 from resources.chat_tokens import chat_tokens, require_fits
+from resources.foreign_code import is_allowed
 from resources.memory import release
 from resources.reason_writer import Completion, Prompt, ReasonWriter, Sampling, WriterOptions
 
@@ -40,8 +41,10 @@ class TransformersWriter(dg.ConfigurableResource):  # type: ignore[type-arg]
         if adapter is not None:
             require_adapter_fits(base, adapter)
         place = self.accelerator.resolve()
-        tokenizer = AutoTokenizer.from_pretrained(base)
-        model: Any = AutoModelForCausalLM.from_pretrained(base, dtype=getattr(torch, place.dtype))
+        tokenizer = AutoTokenizer.from_pretrained(base, trust_remote_code=is_allowed(base))
+        model: Any = AutoModelForCausalLM.from_pretrained(
+            base, dtype=getattr(torch, place.dtype), trust_remote_code=is_allowed(base)
+        )
         if adapter is not None:
             # Merged: the adapter's small products cost a fifth of decoding time on a CPU.
             model = PeftModel.from_pretrained(model, adapter).merge_and_unload()

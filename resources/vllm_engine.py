@@ -20,6 +20,7 @@ from typing import Any
 
 from resources.accelerator import ResolvedAccelerator
 from resources.errors import EngineError
+from resources.foreign_code import is_allowed
 
 _RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)  # the values of vLLM's `max_lora_rank`
 _CPU_BLOCK = 32  # tokens: the smallest that vLLM's attention on CPUs takes; its default is 128
@@ -57,6 +58,7 @@ def open_engine(
     vllm = _import_vllm(place)
     settings: dict[str, Any] = {
         "model": str(base),
+        "trust_remote_code": is_allowed(base),
         "dtype": place.dtype,
         "max_model_len": size.tokens,
         "max_num_seqs": size.sequences,
@@ -162,7 +164,7 @@ def _token_bytes(base: Path, dtype: str) -> int:
     """Bytes of one token's keys and values in all layers."""
     from transformers import AutoConfig
 
-    config = AutoConfig.from_pretrained(base).get_text_config()
+    config = AutoConfig.from_pretrained(base, trust_remote_code=is_allowed(base)).get_text_config()
     heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
     width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     number = {"float32": 4, "bfloat16": 2}[dtype]
@@ -186,7 +188,7 @@ def _interruptible() -> Iterator[None]:
     An exception in the midst of vLLM's start leaves both sides waiting for each other for ever;
     that its processes have died it does notice.
     """
-    import psutil  # type: ignore[import-untyped] # vLLM depends on it
+    import psutil
 
     if threading.current_thread() is not threading.main_thread():
         yield  # only there can signals be handled, and only there do they arrive
@@ -206,7 +208,7 @@ def _interruptible() -> Iterator[None]:
                 for member in (*family.children(recursive=True), family):
                     member.kill()
 
-    handlers = {
+    handlers: dict[int, Any] = {
         number: signal.getsignal(number)
         for number in (signal.SIGINT, signal.SIGTERM)
         if signal.getsignal(number) not in (signal.SIG_IGN, None)
@@ -218,8 +220,8 @@ def _interruptible() -> Iterator[None]:
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
-        for number in received:
-            signal.raise_signal(number)
+        if received:
+            signal.raise_signal(received[0])
 
 
 _WATCH = """

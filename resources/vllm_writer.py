@@ -16,6 +16,7 @@ from resources.accelerator import Accelerator
 from resources.adapter import require_adapter_fits
 from resources.chat_tokens import chat_tokens, require_fits
 from resources.errors import EngineError
+from resources.foreign_code import is_allowed
 from resources.grammar_tail import Governed, governed_part, verdict_tokens, with_free_tail
 from resources.reason_writer import Completion, Prompt, ReasonWriter, Sampling, WriterOptions
 from resources.vllm_engine import EngineSize, open_engine
@@ -51,7 +52,7 @@ class VllmWriter(dg.ConfigurableResource):  # type: ignore[type-arg]
         )
         if adapter is not None:
             require_adapter_fits(base, adapter)
-        tokenizer = AutoTokenizer.from_pretrained(base)
+        tokenizer = AutoTokenizer.from_pretrained(base, trust_remote_code=is_allowed(base))
         with open_engine(base, adapter, self.accelerator.resolve(), size) as llm:
             yield LoadedVllmWriter(llm, tokenizer, options.max_prompt_tokens, adapter)
 

@@ -19,6 +19,7 @@ from curec_assets.alignment.training import (
 from curec_assets.settings import AlignmentSettings
 from resources.accelerator import ResolvedAccelerator
 from resources.errors import EngineError
+from resources.foreign_code import is_allowed
 from resources.memory import release
 
 log = logging.getLogger(__name__)
@@ -80,8 +81,10 @@ def sft_trainer(
     from transformers import AutoModelForCausalLM, AutoTokenizer, PrinterCallback
     from trl import SFTConfig, SFTTrainer
 
-    tokenizer = AutoTokenizer.from_pretrained(base)
-    model = AutoModelForCausalLM.from_pretrained(base, dtype=getattr(torch, place.dtype))
+    tokenizer = AutoTokenizer.from_pretrained(base, trust_remote_code=is_allowed(base))
+    model = AutoModelForCausalLM.from_pretrained(
+        base, dtype=getattr(torch, place.dtype), trust_remote_code=is_allowed(base)
+    )
     dataset = Dataset.from_list(_examples(corpus, tokenizer))
     layers = range(settings.lora_first_layer, model.config.num_hidden_layers)
     micro_batch = math.gcd(settings.batch_size, MICRO_BATCH)

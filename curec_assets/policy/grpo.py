@@ -27,6 +27,7 @@ from curec_assets.policy.vllm_generation import ColocatedWriter, vllm_arguments
 from curec_assets.settings import LanguageModelSettings, PolicySettings
 from resources.accelerator import ResolvedAccelerator
 from resources.chat_tokens import chat_tokens
+from resources.foreign_code import is_allowed
 from resources.memory import release
 from resources.reason_writer import ReasonWriter, ServerEndpoint, WriterOptions
 from resources.server_writer import ServerWriter
@@ -59,9 +60,11 @@ def optimise(
     from transformers import AutoModelForCausalLM, AutoTokenizer, PrinterCallback
     from trl import GRPOConfig, GRPOTrainer
 
-    tokenizer = AutoTokenizer.from_pretrained(base)
+    tokenizer = AutoTokenizer.from_pretrained(base, trust_remote_code=is_allowed(base))
     model = PeftModel.from_pretrained(
-        AutoModelForCausalLM.from_pretrained(base, dtype=getattr(torch, place.dtype)),
+        AutoModelForCausalLM.from_pretrained(
+            base, dtype=getattr(torch, place.dtype), trust_remote_code=is_allowed(base)
+        ),
         aligned_adapter,
         is_trainable=True,
     )

@@ -14,6 +14,7 @@ from typing import Any
 from curec_assets.alignment.prompts import reason_prompt
 from curec_assets.policy.rewards import PolicyEvent
 from curec_assets.seeds import derive
+from resources.foreign_code import is_allowed
 from resources.reason_writer import Completion, ReasonWriter, Sampling
 from resources.transformers_writer import LoadedWriter
 
@@ -118,5 +119,7 @@ def prompt_key(chat: list[dict[str, str]]) -> str:
 def _plain_copy(base: Path, trained: Any) -> Any:
     from transformers import AutoModelForCausalLM
 
-    copy = AutoModelForCausalLM.from_pretrained(base, dtype=trained.dtype)
+    copy = AutoModelForCausalLM.from_pretrained(
+        base, dtype=trained.dtype, trust_remote_code=is_allowed(base)
+    )
     return copy.to(trained.device).eval()
