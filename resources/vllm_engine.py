@@ -15,6 +15,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from multiprocessing import connection
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,7 @@ def open_engine(
             "max_prompt_tokens (on a GPU also gpu_memory_utilization), or set "
             "language_model.engine to 'transformers'"
         ) from error
+    _notice_death(llm.llm_engine.engine_core)
     with _killed_with_us(llm):
         try:
             yield llm
@@ -172,13 +174,17 @@ def _token_bytes(base: Path, dtype: str) -> int:
 
 
 def _cpu_threads() -> dict[str, str]:
-    """As many threads as this process may use, bound to no core.
+    """As many threads as this process may use, bound to no core, and asleep while they wait.
 
     vLLM's own choice leaves one core out and binds the others, whoever else is using them.
     """
     import torch
 
-    return {"VLLM_CPU_OMP_THREADS_BIND": "nobind", "OMP_NUM_THREADS": str(torch.get_num_threads())}
+    return {
+        "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+        "OMP_NUM_THREADS": str(torch.get_num_threads()),
+        "OMP_WAIT_POLICY": "PASSIVE",
+    }
 
 
 @contextmanager
@@ -222,6 +228,23 @@ def _interruptible() -> Iterator[None]:
             signal.signal(number, handler)
         if received:
             signal.raise_signal(received[0])
+
+
+def _notice_death(engine: Any) -> None:
+    """Wake up who waits for the engine's answer when its process has died, killed for instance.
+
+    vLLM itself does so only where the engine could still say that it was failing; else it waits
+    for ever.
+    """
+    from vllm.v1.engine.exceptions import EngineDeadError
+
+    sentinels = [process.sentinel for process in engine.resources.engine_manager.processes]
+
+    def wait() -> None:
+        connection.wait(sentinels)
+        engine.outputs_queue.put_nowait(EngineDeadError())
+
+    threading.Thread(target=wait, name="engine's end", daemon=True).start()
 
 
 _WATCH = """
