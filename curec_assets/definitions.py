@@ -26,8 +26,6 @@ from resources.downloads import Downloads
 from resources.language_model import LanguageModel
 from resources.model_store import ModelStore
 from resources.text_encoder import TextEncoder
-from resources.transformers_writer import TransformersWriter
-from resources.vllm_writer import VllmWriter
 from resources.warehouse import Warehouse
 from resources.writers import ReasonWriters
 
@@ -84,11 +82,7 @@ def default_resources(profile: str, home: Path) -> dict[str, Any]:
         "text_encoder": TextEncoder(
             downloads=downloads, accelerator=accelerator, cache_dir=str(home / "encoder")
         ),
-        "reason_writer": ReasonWriters(
-            accelerator=accelerator,
-            transformers=TransformersWriter(accelerator=accelerator),
-            vllm=VllmWriter(accelerator=accelerator),
-        ),
+        "reason_writer": ReasonWriters(accelerator=accelerator),
     }
 
 

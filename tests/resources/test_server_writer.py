@@ -491,6 +491,15 @@ def test_the_policy_on_another_base_or_chat_template_is_refused(
 
 
 def test_an_interrupted_writer_closes_at_once(base: Path) -> None:
+    # Started in the background of a shell, Python finds SIGINT ignored and leaves it so.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        _interrupted(base)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _interrupted(base: Path) -> None:
     script = Script(reply=lambda _, __: Reply(hang=True))
     started = time.monotonic()
     with pytest.raises(KeyboardInterrupt), writing(base, script) as writer:
