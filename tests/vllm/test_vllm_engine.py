@@ -109,7 +109,7 @@ def test_nothing_is_left_after_an_interruption(start: Start, whom: str, when: st
     process = start("wait")
     _read_until(process, when)
     if when == "opening":
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 600  # importing vLLM takes long on a busy machine
         while len(_session(process.pid)) < 2:  # the engine's process has been started
             assert time.monotonic() < deadline
             time.sleep(0.05)
@@ -157,9 +157,10 @@ def _command(process: psutil.Process) -> str:
         return "tracker"
 
 
-def test_a_model_that_vllm_cannot_load_is_explained(tmp_path: Path) -> None:
+def test_a_start_that_fails_is_explained(smollm2: Path) -> None:
+    """Longer texts than the model has positions for."""
     with (
-        pytest.raises(EngineError, match="transformers"),
-        VllmWriter(accelerator=Accelerator()).open(tmp_path, None, WriterOptions(2, 64, 16)),
+        pytest.raises(EngineError, match=r"could not load.*lower language_model"),
+        VllmWriter(accelerator=Accelerator()).open(smollm2, None, WriterOptions(2, 9000, 16)),
     ):
         pass
