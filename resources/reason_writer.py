@@ -38,6 +38,11 @@ class Sampling:
     stop: tuple[str, ...] = ()
     """The completion ends before the first of these texts; that counts as finished."""
 
+    @property
+    def distinct(self) -> int:
+        """Completions to ask an engine for: greedy ones of a prompt are all the same."""
+        return self.samples if self.temperature > 0 else 1
+
 
 @dataclass(frozen=True)
 class Completion:

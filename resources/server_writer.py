@@ -186,7 +186,7 @@ class ServedWriter:
         if sampling.stop:
             extra["stop"] = list(sampling.stop)
         return await self._server.chat(
-            _distinct(sampling),
+            sampling.distinct,
             model=self._model,
             messages=prompt.chat(),
             max_tokens=sampling.max_new_tokens,
@@ -221,7 +221,7 @@ class ServedWriter:
                 prompt_ids=tuple(answer.prompt_token_ids or ()) if same else (),
             )
             written.append((completion, part is not None if prompt.grammar else None))
-        return written * (sampling.samples // _distinct(sampling))
+        return written * (sampling.samples // sampling.distinct)
 
     def _verdict_probability(
         self, choice: Choice, tokens: tuple[int, ...], part: Governed | None
@@ -258,11 +258,6 @@ def _next(done: SimpleQueue[Future[Answer]]) -> Future[Answer]:
     while True:
         with suppress(Empty):
             return done.get(timeout=0.5)
-
-
-def _distinct(sampling: Sampling) -> int:
-    """Completions to ask for: greedy ones are all the same, and vLLM refuses more than one."""
-    return sampling.samples if sampling.temperature > 0 else 1
 
 
 def _wanted_model(endpoint: ServerEndpoint, adapter: Path | None) -> str:

@@ -6,28 +6,28 @@ and its settings of threads stay with them. vLLM is not imported before an engin
 
 import importlib.util
 import json
-import multiprocessing
 import os
-import signal
-import subprocess
-import sys
-import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import connection
 from pathlib import Path
 from typing import Any
 
 from resources.accelerator import ResolvedAccelerator
 from resources.errors import EngineError
 from resources.foreign_code import is_allowed
+from resources.vllm_processes import (
+    close,
+    environment,
+    interruptible,
+    killed_with_us,
+    notice_death,
+)
 
 _RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)  # the values of vLLM's `max_lora_rank`
 _CPU_BLOCK = 32  # tokens: the smallest that vLLM's attention on CPUs takes; its default is 128
 _CPU_MEMORY_SHARE = 0.5  # of what is available; the rest is for weights and other processes
 _CPU_BATCHES = 2  # batches that the cache holds: one under way, and prefixes of the one before
-_CLOSE_SECONDS = 30.0  # vLLM's own 5 are too few for its worker, and it is then killed
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,8 @@ def open_engine(
     Raises `EngineError` when vLLM is missing, is not built for the device, or cannot start.
     """
     vllm = _import_vllm(place)
+    from vllm.exceptions import VLLMError
+
     settings: dict[str, Any] = {
         "model": str(base),
         "trust_remote_code": is_allowed(base),
@@ -83,21 +85,21 @@ def open_engine(
         settings["kv_cache_memory_bytes"] = _cpu_cache_bytes(base, place.dtype, size)
         variables |= _cpu_threads()
     try:
-        with _environment(variables), _interruptible():
+        with environment(variables), interruptible():
             llm = vllm.LLM(**settings)
-    except (RuntimeError, ValueError) as error:
+    except (VLLMError, RuntimeError, ValueError) as error:
         raise EngineError(
             f"vLLM could not load {base} on {place.device} in {place.dtype}: {error}. What it says "
             "above names the cause; for want of memory lower language_model.batch_size or "
             "max_prompt_tokens (on a GPU also gpu_memory_utilization), or set "
             "language_model.engine to 'transformers'"
         ) from error
-    _notice_death(llm.llm_engine.engine_core)
-    with _killed_with_us(llm):
+    notice_death(llm.llm_engine.engine_core)
+    with killed_with_us(llm.llm_engine.engine_core):
         try:
             yield llm
         finally:
-            llm.llm_engine.engine_core.shutdown(timeout=_CLOSE_SECONDS)
+            close(llm.llm_engine.engine_core)
 
 
 def _import_vllm(place: ResolvedAccelerator) -> Any:
@@ -107,7 +109,7 @@ def _import_vllm(place: ResolvedAccelerator) -> Any:
             "`pip install 'curec[gpu]'` (on a CPU: `make test-vllm` shows how), or set the engine "
             "to 'auto' or 'transformers'"
         )
-    with _environment(_quietly()):  # importing sets variables, too
+    with environment(_quietly()):  # importing sets variables, too
         import vllm
         from vllm.platforms import current_platform
     if current_platform.device_type != place.device:
@@ -185,107 +187,3 @@ def _cpu_threads() -> dict[str, str]:
         "OMP_NUM_THREADS": str(torch.get_num_threads()),
         "OMP_WAIT_POLICY": "PASSIVE",
     }
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """While vLLM starts, an interruption ends the processes that it has started, then itself acts.
-
-    An exception in the midst of vLLM's start leaves both sides waiting for each other for ever;
-    that its processes have died it does notice.
-    """
-    import psutil
-
-    if threading.current_thread() is not threading.main_thread():
-        yield  # only there can signals be handled, and only there do they arrive
-        return
-    before = {process.pid for process in multiprocessing.active_children()}
-    received: list[int] = []
-
-    def handle(number: int, frame: Any) -> None:
-        started = [p for p in multiprocessing.active_children() if p.pid not in before]
-        if received or not started:
-            signal.signal(number, handlers[number])
-            signal.raise_signal(number)
-        received.append(number)
-        for process in started:
-            with suppress(psutil.NoSuchProcess):
-                family = psutil.Process(process.pid)
-                for member in (*family.children(recursive=True), family):
-                    member.kill()
-
-    handlers: dict[int, Any] = {
-        number: signal.getsignal(number)
-        for number in (signal.SIGINT, signal.SIGTERM)
-        if signal.getsignal(number) not in (signal.SIG_IGN, None)
-    }
-    for number in handlers:
-        signal.signal(number, handle)
-    try:
-        yield
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
-        if received:
-            signal.raise_signal(received[0])
-
-
-def _notice_death(engine: Any) -> None:
-    """Wake up who waits for the engine's answer when its process has died, killed for instance.
-
-    vLLM itself does so only where the engine could still say that it was failing; else it waits
-    for ever.
-    """
-    from vllm.v1.engine.exceptions import EngineDeadError
-
-    sentinels = [process.sentinel for process in engine.resources.engine_manager.processes]
-
-    def wait() -> None:
-        connection.wait(sentinels)
-        engine.outputs_queue.put_nowait(EngineDeadError())
-
-    threading.Thread(target=wait, name="engine's end", daemon=True).start()
-
-
-_WATCH = """
-import os, signal, sys
-if not sys.stdin.read():
-    for pid in map(int, sys.argv[1:]):
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-"""
-
-
-@contextmanager
-def _killed_with_us(llm: Any) -> Iterator[None]:
-    """While the block runs, the engine ends with this process even if this one is killed.
-
-    vLLM's engine does not notice that, and would go on holding its memory for ever. The guard is a
-    small process that waits for the end of a pipe, which comes when this process is no more.
-    """
-    processes = llm.llm_engine.engine_core.resources.engine_manager.processes
-    guard = subprocess.Popen(
-        [sys.executable, "-I", "-S", "-c", _WATCH, *(str(process.pid) for process in processes)],
-        stdin=subprocess.PIPE,
-        start_new_session=True,  # Control-C in a terminal is not meant for it
-        text=True,
-    )
-    try:
-        yield
-    finally:
-        guard.communicate("closed")
-
-
-@contextmanager
-def _environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """With these variables, and afterwards exactly as it was: vLLM sets a dozen of its own."""
-    before = dict(os.environ)
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name in set(os.environ) - set(before):
-            del os.environ[name]
-        os.environ.update(before)

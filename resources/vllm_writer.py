@@ -3,7 +3,6 @@
 import logging
 import math
 import time
-from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +16,13 @@ from resources.adapter import require_adapter_fits
 from resources.chat_tokens import chat_tokens, require_fits
 from resources.errors import EngineError
 from resources.foreign_code import is_allowed
-from resources.grammar_tail import Governed, governed_part, verdict_tokens, with_free_tail
+from resources.grammar_tail import (
+    Governed,
+    governed_part,
+    tokens_reaching,
+    verdict_tokens,
+    with_free_tail,
+)
 from resources.reason_writer import Completion, Prompt, ReasonWriter, Sampling, WriterOptions
 from resources.vllm_engine import EngineSize, open_engine
 
@@ -156,7 +161,7 @@ class LoadedVllmWriter:
                 "flat_logprobs": True,
             }
         return SamplingParams(
-            n=_distinct(sampling),
+            n=sampling.distinct,
             temperature=sampling.temperature,
             max_tokens=sampling.max_new_tokens,
             seed=prompt.seed,  # vLLM gives sample k the seed + k
@@ -168,6 +173,7 @@ class LoadedVllmWriter:
 
     def _generate(self, prompts: list[Any], parameters: list[Any]) -> Iterator[tuple[int, Any]]:
         """The place of a prompt and the engine's output, as they come."""
+        from vllm.exceptions import VLLMError
         from vllm.v1.engine.exceptions import EngineDeadError
 
         engine = self.llm.llm_engine
@@ -190,7 +196,7 @@ class LoadedVllmWriter:
                 "above name the cause. What was stored before is kept: run again, and it goes on "
                 "from there; with a lower language_model.batch_size if memory ran out"
             ) from error
-        except (ValueError, RuntimeError) as error:
+        except (VLLMError, ValueError, RuntimeError) as error:
             raise EngineError(
                 f"vLLM refused to write for {len(prompts)} prompts: {error}; set "
                 "language_model.engine to 'transformers' if the prompts are right"
@@ -210,7 +216,9 @@ class LoadedVllmWriter:
             if prompt.grammar:
                 part = governed_part(prompt.grammar, text)
                 # None: the limit cut the text within a character, so the grammar was not complete.
-                governed = self._reaching(tokens, part.length) if part else len(tokens)
+                governed = (
+                    tokens_reaching(self._tokenizer, tokens, part.length) if part else len(tokens)
+                )
                 verdict = self._verdict_probability(tokens, choice.logprobs, part)
             written.append(
                 Completion(
@@ -223,7 +231,7 @@ class LoadedVllmWriter:
                     logprobs=self._logprobs(tokens, choice.logprobs),
                 )
             )
-        return written * (sampling.samples // _distinct(sampling))
+        return written * (sampling.samples // sampling.distinct)
 
     def _verdict_probability(
         self, tokens: tuple[int, ...], logprobs: Any, part: Governed | None
@@ -231,7 +239,7 @@ class LoadedVllmWriter:
         """P(*like*) among the two verdicts, from the engine's masked log-probabilities."""
         if part is None or part.verdict_at is None:
             return None
-        at = logprobs[self._reaching(tokens, part.verdict_at)]
+        at = logprobs[tokens_reaching(self._tokenizer, tokens, part.verdict_at)]
         like, dislike = (
             sum(math.exp(at[token].logprob) for token in verdict) for verdict in self._verdicts
         )
@@ -241,16 +249,3 @@ class LoadedVllmWriter:
         if not self._keep_logprobs:
             return None
         return tuple(logprobs[place][token].logprob for place, token in enumerate(tokens))
-
-    def _reaching(self, tokens: tuple[int, ...], characters: int) -> int:
-        """How many leading tokens it takes to write that many characters."""
-        return bisect_left(
-            range(len(tokens)),
-            characters,
-            key=lambda count: len(self._tokenizer.decode(tokens[:count], skip_special_tokens=True)),
-        )
-
-
-def _distinct(sampling: Sampling) -> int:
-    """Completions to ask for: greedy ones are all the same, and vLLM refuses more than one."""
-    return sampling.samples if sampling.temperature > 0 else 1

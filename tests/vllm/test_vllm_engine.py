@@ -160,7 +160,7 @@ def _command(process: psutil.Process) -> str:
 def test_a_start_that_fails_is_explained(smollm2: Path) -> None:
     """Longer texts than the model has positions for."""
     with (
-        pytest.raises(EngineError, match=r"could not load.*lower language_model"),
+        pytest.raises(EngineError, match=r"(?s)could not load.*lower language_model"),
         VllmWriter(accelerator=Accelerator()).open(smollm2, None, WriterOptions(2, 9000, 16)),
     ):
         pass
