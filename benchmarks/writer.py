@@ -27,6 +27,23 @@ from resources.transformers_writer import LoadedWriter, TransformersWriter
 COMMAND = "make bench-speed-writer"
 _PROMPTS = 32
 _USERS = 2  # of the workload "many candidates"
+_KINDS = {
+    "linear layers": {
+        "mkldnn::_linear_pointwise", "mkldnn::_linear_pointwise_", "aten::mkldnn_linear",
+        "aten::mm", "aten::addmm", "aten::linear",
+    },
+    "attention": {
+        "aten::bmm", "aten::baddbmm", "aten::baddbmm_", "aten::_softmax", "aten::softmax",
+        "aten::_scaled_dot_product_flash_attention_for_cpu", "aten::logsumexp",
+    },
+    "copying and gathering": {
+        "aten::copy_", "aten::index", "aten::index_select", "aten::index_put_",
+        "aten::_index_put_impl_", "aten::index_copy_", "aten::cat", "aten::stack", "aten::gather",
+        "aten::clone", "aten::contiguous",
+    },
+}  # fmt: skip
+_OTHER_OPERATORS = "other operators (norms, activations, rotations)"
+_NO_OPERATOR = "Python, grammars and choice of tokens"
 
 
 @dataclass(frozen=True)
@@ -60,8 +77,9 @@ def main() -> None:
         ):
             print(f"{name}:", flush=True)
             records += _compare(name, prompts, writer, reference, home, options.count, target)
+            if target:
+                records += time_by_kind(name, writer, prompts, home)
             tables.publish(records, options.figures)
-            print(profile_table(writer, prompts, home), flush=True)
 
 
 class _PlainSide:
@@ -172,18 +190,25 @@ def events(home: Home) -> list[Prompt]:
     ]
 
 
-def profile_table(writer: LoadedWriter, prompts: Sequence[Prompt], home: Home) -> str:
-    """Where the time of one call goes, by PyTorch's profiler: the ten largest operators."""
+def time_by_kind(
+    name: str, writer: LoadedWriter, prompts: Sequence[Prompt], home: Home
+) -> list[harness.Record]:
+    """Shares of one call by kind of work, by PyTorch's profiler (which itself takes time)."""
     limit = home.profile.language_model.max_new_tokens
-    with torch.profiler.profile() as profiled:
+    whole = "writer.write"
+    with torch.profiler.profile() as profiled, torch.profiler.record_function(whole):
         writer.write(prompts, Sampling(limit))
-    rows = sorted(profiled.key_averages(), key=lambda row: -row.self_cpu_time_total)
-    total = sum(row.self_cpu_time_total for row in rows)
-    lines = [
-        f"  {row.key:<45} {row.self_cpu_time_total / total:6.1%} {row.count:7} calls"
-        for row in rows[:10]
+    times = dict.fromkeys([*_KINDS, _OTHER_OPERATORS, _NO_OPERATOR], 0.0)
+    for row in profiled.key_averages():
+        kind = next(
+            (kind for kind, operators in _KINDS.items() if row.key in operators), _OTHER_OPERATORS
+        )
+        times[_NO_OPERATOR if row.key == whole else kind] += row.self_cpu_time_total
+    total = sum(times.values())
+    return [
+        harness.Record.of(f"{name}: time of {kind}", taken / total, "share", COMMAND)
+        for kind, taken in times.items()
     ]
-    return "\n".join(["  where the time goes (operators, self time):", *lines])
 
 
 if __name__ == "__main__":

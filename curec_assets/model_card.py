@@ -67,7 +67,7 @@ def model_card(content: CardContent) -> str:
         "Data": _data(content, source),
         "What was measured": measures_text(content),
         "Limits": _limits(content),
-        "Licences": _licences(base, source),
+        "Licences": _licences(base, source, _teacher(content)),
     }
     body = "\n\n".join(
         f"## {title}\n\n{text}" if title else text for title, text in sections.items()
@@ -196,7 +196,9 @@ def _training(content: CardContent) -> str:
             f": {aligned.metrics['examples']} examples, {aligned.metrics['steps']} steps."
             if aligned
             else "."
-        ),
+        )
+        + " "
+        + _targets(content),
     ]
     if content.policy.asset == "reason_policy":
         policy = content.policy.config["policy"]
@@ -209,6 +211,25 @@ def _training(content: CardContent) -> str:
             "part that is not about this user, plus form and groundedness, less excess length.",
         ]
     return "\n".join(lines)
+
+
+def _teacher(content: CardContent) -> str | None:
+    """The model that targets came from; None where the composer wrote all, as far as is known."""
+    corpus = content.lineage.get("alignment_corpus")
+    return None if corpus is None else corpus.config.get("teacher", {}).get("model")
+
+
+def _targets(content: CardContent) -> str:
+    teacher = _teacher(content)
+    if "alignment_corpus" not in content.lineage:
+        return "What wrote the targets is not recorded any more."
+    if teacher is None:
+        return "The targets were composed from sentence patterns by CURec, without a teacher model."
+    return (
+        f"Targets of reasons came from the teacher model `{teacher}` where its verdict was the "
+        "event's label and its reason passed the grounding check; the others were composed from "
+        "sentence patterns by CURec."
+    )
 
 
 def _data(content: CardContent, source: str | None) -> str:
@@ -240,9 +261,11 @@ def _limits(content: CardContent) -> str:
     )
 
 
-def _licences(base: PublishedBase, source: str | None) -> str:
+def _licences(base: PublishedBase, source: str | None, teacher: str | None) -> str:
     data = _DATA[source][1] if source in _DATA else "unknown"
+    taught = f"- Teacher model `{teacher}`: unknown to CURec.\n" if teacher else ""
     return (
-        f"- Base model: {base.licence}.\n- Data: {data}.\n- Whether terms of data bind a model "
-        "fitted on them is not settled; CURec gives no legal advice."
+        f"- Base model: {base.licence}.\n- Data: {data}.\n{taught}"
+        "- Whether terms of data bind a model fitted on them is not settled; CURec gives "
+        "no legal advice."
     )

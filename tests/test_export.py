@@ -90,11 +90,17 @@ def home(tmp_path_factory: pytest.TempPathFactory, profile: Profile) -> Home:
     interactions = manifest(
         "interactions", inputs={"raw_interactions": raw.data_version}, row_count=7
     )
-    for table in (raw, interactions):
+    corpus = manifest(
+        "alignment_corpus",
+        config={"teacher": {"model": "big-teacher"}},
+        inputs={"interactions": interactions.data_version},
+        row_count=8,
+    )
+    for table in (raw, interactions, corpus):
         made.warehouse.write(table.asset, pl.DataFrame({"user_id": [SECRET]}), table)
     aligned = manifest(
         "aligned_llm",
-        inputs={"base_model": base.revision, "interactions": interactions.data_version},
+        inputs={"base_model": base.revision, "alignment_corpus": corpus.data_version},
         metrics={"loss": [3.25, 0.5], "examples": 8, "steps": 2},
     )
     reward = manifest("reward_model", metrics={"gate": _gate()})
@@ -211,6 +217,8 @@ def test_the_card_says_where_the_policy_comes_from_and_what_it_is_worth(
     for said in (
         "made 2026-01-02",
         "| interactions | 7 | interactions-version |",
+        "from the teacher model `big-teacher` where its verdict",
+        "Teacher model `big-teacher`: unknown",
         "3.25 at the first step, 0.50 at the last",
         "Gate FAILED on 48 validation events",
         "may be noise",

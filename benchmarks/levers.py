@@ -1,0 +1,111 @@
+"""What each measure of packed generation gains: the writer as it is against itself without one.
+
+`make bench-speed-levers`. The prompts are those of "one user, many candidates" of the benchmark
+`writer`, and all variants write the same greedy tokens but for rounding. `torch.compile` is not
+part of the writer: it is measured to say what it would give.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from unittest.mock import patch
+
+import torch
+
+from benchmarks import harness, tables
+from benchmarks.home import Home
+from benchmarks.writer import candidates
+from curec_assets.profiles import PROFILE_VALUES
+from resources.accelerator import Accelerator
+from resources.constrained_decoding import Constraint
+from resources.prefixes import PrefixPlan
+from resources.reason_writer import Prompt, Sampling, WriterOptions
+from resources.transformers_writer import LoadedWriter, TransformersWriter
+
+COMMAND = "make bench-speed-levers"
+_PAIRS = 5
+
+
+def main() -> None:
+    """Measure, print, and keep the records."""
+    options = harness.parser(__doc__).parse_args()
+    Accelerator().resolve()
+    home = Home.open(options.home)
+    prompts = candidates(home, PROFILE_VALUES["gpu"]["evidence"]["recent_items"])
+    sampling = Sampling(home.profile.language_model.max_new_tokens)
+    records: list[harness.Record] = []
+
+    def compare(what: str, ours: LoadedWriter, other: Callable[[], int]) -> None:
+        compared = harness.pairs(
+            lambda: _write(ours, prompts, sampling), other, min(options.count, _PAIRS)
+        )
+        speed = compared.ratio(lambda run: run.result / run.seconds)
+        records.append(harness.Record.of(f"as it is / {what}", speed, "times", COMMAND))
+        print(f"{what}: {speed}", flush=True)
+
+    with _opened(home) as writer:
+        for what, without in _LEVERS.items():
+
+            def other(without: Callable[[], AbstractContextManager[object]] = without) -> int:
+                with without():
+                    return _write(writer, prompts, sampling)
+
+            compare(what, writer, other)
+        not_packed = patch("resources.packed_linear.can_pack", return_value=False)
+        with not_packed, _opened(home) as other_layout:
+            compare(
+                "without oneDNN's layout of the weights",
+                writer,
+                lambda: _write(other_layout, prompts, sampling),
+            )
+        with _opened(home) as compiled:
+            for layer in compiled.generator._model.model.layers:
+                layer.mlp.compile(dynamic=True)
+            compare(
+                "with `torch.compile` of each layer's MLP (compiled before)",
+                writer,
+                lambda: _write(compiled, prompts, sampling),
+            )
+    tables.publish(records, options.figures)
+
+
+@contextmanager
+def _opened(home: Home) -> Iterator[LoadedWriter]:
+    with TransformersWriter(accelerator=Accelerator()).open(
+        home.base, home.adapter("reason_policy"), WriterOptions(32, 2048, 96)
+    ) as writer:
+        assert isinstance(writer, LoadedWriter)
+        yield writer
+
+
+def _write(writer: LoadedWriter, prompts: Sequence[Prompt], sampling: Sampling) -> int:
+    """Tokens written."""
+    return sum(len(done.token_ids) for done in writer.write(prompts, sampling))
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _unshared(prompts: Sequence[Sequence[int]]) -> PrefixPlan:
+    return PrefixPlan(0, list(range(len(prompts))), [0] * len(prompts))
+
+
+_LEVERS: dict[str, Callable[[], AbstractContextManager[object]]] = {
+    "without sharing what prompts begin with": lambda: patch(
+        "resources.packed_generation.plan_prefixes", _unshared
+    ),
+    "without drafting what the grammar forces": lambda: patch.object(
+        Constraint, "draft", lambda self: ()
+    ),
+    "on one thread": _one_thread,
+}
+
+
+if __name__ == "__main__":
+    main()
