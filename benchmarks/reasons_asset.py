@@ -28,7 +28,7 @@ from resources.reason_writer import (
     WriterOptions,
 )
 
-_USERS = {"transformers": 32, "vllm": 6}  # one event of each; vLLM's CPU build is slow
+_USERS = {"transformers": 32, "vllm": 4}  # one event of each; vLLM's CPU build is slow
 
 
 @dataclass

@@ -1,7 +1,7 @@
 """The reason writer against plain `transformers` `generate`: same prompts, same greedy tokens.
 
-Three sets of prompts, each one batch of 32 (the plain side's batch size): one user with many
-candidates under the prompt of the `gpu` profile (which begins with the user's latest items), the
+Three sets of prompts, each one batch of 32 (the plain side's batch size): many candidates of
+two users under the prompt of the `gpu` profile (which begins with the user's latest items), the
 same under the `laptop` profile's shorter prompt, and one event of each of 32 users, who share
 nothing but the instruction. Also where the time goes.
 """
@@ -66,13 +66,14 @@ def main() -> None:
     ) as writer:
         reference = _PlainSide(home)
         recent = PROFILE_VALUES["gpu"]["evidence"]["recent_items"]
+        many = f"{_PROMPTS // _USERS} candidates of each of {_USERS} users"
         for name, prompts, target in (
             (
-                f"one user, many candidates ({recent} latest items)",
+                f"{many} ({recent} latest items)",
                 candidates(home, recent),
                 ">= 3",
             ),
-            ("one user, many candidates (laptop prompt)", candidates(home, 0), None),
+            (f"{many} (laptop prompt)", candidates(home, 0), None),
             ("one event of each of 32 users (laptop prompt)", events(home), None),
         ):
             print(f"{name}:", flush=True)
