@@ -66,7 +66,7 @@ def baseline_recommenders(
     kinds={"torch"},
     owners=["team:curec"],
     pool="gpu",
-    code_version="1",
+    code_version="2",
     deps=[
         "event_splits",
         "histories",
