@@ -1,8 +1,7 @@
 """What each measure of packed generation gains: the writer as it is against itself without one.
 
 `make bench-speed-levers`. The prompts are those of "candidates of each of 2 users" of the benchmark
-`writer`, and all variants write the same greedy tokens but for rounding. `torch.compile` is not
-part of the writer: it is measured to say what it would give.
+`writer`, and all variants write the same greedy tokens but for rounding.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -22,7 +21,6 @@ from resources.reason_writer import Prompt, Sampling, WriterOptions
 from resources.transformers_writer import LoadedWriter, TransformersWriter
 
 COMMAND = "make bench-speed-levers"
-_PAIRS = 5
 
 
 def main() -> None:
@@ -35,12 +33,10 @@ def main() -> None:
     records: list[harness.Record] = []
 
     def compare(what: str, ours: LoadedWriter, other: Callable[[], int]) -> None:
-        compared = harness.pairs(
-            lambda: _write(ours, prompts, sampling), other, min(options.count, _PAIRS)
-        )
+        compared = harness.pairs(lambda: _write(ours, prompts, sampling), other, options.count)
         speed = compared.ratio(lambda run: run.result / run.seconds)
         records.append(harness.Record.of(f"as it is / {what}", speed, "times", COMMAND))
-        print(f"{what}: {speed}", flush=True)
+        tables.publish(records, options.figures)
 
     with _opened(home) as writer:
         for what, without in _LEVERS.items():
@@ -57,15 +53,6 @@ def main() -> None:
                 writer,
                 lambda: _write(other_layout, prompts, sampling),
             )
-        with _opened(home) as compiled:
-            for layer in compiled.generator._model.model.layers:
-                layer.mlp.compile(dynamic=True)
-            compare(
-                "with `torch.compile` of each layer's MLP (compiled before)",
-                writer,
-                lambda: _write(compiled, prompts, sampling),
-            )
-    tables.publish(records, options.figures)
 
 
 @contextmanager
