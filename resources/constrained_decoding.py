@@ -17,7 +17,7 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from resources.errors import EngineError
-from resources.grammar_tail import verdict_tokens
+from resources.grammar_tail import offers_both, verdict_tokens
 
 _LONGEST_DRAFT = 12  # tokens; longer ones are seldom right to their end
 
@@ -30,7 +30,7 @@ class GrammarCompiler:
         compiler = xgr.GrammarCompiler(info, max_threads=1)
         self.vocab_size = vocab_size
         self.compile = lru_cache(maxsize=1024)(compiler.compile_grammar)
-        self.verdict_tokens = verdict_tokens(tokenizer)
+        self.verdict = verdict_tokens(tokenizer)
         self.encode = lru_cache(maxsize=4096)(
             lambda text: tuple(tokenizer(text, add_special_tokens=False)["input_ids"])
         )
@@ -47,15 +47,13 @@ class GrammarCompiler:
                 return count + 1
         return len(tokens)
 
-    def verdict_probability(self, scores: Tensor) -> float | None:
-        """P(*like*) from scores (vocabulary,) with what is forbidden at minus infinity.
-
-        None where the grammar does not offer both verdicts.
-        """
-        like, dislike = (scores[list(tokens)].logsumexp(0) for tokens in self.verdict_tokens)
-        if torch.isfinite(like) and torch.isfinite(dislike):
-            return float(torch.sigmoid(like - dislike))
-        return None
+    def verdict_probability(self, scores: Tensor) -> float:
+        """P(*like*) from scores (vocabulary,) with what is forbidden at minus infinity."""
+        like, dislike = (
+            scores[sorted(tokens)].logsumexp(0)
+            for tokens in (self.verdict.like, self.verdict.dislike)
+        )
+        return float(torch.sigmoid(like - dislike))
 
 
 class Constraint:
@@ -106,7 +104,7 @@ class Constraint:
         """Go on with `token`, chosen by the masked `scores` (vocabulary,)."""
         if self._matcher is None:
             return
-        if self.verdict_probability is None:
+        if token in self._compiler.verdict.deciding and offers_both(self._matcher):
             self.verdict_probability = self._compiler.verdict_probability(scores)
         if not self._matcher.accept_token(token):
             raise EngineError(

@@ -6,6 +6,7 @@ was governed is then found again in the text, without the engine's tokenizer.
 """
 
 from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -50,6 +51,47 @@ def governed_part(grammar: str, text: str) -> Governed | None:
     return Governed(len(text), matcher.is_completed(), verdict_at)
 
 
+@dataclass(frozen=True)
+class VerdictTokens:
+    """The tokens that decide between the verdicts.
+
+    With the space before the verdict and without it: the space may be a token of its own, which
+    says nothing yet.
+    """
+
+    like: frozenset[int]
+    dislike: frozenset[int]
+
+    @property
+    def deciding(self) -> frozenset[int]:
+        """Those of either verdict."""
+        return self.like | self.dislike
+
+    def position(self, tokens: Sequence[int], start: int) -> int | None:
+        """Where `tokens` decide, if their verdict begins in token `start`."""
+        here = range(start, min(start + 2, len(tokens)))
+        return next((place for place in here if tokens[place] in self.deciding), None)
+
+
+def verdict_tokens(tokenizer: Any) -> VerdictTokens:
+    """The tokens of `tokenizer` that only one of the verdicts can begin with."""
+    texts = [str(tokenizer.decode([token])) for token in range(len(tokenizer))]
+    like, dislike = (
+        frozenset(
+            token
+            for token, text in enumerate(texts)
+            if text.strip() and (verdict.startswith(text) or verdict.lstrip().startswith(text))
+        )
+        for verdict in VERDICTS
+    )
+    return VerdictTokens(like, dislike)
+
+
+def offers_both(matcher: Any) -> bool:
+    """Whether a matcher allows either verdict next, or the rest of either after its space."""
+    return any(all(_allows(matcher, verdict[start:]) for verdict in VERDICTS) for start in (0, 1))
+
+
 def tokens_reaching(tokenizer: Any, tokens: tuple[int, ...], characters: int) -> int:
     """How many leading tokens it takes to write that many characters."""
     return bisect_left(
@@ -57,18 +99,6 @@ def tokens_reaching(tokenizer: Any, tokens: tuple[int, ...], characters: int) ->
         characters,
         key=lambda count: len(tokenizer.decode(tokens[:count], skip_special_tokens=True)),
     )
-
-
-def verdict_tokens(tokenizer: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Tokens that can only begin *like*, and tokens that can only begin *dislike*."""
-    texts = [str(tokenizer.decode([token])) for token in range(len(tokenizer))]
-    like, dislike = (
-        tuple(
-            token for token, text in enumerate(texts) if len(text) > 1 and verdict.startswith(text)
-        )
-        for verdict in VERDICTS
-    )
-    return like, dislike
 
 
 @lru_cache(maxsize=1024)

@@ -56,7 +56,8 @@ class Completion:
     finished: bool
     """Whether the end-of-turn token was reached within the limit."""
     verdict_probability: float | None
-    """Probability of *like* against *dislike* where the grammar offered just these; else None."""
+    """Probability of *like* against *dislike* at the token that decides, after what stands before
+    it; None where the grammar did not offer both."""
     prompt_ids: tuple[int, ...] = ()
     """The prompt's tokens, as the engine saw them."""
     logprobs: tuple[float, ...] | None = None

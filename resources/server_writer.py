@@ -20,6 +20,7 @@ from resources.errors import ConfigError, EngineError
 from resources.foreign_code import is_allowed
 from resources.grammar_tail import (
     Governed,
+    VerdictTokens,
     governed_part,
     tokens_reaching,
     verdict_tokens,
@@ -102,7 +103,7 @@ class ServedWriter:
         self._tokenizer = tokenizer
         self._endpoint = endpoint
         self._max_prompt_tokens = max_prompt_tokens
-        self._verdicts: tuple[tuple[int, ...], tuple[int, ...]] | None = None
+        self._verdict: VerdictTokens | None = None
         self._warned = False
 
     def compare_tokens(self, *, required: bool) -> None:
@@ -113,7 +114,7 @@ class ServedWriter:
         """
         answer = self._portal.call(self._ask, _PROBE, Sampling(1))
         if tuple(answer.prompt_token_ids or ()) == chat_tokens(self._tokenizer, _PROBE):
-            self._verdicts = verdict_tokens(self._tokenizer)
+            self._verdict = verdict_tokens(self._tokenizer)
         elif required and answer.prompt_token_ids is not None:
             raise EngineError(
                 f"the server at {self._endpoint.url} turns a chat into other tokens than the base "
@@ -179,10 +180,9 @@ class ServedWriter:
         extra: dict[str, Any] = {**_PLAIN_SAMPLING, "return_token_ids": True}
         if prompt.grammar:
             extra["structured_outputs"] = {"grammar": with_free_tail(prompt.grammar)}
-        if self._verdicts and prompt.grammar:
-            like, dislike = self._verdicts
+        if self._verdict and prompt.grammar:
             extra |= {"logprobs": True, "return_tokens_as_token_ids": True}
-            extra["logprob_token_ids"] = [*like, *dislike]
+            extra["logprob_token_ids"] = sorted(self._verdict.deciding)
         if sampling.stop:
             extra["stop"] = list(sampling.stop)
         return await self._server.chat(
@@ -200,7 +200,7 @@ class ServedWriter:
         self, prompt: Prompt, sampling: Sampling, answer: Answer
     ) -> list[tuple[Completion, bool | None]]:
         """Each completion, and whether it obeyed its grammar (None without one)."""
-        same = bool(self._verdicts)
+        same = self._verdict is not None
         written = []
         for choice in answer.choices:
             text = choice.message.content or ""
@@ -226,15 +226,16 @@ class ServedWriter:
     def _verdict_probability(
         self, choice: Choice, tokens: tuple[int, ...], part: Governed | None
     ) -> float | None:
-        if self._verdicts is None or part is None or part.verdict_at is None:
+        if self._verdict is None or part is None or part.verdict_at is None:
             return None
-        position = tokens_reaching(self._tokenizer, tokens, part.verdict_at)
-        if position >= len(choice.positions):
+        start = tokens_reaching(self._tokenizer, tokens, part.verdict_at)
+        place = self._verdict.position(tokens, start)
+        if place is None or place >= len(choice.positions):
             return None
-        at = {entry.token: entry.logprob for entry in choice.positions[position].top_logprobs}
+        at = {entry.token: entry.logprob for entry in choice.positions[place].top_logprobs}
         like, dislike = (
             sum(math.exp(at[name]) for token in tokens if (name := f"token_id:{token}") in at)
-            for tokens in self._verdicts
+            for tokens in (self._verdict.like, self._verdict.dislike)
         )
         return like / (like + dislike) if like + dislike else None
 

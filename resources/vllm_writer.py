@@ -84,7 +84,7 @@ class LoadedVllmWriter:
         self._max_prompt_tokens = max_prompt_tokens
         self._adapter = LoRARequest("policy", 1, str(adapter)) if adapter is not None else None
         self._keep_logprobs = keep_logprobs
-        self._verdicts = verdict_tokens(tokenizer)
+        self._verdict = verdict_tokens(tokenizer)
 
     def prompt_tokens(self, prompt: Prompt) -> int:
         """Tokens of the prompt, chat template included."""
@@ -152,12 +152,11 @@ class LoadedVllmWriter:
 
         grammar: dict[str, Any] = {"logprobs": 0} if self._keep_logprobs else {}
         if prompt.grammar:
-            like, dislike = self._verdicts
             grammar = {
                 "structured_outputs": StructuredOutputsParams(
                     grammar=with_free_tail(prompt.grammar)
                 ),
-                "logprob_token_ids": [*like, *dislike],
+                "logprob_token_ids": sorted(self._verdict.deciding),
                 "flat_logprobs": True,
             }
         return SamplingParams(
@@ -239,9 +238,13 @@ class LoadedVllmWriter:
         """P(*like*) among the two verdicts, from the engine's masked log-probabilities."""
         if part is None or part.verdict_at is None:
             return None
-        at = logprobs[tokens_reaching(self._tokenizer, tokens, part.verdict_at)]
+        start = tokens_reaching(self._tokenizer, tokens, part.verdict_at)
+        place = self._verdict.position(tokens, start)
+        if place is None:
+            return None
         like, dislike = (
-            sum(math.exp(at[token].logprob) for token in verdict) for verdict in self._verdicts
+            sum(math.exp(logprobs[place][token].logprob) for token in verdict)
+            for verdict in (self._verdict.like, self._verdict.dislike)
         )
         return like / (like + dislike)
 

@@ -34,7 +34,7 @@ class WrittenReason:
     reason: str
     verdict: str
     verdict_probability: float | None
-    """The model's probability of *like* when it chose the verdict."""
+    """The model's probability of *like* at the token that decides the verdict."""
     grounded: bool
     """Accepted by the grounding check: well formed, every claim in the prompt."""
     source: str

@@ -30,7 +30,7 @@ from resources.warehouse import Warehouse
     kinds={"huggingface", "parquet"},
     owners=["team:curec"],
     pool="gpu",
-    code_version="2",
+    code_version="3",
     deps=[
         "reason_policy",
         "reward_model",

@@ -28,7 +28,7 @@ from resources.warehouse import Warehouse
     kinds={"duckdb", "huggingface"},
     owners=["team:curec"],
     pool="gpu",
-    code_version="2",
+    code_version="3",
     deps=["aligned_llm", "event_splits", "collaborative_evidence", "histories", "items"],
 )
 def draft_reasons(

@@ -105,6 +105,8 @@ def test_the_evidence_obeys_the_grammar_and_the_rest_is_free(
         assert governed == sorted(governed, reverse=True), "governed tokens come first"
         assert any(governed)
         assert completion.verdict_probability is not None
+        if temperature == 0.0:
+            assert (completion.verdict_probability >= 0.5) == (parsed.verdict == "like")
 
 
 def test_a_completion_cut_within_its_grammar_is_all_governed(writer: LoadedVllmWriter) -> None:
