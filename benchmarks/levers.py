@@ -1,6 +1,6 @@
 """What each measure of packed generation gains: the writer as it is against itself without one.
 
-`make bench-speed-levers`. The prompts are those of "candidates of each of 2 users" of the benchmark
+`make bench-speed-levers`. The prompts are those of the first workload of the benchmark
 `writer`, and all variants write the same greedy tokens but for rounding.
 """
 

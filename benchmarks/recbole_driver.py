@@ -3,6 +3,7 @@
 Reads one JSON command per line, answers each with one JSON line:
 
     {"do": "load", "settings": {...}, "threads": 2}  -> sizes, as RecBole counts them
+    {"do": "begin", "seed": 1, "recipe": {...}}      -> {}; a model from scratch, trained our way
     {"do": "epoch"}                                  -> {"seconds": ..., "loss": ...}
     {"do": "validate"}                               -> {"auc": ..., "logloss": ...}
 
@@ -24,24 +25,52 @@ class Driver:
         import torch
         from recbole.config import Config
         from recbole.data import create_dataset, data_preparation
-        from recbole.trainer import Trainer
-        from recbole.utils import get_model, init_seed
+        from recbole.utils import init_seed
 
         torch.set_num_threads(threads)
-        config = Config(model="DIN", dataset="curec", config_dict=settings)
-        init_seed(config["seed"], config["reproducibility"])
-        dataset = create_dataset(config)
-        self.train_data, self.validation_data, _ = data_preparation(config, dataset)
-        model = get_model("DIN")(config, self.train_data._dataset)
-        self.trainer = Trainer(config, model)
-        self.trainer.eval_collector.data_collect(self.train_data)
-        self.epochs = 0
+        self.config = Config(model="DIN", dataset="curec", config_dict=settings)
+        init_seed(self.config["seed"], self.config["reproducibility"])
+        dataset = create_dataset(self.config)
+        self.train_data, self.validation_data, _ = data_preparation(self.config, dataset)
+        self._build()
         return {
             "samples": len(self.train_data.dataset),
             "validation": len(self.validation_data.dataset),
-            "parameters": sum(p.numel() for p in model.parameters()),
+            "parameters": sum(p.numel() for p in self.trainer.model.parameters()),
             "threads": torch.get_num_threads(),
         }
+
+    def begin(self, seed: int, recipe: dict[str, float]) -> dict[str, Any]:
+        """A new model with CURec's optimiser and schedule instead of RecBole's.
+
+        `recipe`: `learning_rate` at its peak, `weight_decay`, and `epochs` of the schedule.
+        """
+        import torch
+        from recbole.utils import init_seed
+
+        init_seed(seed, self.config["reproducibility"])
+        self._build()
+        optimiser = torch.optim.AdamW(
+            self.trainer.model.parameters(),
+            lr=recipe["learning_rate"],
+            weight_decay=recipe["weight_decay"],
+        )
+        steps = recipe["epochs"] * len(self.train_data)
+        schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimiser, lambda step: min(10 * (step + 1) / steps, 1.0) * (1 - step / steps)
+        )
+        optimiser.register_step_post_hook(lambda *_: schedule.step())
+        self.trainer.optimizer = optimiser
+        return {}
+
+    def _build(self) -> None:
+        from recbole.trainer import Trainer
+        from recbole.utils import get_model
+
+        model = get_model("DIN")(self.config, self.train_data._dataset)
+        self.trainer = Trainer(self.config, model)
+        self.trainer.eval_collector.data_collect(self.train_data)
+        self.epochs = 0
 
     def epoch(self) -> dict[str, Any]:
         """Train one epoch."""

