@@ -3,7 +3,7 @@
 Reads one JSON command per line, answers each with one JSON line:
 
     {"do": "load", "settings": {...}, "threads": 2}  -> sizes, as RecBole counts them
-    {"do": "begin", "seed": 1, "recipe": {...}}      -> {}; a model from scratch, trained our way
+    {"do": "begin", "seed": 1, "recipe": {...}}      -> {}; a new model, to be trained our way
     {"do": "epoch"}                                  -> {"seconds": ..., "loss": ...}
     {"do": "validate"}                               -> {"auc": ..., "logloss": ...}
 
@@ -41,15 +41,19 @@ class Driver:
         }
 
     def begin(self, seed: int, recipe: dict[str, float]) -> dict[str, Any]:
-        """A new model with CURec's optimiser and schedule instead of RecBole's.
+        """A new model with CURec's optimiser, schedule and dropout instead of RecBole's.
 
-        `recipe`: `learning_rate` at its peak, `weight_decay`, and `epochs` of the schedule.
+        `recipe`: `learning_rate` at its peak, `weight_decay`, `epochs` of the schedule, `dropout`;
+        `bounded`: also ReLU for its activations, and attention weights between 0 and 1, as ours.
         """
         import torch
         from recbole.utils import init_seed
 
         init_seed(seed, self.config["reproducibility"])
+        self.config["dropout_prob"] = recipe["dropout"]
         self._build()
+        if recipe["bounded"]:
+            self._bound()
         optimiser = torch.optim.AdamW(
             self.trainer.model.parameters(),
             lr=recipe["learning_rate"],
@@ -62,6 +66,20 @@ class Driver:
         optimiser.register_step_post_hook(lambda *_: schedule.step())
         self.trainer.optimizer = optimiser
         return {}
+
+    def _bound(self) -> None:
+        from recbole.model.layers import MLPLayers
+        from torch import nn
+
+        model = self.trainer.model
+        attention = model.attention
+        attention.att_mlp_layers = MLPLayers(model.att_list, activation="relu")
+        attention.dense = nn.Sequential(attention.dense, nn.Sigmoid())
+        model.dnn_mlp_layers = MLPLayers(
+            model.dnn_list, dropout=model.dropout_prob, activation="relu"
+        )
+        for layers in (attention.att_mlp_layers, model.dnn_mlp_layers):
+            layers.apply(model._init_weights)
 
     def _build(self) -> None:
         from recbole.trainer import Trainer

@@ -13,7 +13,7 @@ from curec_assets.recommender.metrics import auc, log_losses
 from resources.errors import EngineError
 
 _SCORING_BATCH = 4096
-_WEIGHT_DECAY = 1e-2
+WEIGHT_DECAY = 1e-2
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ class Training:
         self._batch_size, self._device = batch_size, device
         self._order = torch.Generator().manual_seed(seed)
         self._optimiser = torch.optim.AdamW(
-            self.network.parameters(), lr=learning_rate, weight_decay=_WEIGHT_DECAY
+            self.network.parameters(), lr=learning_rate, weight_decay=WEIGHT_DECAY
         )
         steps = epochs * -(-len(rows) // batch_size)
         self._schedule = torch.optim.lr_scheduler.LambdaLR(
