@@ -35,6 +35,8 @@ class DINConfig:
     experts: int = 2
     length: int = 30
     """History events read."""
+    feedback: int = 3
+    """Feedback features of a history event; 0: events are read as their items, as in Zhou et al."""
     dropout: float = 0.2
     """Of the hidden layer."""
     id_dropout: float = 0.05
@@ -73,8 +75,8 @@ class DIN(nn.Module):
         dim, features = config.dim, config.statistics
         self.ids = nn.Embedding(config.items + 1, dim)
         nn.init.normal_(self.ids.weight, std=_ID_SPREAD)
-        self.feedback_gate = nn.Linear(3, dim)
-        self.feedback = nn.Linear(3, dim)
+        self.feedback_gate = nn.Linear(config.feedback, dim) if config.feedback else None
+        self.feedback = nn.Linear(config.feedback, dim) if config.feedback else None
         self.attention_query = nn.Linear(dim, dim)
         self.attention_key = nn.Linear(2 * dim, dim, bias=False)
         self.attention_score = nn.Linear(dim, 1)
@@ -112,10 +114,11 @@ class DIN(nn.Module):
         read = functional.embedding(wanted, table)  # (size + size * length, dim)
         candidate = read[:size]  # (size, dim)
         history = read[size:].view(size, length, read.shape[1])  # (size, length, dim)
-        # The gate lets a disliked item count against what is like it.
-        feedback = functional.pad(batch.feedback, (0, 1), value=1.0)  # (size, length, 4)
-        gate = _per_example(self.feedback_gate, feedback)
-        history = torch.addcmul(_per_example(self.feedback, feedback), history, gate)
+        if self.feedback_gate is not None and self.feedback is not None:
+            # The gate lets a disliked item count against what is like it.
+            feedback = functional.pad(batch.feedback, (0, 1), value=1.0)  # (size, length, 4)
+            gate = _per_example(self.feedback_gate, feedback)
+            history = torch.addcmul(_per_example(self.feedback, feedback), history, gate)
         interest = self._interest(candidate, history, batch.mask)
         statistics = (batch.statistics - self.statistics_mean) / self.statistics_spread
         joined = torch.cat([candidate, interest, candidate * interest, statistics], dim=-1)

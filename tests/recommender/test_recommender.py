@@ -1,5 +1,6 @@
 """What the networks must learn, and what must not change them."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,8 +8,8 @@ import polars as pl
 import pytest
 import torch
 
-from curec_assets.recommender.build import HISTORY_LENGTH, Inputs
-from curec_assets.recommender.dataset import Catalogue, event_examples
+from curec_assets.recommender.build import Inputs
+from curec_assets.recommender.dataset import Catalogue, Examples, event_examples
 from curec_assets.recommender.din import DIN, VARIANTS, DINConfig
 from curec_assets.recommender.metrics import auc
 from curec_assets.recommender.ranker import Ranker
@@ -22,6 +23,18 @@ def _test_auc(inputs: Inputs, folder: Path, variant: str) -> float:
     own = predictions.filter(variant=variant, seed=0, split="test")
     joined = own.join(inputs.events.select("event_id", "liked"), on="event_id")
     return auc(joined["liked"].to_numpy(), joined["probability"].to_numpy())
+
+
+def _examples(inputs: Inputs, ranker: Ranker, catalogue: Catalogue) -> Examples:
+    return event_examples(
+        inputs.events,
+        inputs.histories,
+        inputs.items,
+        inputs.reason_embeddings,
+        catalogue,
+        length=ranker.length,
+        scale=ranker.scale,
+    )
 
 
 def test_attention_learns_a_taste_that_no_statistic_shows(
@@ -54,15 +67,7 @@ def test_a_missing_reason_is_the_learned_null(reason_problem: tuple[Inputs, Path
     rows = torch.arange(50)
 
     def scores(reasons: pl.DataFrame) -> np.ndarray:
-        examples = event_examples(
-            inputs.events,
-            inputs.histories,
-            inputs.items,
-            reasons,
-            catalogue,
-            length=HISTORY_LENGTH,
-            scale=ranker.scale,
-        )
+        examples = _examples(replace(inputs, reason_embeddings=reasons), ranker, catalogue)
         return score(network, examples, catalogue, rows)
 
     some = inputs.reason_embeddings.filter(
@@ -78,15 +83,7 @@ def test_a_stored_ranker_predicts_what_it_predicted(taste_problem: tuple[Inputs,
     inputs, folder = taste_problem
     ranker = Ranker.load(folder / "recommender")
     catalogue = ranker.catalogue(inputs.item_embeddings)
-    examples = event_examples(
-        inputs.events,
-        inputs.histories,
-        inputs.items,
-        inputs.reason_embeddings,
-        catalogue,
-        length=ranker.length,
-        scale=ranker.scale,
-    )
+    examples = _examples(inputs, ranker, catalogue)
     test = np.flatnonzero((inputs.events["split"] == "test").to_numpy())
     found = score(ranker.networks["id", 1], examples, catalogue, torch.from_numpy(test))
     stored = pl.read_parquet(folder / "recommender" / "predictions.parquet").filter(
@@ -99,15 +96,7 @@ def test_scores_do_not_depend_on_the_batch(taste_problem: tuple[Inputs, Path]) -
     inputs, folder = taste_problem
     ranker = Ranker.load(folder / "recommender")
     catalogue = ranker.catalogue(inputs.item_embeddings)
-    examples = event_examples(
-        inputs.events,
-        inputs.histories,
-        inputs.items,
-        inputs.reason_embeddings,
-        catalogue,
-        length=ranker.length,
-        scale=ranker.scale,
-    )
+    examples = _examples(inputs, ranker, catalogue)
     network = ranker.networks["id_text", 0]
     together = score(network, examples, catalogue, torch.arange(20))
     one_by_one = [score(network, examples, catalogue, torch.tensor([n]))[0] for n in range(20)]
@@ -124,6 +113,30 @@ def test_variants_start_from_the_same_numbers() -> None:
     for variant in VARIANTS[1:]:
         other = parameters(variant)
         assert all(torch.equal(value, other[name]) for name, value in plain.items())
+
+
+def test_feedback_is_read_only_where_it_is_configured(
+    taste_problem: tuple[Inputs, Path],
+) -> None:
+    inputs, folder = taste_problem
+    ranker = Ranker.load(folder / "recommender")
+    catalogue = ranker.catalogue(inputs.item_embeddings)
+    examples = _examples(inputs, ranker, catalogue)
+    other_feedback = replace(
+        examples, histories=replace(examples.histories, feedback=-examples.histories.feedback)
+    )
+    reading = ranker.networks["id", 0]
+    plain = DIN(replace(reading.config, feedback=0))
+    plain.eval()
+
+    def change(network: DIN) -> float:
+        before, after = (
+            score(network, read, catalogue, torch.arange(50)) for read in (examples, other_feedback)
+        )
+        return float(np.abs(before - after).max())
+
+    assert change(plain) == 0.0
+    assert change(reading) > 0.001
 
 
 def test_an_item_unknown_in_training_has_text_but_no_id() -> None:
