@@ -21,14 +21,11 @@ from benchmarks.harness import Pairs, Record, Run, pairs, parser
 from benchmarks.home import Home
 from benchmarks.tables import publish
 from curec_assets.alignment.sft import sft_trainer
-from curec_assets.alignment.training import completion_logits_only, pack_frozen
+from curec_assets.alignment.training import completion_logits_only
 from resources.accelerator import Accelerator
 
 COMMAND = "make bench-speed-sft"
-_GAIN_PAIRS = 3
 _GAINS: dict[str, dict[str, Any]] = {
-    "ours / without the choice of completion logits": {"completion_only": False},
-    "ours / without the layout of frozen weights": {"laid_out": False},
     "ours / with adapters on every layer": {"lora_first_layer": 0},
     "ours / with several examples packed in a row": {"packing": True},
 }
@@ -51,12 +48,12 @@ def main() -> None:
 
         ours = side("ours")
         records = equality(ours)
-        plain = side("plain", completion_only=False, laid_out=False)
+        plain = side("plain", completion_only=False)
         records = [*_speed(pairs(ours.run, plain.run, chosen.count)), *records]
         del plain  # one other model in memory at a time
         for number, (gain, changes) in enumerate(_GAINS.items()):
             other = side(str(number), **changes)
-            compared = pairs(ours.run, other.run, min(chosen.count, _GAIN_PAIRS))
+            compared = pairs(ours.run, other.run, chosen.count)
             records.append(Record.of(gain, compared.ratio(_rate), "times", COMMAND))
             if changes.get("packing"):
                 records.append(packing_isolation(other))
@@ -76,13 +73,10 @@ class Side:
         workspace: Path,
         *,
         completion_only: bool = True,
-        laid_out: bool = True,
         lora_first_layer: int | None = None,
         **changes: Any,
     ) -> None:
-        """With `completion_only` and `laid_out`, what `fine_tune` adds to TRL: logits of the
-        completion only, frozen weights laid out for the CPU. `changes`: of `SFTConfig`.
-        """
+        """`completion_only`: no logits of prompts, as in `fine_tune`. `changes`: of `SFTConfig`."""
         settings = home.profile.alignment
         if lora_first_layer is not None:
             settings = settings.model_copy(update={"lora_first_layer": lora_first_layer})
@@ -99,8 +93,6 @@ class Side:
             **changes,
         )
         self.tokens = sum(map(len, self.trainer.train_dataset["input_ids"]))
-        if laid_out:
-            pack_frozen(self.trainer.model, place)
 
     def context(self) -> Any:
         """Logits of the completion only, where this side is ours."""

@@ -3,10 +3,8 @@
 PyTorch multiplies plain float32 weights with MKL, which on AMD processors is far from their best;
 oneDNN on weights in its own layout is what `torch.compile` uses when it freezes a model, 1.3 to 2.5
 times as fast here, and needs no compiler at run time. The result differs from `nn.Linear`'s by
-rounding only. Gradients flow to the input, not to the weights: they are frozen.
+rounding only. For models that are only read: below an adapter in training it gained nothing.
 """
-
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -39,64 +37,11 @@ class PackedLinear(nn.Module):
         return _product(inputs, self._weight, self._bias)
 
 
-class TrainablePackedLinear(PackedLinear):
-    """The same below a LoRA adapter: gradients pass through it to the layers before."""
-
-    _transposed: Tensor | None = None
-
-    @property
-    def weight(self) -> Tensor:
-        """The weight (out features, in features), unpacked: a copy."""
-        return self._weight.to_dense()
-
-    @property
-    def transposed(self) -> Tensor:
-        """The transposed weight, packed when it is first wanted: many layers get no gradient."""
-        if self._transposed is None:
-            self._transposed = _packed(self.weight.t())
-        return self._transposed
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        """(..., in features) → (..., out features)."""
-        found: Tensor = _Through.apply(inputs, self)  # type: ignore[no-untyped-call]
-        return found
-
-    def product(self, inputs: Tensor) -> Tensor:
-        """X Wᵀ + b, not differentiated."""
-        return _product(inputs, self._weight, self._bias)
-
-
-class _Through(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, inputs: Tensor, layer: TrainablePackedLinear) -> Tensor:
-        ctx.layer = layer
-        return layer.product(inputs)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, None]:
-        if not ctx.needs_input_grad[0]:
-            return None, None
-        return _product(gradients[0], ctx.layer.transposed, None), None
-
-
 def pack_linears(model: nn.Module) -> None:
     """Replace every `nn.Linear` of a model that is only read."""
     for name, module in list(model.named_modules()):
         if type(module) is nn.Linear:
             model.set_submodule(name, PackedLinear(module))
-
-
-def pack_below_adapters(model: nn.Module) -> None:
-    """Replace the frozen `nn.Linear` below every LoRA layer, and those of layers without one."""
-    from peft.tuners.lora import LoraLayer
-
-    adapters = {name for name, module in model.named_modules() if isinstance(module, LoraLayer)}
-    for name, module in list(model.named_modules()):
-        part = name.rpartition(".")[2]
-        inside = any(name.startswith(f"{adapter}.") for adapter in adapters)
-        wanted = part == "base_layer" if inside else not name.endswith("lm_head")
-        if type(module) is nn.Linear and wanted:
-            model.set_submodule(name, TrainablePackedLinear(module))
 
 
 def _packed(weight: Tensor) -> Tensor:

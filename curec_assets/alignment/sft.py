@@ -12,7 +12,6 @@ from curec_assets.alignment.training import (
     ProgressCallback,
     completion_logits_only,
     last_checkpoint,
-    pack_frozen,
     save_adapter,
     trainer_defaults,
 )
@@ -44,7 +43,6 @@ def fine_tune(
     interrupted run goes on.
     """
     trainer = sft_trainer(corpus, base, settings, seed=seed, place=place, workspace=workspace)
-    pack_frozen(trainer.model, place)
     with completion_logits_only():
         trainer.train(resume_from_checkpoint=last_checkpoint(workspace))
     save_adapter(trainer, output / "adapter")

@@ -55,14 +55,6 @@ def last_checkpoint(workspace: Path) -> str | None:
     return found
 
 
-def pack_frozen(model: Any, place: ResolvedAccelerator) -> None:
-    """On CPUs, lay the frozen weights below a LoRA adapter out for oneDNN; see `packed_linear`."""
-    from resources.packed_linear import can_pack, pack_below_adapters
-
-    if can_pack(place.device, place.dtype):
-        pack_below_adapters(model)
-
-
 @contextmanager
 def completion_logits_only() -> Iterator[None]:
     """Within the block, TRL computes vocabulary logits for completion tokens only, on every device.

@@ -16,7 +16,6 @@ from curec_assets.alignment.training import (
     ProgressCallback,
     completion_logits_only,
     last_checkpoint,
-    pack_frozen,
     save_adapter,
     trainer_defaults,
 )
@@ -110,7 +109,6 @@ def optimise(
         callbacks=[ProgressCallback(log, "reinforcement")],
     )
     trainer.remove_callback(PrinterCallback)  # ProgressCallback tells the same in the run's log
-    pack_frozen(trainer.model, place)
     with writing, completion_logits_only():
         trainer.train(resume_from_checkpoint=last_checkpoint(workspace))
     save_adapter(trainer, output / "adapter")

@@ -1,4 +1,4 @@
-"""Packed layers are the layers they replace, up to rounding, for values and gradients."""
+"""Packed layers are the layers they replace, up to rounding."""
 
 import pytest
 import torch
@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from resources.packed_linear import PackedLinear, TrainablePackedLinear, can_pack
+from resources.packed_linear import PackedLinear, can_pack
 
 pytestmark = pytest.mark.skipif(
     not can_pack("cpu", "float32"), reason="this build of torch has no oneDNN"
@@ -20,22 +20,14 @@ pytestmark = pytest.mark.skipif(
     st.booleans(),
 )
 @settings(max_examples=25, deadline=None)
-def test_values_and_gradients_are_those_of_a_linear_layer(
+def test_values_are_those_of_a_linear_layer(
     batch: list[int], wide: int, high: int, bias: bool
 ) -> None:
     torch.manual_seed(1)
     linear = nn.Linear(wide, high, bias=bias)
-    inputs = torch.randn(*batch[:2], wide, requires_grad=True)
-    expected = linear(inputs)
-    again = inputs.detach().clone().requires_grad_()
-    found = TrainablePackedLinear(linear)(again)
-    torch.testing.assert_close(found, expected)
+    inputs = torch.randn(*batch[:2], wide)
     with torch.inference_mode():
-        torch.testing.assert_close(PackedLinear(linear)(inputs.detach()), expected.detach())
-    weight = torch.randn_like(expected)
-    (expected * weight).sum().backward()
-    (found * weight).sum().backward()
-    torch.testing.assert_close(again.grad, inputs.grad)
+        torch.testing.assert_close(PackedLinear(linear)(inputs), linear(inputs))
 
 
 def test_new_weights_can_be_taken_over() -> None:
