@@ -4,6 +4,7 @@ import polars as pl
 
 from curec_assets import pictures
 from curec_assets.card_content import CardContent
+from curec_assets.policy.metrics import step_means
 from curec_assets.reward.gate import stored_gate
 
 
@@ -51,7 +52,7 @@ def _reinforcement(content: CardContent) -> str:
     terms = pl.DataFrame(
         [
             {"term": name, "first step": round(values[0], 3), "last step": round(values[-1], 3)}
-            for name, values in content.policy.metrics.items()
+            for name, values in step_means(content.policy.metrics).items()
         ]
     )
     return (

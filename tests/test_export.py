@@ -112,7 +112,7 @@ def home(tmp_path_factory: pytest.TempPathFactory, profile: Profile) -> Home:
             "aligned_llm": aligned.data_version,
             "reward_model": reward.data_version,
         },
-        metrics={term: [0.125, 0.375] for term in TERMS},
+        metrics={**{term: [0.125, 0.375] for term in TERMS}, "history_items_left_out": 3},
     )
     store_model(made.store, aligned, base.path, seed=1)
     store_model(made.store, reward)

@@ -11,6 +11,7 @@ from curec_assets import materialize, pictures
 from curec_assets.alignment.facts import Catalogue, facts_by_event, facts_fingerprint
 from curec_assets.alignment.grounding import GroundingChecker
 from curec_assets.alignment.selection import divide_policy_fold
+from curec_assets.policy.metrics import step_means
 from curec_assets.provenance import content_hash
 from curec_assets.settings import Settings
 from resources.accelerator import Accelerator
@@ -115,24 +116,24 @@ def reason_policy(
 
 
 def _describe(stored: Artifact) -> Mapping[str, Any]:
-    metrics = {k: v for k, v in stored.manifest.metrics.items() if isinstance(v, list)}
+    means = step_means(stored.manifest.metrics)
     picture = pictures.line_chart(
-        {name: metrics[name] for name in ("reward", "gain", "generic", "groundedness")},
+        {name: means[name] for name in ("reward", "gain", "generic", "groundedness")},
         title="GRPO: mean reward and unweighted terms",
         x_label="optimiser step",
         y_label="reward",
     )
     terms = pl.DataFrame(
         {
-            "term": list(metrics),
-            "first step": [round(float(values[0]), 4) for values in metrics.values()],
-            "last step": [round(float(values[-1]), 4) for values in metrics.values()],
+            "term": list(means),
+            "first step": [round(float(values[0]), 4) for values in means.values()],
+            "last step": [round(float(values[-1]), 4) for values in means.values()],
         }
     )
     return {
         "reward_curve": dg.MetadataValue.md(picture),
         "terms": dg.MetadataValue.md(pictures.markdown_table(terms)),
-        "first_reward": metrics["reward"][0],
-        "last_reward": metrics["reward"][-1],
+        "first_reward": means["reward"][0],
+        "last_reward": means["reward"][-1],
         "history_items_left_out": stored.manifest.metrics["history_items_left_out"],
     }

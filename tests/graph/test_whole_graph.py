@@ -7,8 +7,10 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from transformers import AutoModelForCausalLM
 
 from curec_assets.automation.lanes import FAST, INGEST, SLOW
+from curec_assets.cli import main
 from curec_assets.definitions import build_definitions, default_resources
 from curec_assets.outcome import outcome
 
@@ -103,6 +105,17 @@ def test_the_outcome_can_be_printed(runs: GraphRuns) -> None:
     text = outcome(resources["warehouse"], resources["model_store"])
     for expected in ("Evaluation", "gate", "first step", "recommend", "make ui", ".html"):
         assert expected in text
+
+
+def test_the_policy_can_be_exported(
+    runs: GraphRuns, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUREC_HOME", str(runs.home))
+    assert main(["export-policy", str(tmp_path / "out"), "--profile", "smoke"]) == 0
+    card = (tmp_path / "out" / "README.md").read_text()
+    stored = value(materializations(runs.first)["reason_policy"], "first_reward")
+    assert f"| reward | {round(stored, 3)} |" in card
+    AutoModelForCausalLM.from_pretrained(tmp_path / "out" / "merged")
 
 
 def test_automation_is_silent_after_the_run(runs: GraphRuns) -> None:
