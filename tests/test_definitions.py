@@ -47,17 +47,17 @@ def test_loading_imports_nothing_heavy() -> None:
 
 
 def test_loading_takes_at_most_one_and_a_half_times_an_import_of_dagster() -> None:
-    # Processor time, and runs that alternate, so that a busy machine does not decide.
+    # Processor time, each run against the one just before it: even so single ratios of 1.4 scatter
+    # from 1.0 to 1.7 on a shared machine, and the median of five passes 1.5 once in seven times.
     clock = "import time; {}; print(time.process_time())"
     dagster_alone = clock.format("import dagster")
     definitions = clock.format("from curec_assets.definitions import defs; defs()")
     in_fresh_process(definitions)  # compiles .pyc files
-    pairs = [
-        (float(in_fresh_process(dagster_alone)), float(in_fresh_process(definitions)))
-        for _ in range(5)
-    ]
-    alone, ours = (median(times) for times in zip(*pairs, strict=True))
-    assert ours <= 1.5 * alone, f"{ours:.2f} s against {alone:.2f} s"
+    ratios = []
+    for _ in range(21):
+        alone = float(in_fresh_process(dagster_alone))
+        ratios.append(float(in_fresh_process(definitions)) / alone)
+    assert median(ratios) <= 1.5, sorted(ratios)
 
 
 def test_importing_the_package_has_no_side_effects() -> None:
