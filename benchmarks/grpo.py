@@ -29,7 +29,7 @@ from curec_assets.definitions import default_resources
 from curec_assets.policy import grpo
 from curec_assets.policy.events import policy_events
 from curec_assets.policy.rewards import ComposedReward, PolicyEvent
-from curec_assets.policy.rollout import prompt_key
+from curec_assets.policy.rollout import dataset_prompt, event_id_of
 from curec_assets.reward.scoring import RewardScorer
 from resources.accelerator import Accelerator
 
@@ -185,10 +185,7 @@ class _Bench:
             self.home.adapter("aligned_llm"),
             is_trainable=True,
         )
-        chats = [reason_prompt(event.facts).chat() for event in self.events]
-        by_prompt = {
-            prompt_key(chat): event for chat, event in zip(chats, self.events, strict=True)
-        }
+        by_id = {event.event_id: event for event in self.events}
         step = Step()
 
         def constant(completions: list[Any], **_: Any) -> list[float]:
@@ -196,7 +193,7 @@ class _Bench:
             return [float(index % 2) for index in range(len(completions))]
 
         def composed(prompts: list[Any], completions: list[Any], **_: Any) -> list[float]:
-            events = [by_prompt[prompt_key(chat)] for chat in prompts]
+            events = [by_id[event_id_of(prompt)] for prompt in prompts]
             texts = [completion[0]["content"] for completion in completions]
             step.tokens += self._tokens(texts)
             terms = self.reward.terms(events, texts, [True] * len(texts))
@@ -206,7 +203,7 @@ class _Bench:
             trainer = GRPOTrainer(
                 model=model,
                 processing_class=self._tokenizer,
-                train_dataset=Dataset.from_list([{"prompt": chat} for chat in chats]),
+                train_dataset=Dataset.from_list([{"prompt": dataset_prompt(event)} for event in self.events]),
                 reward_funcs=[composed if full_reward else constant],
                 args=GRPOConfig(
                     **{**trainer_defaults(Path(folder), profile.seed, self.place),

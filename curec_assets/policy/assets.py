@@ -100,6 +100,7 @@ def reason_policy(
         config={
             "policy": {k: v for k, v in profile.policy.config().items() if k != "vllm_memory"},
             "max_new_tokens": profile.language_model.max_new_tokens,
+            "max_prompt_tokens": profile.language_model.max_prompt_tokens,
             "seed": profile.seed,
         },
         inputs={

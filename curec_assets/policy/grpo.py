@@ -1,7 +1,7 @@
 """Reinforcement learning of the reasons: TRL's `GRPOTrainer` on the aligned adapter."""
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from math import gcd
@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from curec_assets.alignment.prompts import reason_prompt
 from curec_assets.alignment.training import (
     MICRO_BATCH,
     ProgressCallback,
@@ -21,7 +20,7 @@ from curec_assets.alignment.training import (
 )
 from curec_assets.alignment.writing import fit
 from curec_assets.policy.rewards import TERMS, ComposedReward, PolicyEvent, weights
-from curec_assets.policy.rollout import MergedWriter, Rollout, prompt_key
+from curec_assets.policy.rollout import MergedWriter, Rollout, dataset_prompt, event_id_of
 from curec_assets.policy.vllm_generation import ColocatedWriter, vllm_arguments
 from curec_assets.settings import LanguageModelSettings, PolicySettings
 from resources.accelerator import ResolvedAccelerator
@@ -68,18 +67,17 @@ def optimise(
         is_trainable=True,
     )
     fitted, left_out = _fitted(events, tokenizer, generation.max_prompt_tokens)
-    chats = [reason_prompt(event.facts).chat() for event in fitted]
-    by_prompt = {prompt_key(chat): event for chat, event in zip(chats, fitted, strict=True)}
+    by_id = {event.event_id: event for event in fitted}
     term_weights = weights(settings)
     micro_batch = gcd(settings.generations, MICRO_BATCH)
     writing = ExitStack()
     writer = writing.enter_context(_writer(settings, generation, base, tokenizer, server))
-    rollout: Any = Rollout(writer, by_prompt, seed=seed, max_new_tokens=generation.max_new_tokens)
+    rollout: Any = Rollout(writer, by_id, seed=seed, max_new_tokens=generation.max_new_tokens)
     trainer = GRPOTrainer(
         model=model,
         processing_class=tokenizer,
-        train_dataset=Dataset.from_list([{"prompt": chat} for chat in chats]),
-        reward_funcs=_reward_functions(reward, by_prompt),
+        train_dataset=Dataset.from_list([{"prompt": dataset_prompt(event)} for event in fitted]),
+        reward_funcs=_reward_functions(reward, by_id),
         rollout_func=rollout,
         args=GRPOConfig(
             **trainer_defaults(workspace, seed, place),
@@ -158,13 +156,13 @@ def _fitted(
     ], left_out
 
 
-def _reward_functions(reward: ComposedReward, by_prompt: dict[str, PolicyEvent]) -> list[Any]:
+def _reward_functions(reward: ComposedReward, by_id: Mapping[str, PolicyEvent]) -> list[Any]:
     """One function per term, as TRL logs them; the terms of a batch are computed once."""
     cache: dict[tuple[str, ...], dict[str, Any]] = {}
 
     def scored(prompts: Any, completions: Any, finished: list[bool]) -> dict[str, Any]:
         texts = tuple(completion[0]["content"] for completion in completions)
-        events = [by_prompt[prompt_key(chat)] for chat in prompts]
+        events = [by_id[event_id_of(prompt)] for prompt in prompts]
         key = (*texts, *(event.event_id for event in events))
         if key not in cache:
             cache.clear()

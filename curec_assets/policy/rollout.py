@@ -18,6 +18,8 @@ from resources.foreign_code import is_allowed
 from resources.reason_writer import Completion, ReasonWriter, Sampling
 from resources.transformers_writer import LoadedWriter
 
+_EVENT_ID = "event_id"
+
 
 class Rollout:
     """A `rollout_func`: prompts in, token ids, masks and texts out."""
@@ -30,7 +32,10 @@ class Rollout:
         seed: int,
         max_new_tokens: int,
     ) -> None:
-        """`writer` gives the writer of a trainer, with the weights as they are now."""
+        """`writer` gives the writer of a trainer, with the weights as they are now.
+
+        `events`: every event of the trainer's dataset, by its id.
+        """
         self._writer = writer
         self._events = events
         self._seed = seed
@@ -38,14 +43,14 @@ class Rollout:
 
     def __call__(self, prompts: list[list[dict[str, str]]], trainer: Any) -> dict[str, list[Any]]:
         """One completion per prompt; a prompt occurs once per generation of its group."""
-        groups = [(key, len(list(same))) for key, same in groupby(map(prompt_key, prompts))]
+        groups = [(event, len(list(same))) for event, same in groupby(map(event_id_of, prompts))]
         samples = gcd(*(count for _, count in groups))
         step = trainer.state.global_step
         requests = [
             reason_prompt(
-                self._events[key].facts, seed=derive(self._seed, "rollout", step, group, part)
+                self._events[event].facts, seed=derive(self._seed, "rollout", step, group, part)
             )
-            for group, (key, count) in enumerate(groups)
+            for group, (event, count) in enumerate(groups)
             for part in range(count // samples)
         ]
         sampling = Sampling(self._max_new_tokens, temperature=1.0, samples=samples)
@@ -111,9 +116,18 @@ def _logprobs(written: Sequence[Completion]) -> list[list[float]] | None:
     return kept if len(kept) == len(written) else None
 
 
-def prompt_key(chat: list[dict[str, str]]) -> str:
-    """What tells a prompt's event: the text of its user turn."""
-    return chat[-1]["content"]
+def dataset_prompt(event: PolicyEvent) -> list[dict[str, str]]:
+    """The chat about `event`, as the trainer's dataset holds it.
+
+    Each turn carries the event id, which chat templates leave alone: TRL hands a rollout function
+    nothing but prompts, and two events may have equal texts and different outcomes.
+    """
+    return [{**turn, _EVENT_ID: event.event_id} for turn in reason_prompt(event.facts).chat()]
+
+
+def event_id_of(prompt: Sequence[Mapping[str, str]]) -> str:
+    """The event that a `dataset_prompt` is about."""
+    return prompt[-1][_EVENT_ID]
 
 
 def _plain_copy(base: Path, trained: Any) -> Any:

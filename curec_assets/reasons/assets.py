@@ -100,6 +100,7 @@ def generated_reasons(
         config={
             "reasons": profile.reasons.config(),
             "max_new_tokens": profile.language_model.max_new_tokens,
+            "max_prompt_tokens": profile.language_model.max_prompt_tokens,
             "temperature": profile.language_model.temperature,
             "seed": profile.seed,
         },

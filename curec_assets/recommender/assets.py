@@ -260,6 +260,7 @@ def recommendations(
                 "top_k": chosen.top_k,
                 "evidence": profile.evidence.config(),
                 "max_new_tokens": profile.language_model.max_new_tokens,
+                "max_prompt_tokens": profile.language_model.max_prompt_tokens,
                 "temperature": profile.language_model.temperature,
                 "max_regenerations": profile.reasons.max_regenerations,
                 "max_history": profile.data.max_history,

@@ -77,7 +77,11 @@ def draft_reasons(
             context,
             warehouse,
             key=["event_id"],
-            config={"max_new_tokens": profile.language_model.max_new_tokens, "seed": profile.seed},
+            config={
+                "max_new_tokens": profile.language_model.max_new_tokens,
+                "max_prompt_tokens": profile.language_model.max_prompt_tokens,
+                "seed": profile.seed,
+            },
             inputs={
                 "aligned_llm": aligned.manifest.data_version,
                 "base_model": language_model.revision(profile.language_model.base),

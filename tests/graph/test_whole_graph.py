@@ -134,3 +134,22 @@ def test_the_same_seed_gives_the_same_content_in_another_home(
     job = build_definitions(profile="smoke", home=tmp_path).resolve_job_def("everything")
     again = job.execute_in_process()
     assert data_versions(again) == data_versions(runs.first)
+
+
+def test_shorter_prompts_are_another_piece_of_work(runs: GraphRuns) -> None:
+    from curec_assets.settings import Settings
+
+    shorter = build_definitions(
+        profile="smoke",
+        home=runs.home,
+        resources={
+            "settings": Settings(profile="smoke", language_model={"max_prompt_tokens": 300})
+        },
+    )
+    written = ("draft_reasons", "reason_policy", "generated_reasons", "recommendations")
+    again = shorter.resolve_job_def("everything").execute_in_process(
+        instance=runs.instance, asset_selection=[dg.AssetKey(name) for name in written]
+    )
+    assert {
+        name: value(e, "cached") for name, e in materializations(again).items()
+    } == dict.fromkeys(written, False)

@@ -12,7 +12,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from curec_assets.alignment.facts import Facts, HistoryItem
 from curec_assets.alignment.prompts import reason_prompt
 from curec_assets.policy.rewards import PolicyEvent
-from curec_assets.policy.rollout import MergedWriter, Rollout, prompt_key
+from curec_assets.policy.rollout import MergedWriter, Rollout, dataset_prompt
 from resources.accelerator import Accelerator
 from resources.downloads import Downloads
 from resources.language_model import LanguageModel
@@ -32,7 +32,7 @@ EVENTS = [
     )
     for number, word in enumerate(["Silent", "Golden"])
 ]
-CHATS = [reason_prompt(event.facts).chat() for event in EVENTS]
+CHATS = [dataset_prompt(event) for event in EVENTS]
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +78,7 @@ def test_a_group_is_one_prompt_with_samples_that_differ_and_steps_differ(base: P
     tokenizer = AutoTokenizer.from_pretrained(base)
     rollout = Rollout(
         MergedWriter(base, tokenizer, batch_size=8, max_prompt_tokens=400),
-        {prompt_key(chat): event for chat, event in zip(CHATS, EVENTS, strict=True)},
+        {event.event_id: event for event in EVENTS},
         seed=3,
         max_new_tokens=60,
     )

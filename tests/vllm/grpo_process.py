@@ -12,7 +12,7 @@ from curec_assets.alignment.facts import Facts, HistoryItem
 from curec_assets.alignment.prompts import reason_prompt
 from curec_assets.alignment.training import trainer_defaults
 from curec_assets.policy.rewards import PolicyEvent
-from curec_assets.policy.rollout import Rollout, prompt_key
+from curec_assets.policy.rollout import Rollout, dataset_prompt
 from curec_assets.policy.vllm_generation import ColocatedWriter, vllm_arguments
 from resources.accelerator import ResolvedAccelerator
 
@@ -36,8 +36,7 @@ def main(base: Path, workspace: Path) -> None:
         )
         for number, title in enumerate(["Heat", "Alien"])
     ]
-    chats = [reason_prompt(event.facts).chat() for event in events]
-    by_prompt = {prompt_key(chat): event for chat, event in zip(chats, events, strict=True)}
+    by_id = {event.event_id: event for event in events}
     tokenizer = AutoTokenizer.from_pretrained(base)
     model = get_peft_model(
         AutoModelForCausalLM.from_pretrained(base),
@@ -53,11 +52,11 @@ def main(base: Path, workspace: Path) -> None:
     trainer = GRPOTrainer(
         model=model,
         processing_class=tokenizer,
-        train_dataset=Dataset.from_list([{"prompt": chat} for chat in chats]),
+        train_dataset=Dataset.from_list([{"prompt": dataset_prompt(event)} for event in events]),
         reward_funcs=[length],
         rollout_func=Rollout(
             ColocatedWriter(tokenizer, max_prompt_tokens=300),
-            by_prompt,
+            by_id,
             seed=3,
             max_new_tokens=80,
         ),

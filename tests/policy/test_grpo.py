@@ -1,0 +1,86 @@
+"""GRPO with the real trainer on a tiny model: which event a completion is judged by."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+from peft import LoraConfig, get_peft_model
+from transformers import AutoModelForCausalLM
+
+from curec_assets.alignment.facts import Catalogue, Facts, HistoryItem
+from curec_assets.alignment.grounding import GroundingChecker
+from curec_assets.policy.grpo import optimise
+from curec_assets.policy.rewards import ComposedReward, PolicyEvent
+from curec_assets.settings import load_profile
+from resources.accelerator import ResolvedAccelerator
+from resources.downloads import Downloads
+from resources.language_model import LanguageModel
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::UserWarning:peft"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+]
+
+
+class RecordingScorer:
+    """Gives every reason the same gain, and remembers whose it was and how the event ended."""
+
+    def __init__(self) -> None:
+        self.judged: set[tuple[str, bool]] = set()
+
+    def gain(
+        self, events: Sequence[PolicyEvent], reasons: Sequence[str], outcomes: Sequence[bool]
+    ) -> np.ndarray:
+        self.judged |= {(e.event_id, liked) for e, liked in zip(events, outcomes, strict=True)}
+        return np.zeros(len(reasons))
+
+    generic_gain = gain
+
+
+def test_events_with_equal_facts_keep_their_own_outcomes(tmp_path: Path) -> None:
+    facts = Facts("Heat", ("drama",), (HistoryItem("Fargo", ("drama",)),), ())
+    events = [
+        PolicyEvent(
+            event_id=f"e{number}",
+            user_id=f"u{number}",
+            item_id="i",
+            history_item_ids=("j",),
+            history_likes=(True,),
+            liked=liked,
+            facts=facts,
+        )
+        for number, liked in enumerate((True, False))
+    ]
+    downloads = Downloads(cache_dir=str(tmp_path / "downloads"))
+    base = LanguageModel(cache_dir=str(tmp_path), downloads=downloads).prepare("tiny").path
+    torch.manual_seed(1)
+    get_peft_model(
+        AutoModelForCausalLM.from_pretrained(base),
+        LoraConfig(r=4, target_modules=["q_proj"], task_type="CAUSAL_LM"),
+    ).save_pretrained(tmp_path / "aligned")
+    items = pl.DataFrame(
+        {"item_id": ["i", "j"], "title": ["Heat", "Fargo"], "attributes": [[], []]},
+        schema_overrides={
+            "attributes": pl.List(pl.Struct({"kind": pl.String, "value": pl.String}))
+        },
+    )
+    profile = load_profile(
+        "smoke", {"policy": {"steps": 1, "prompts_per_step": 2, "generations": 2}}
+    )
+    scorer = RecordingScorer()
+    optimise(
+        events,
+        ComposedReward(scorer, GroundingChecker(Catalogue(items)), profile.policy),
+        base,
+        tmp_path / "aligned",
+        profile.policy,
+        profile.language_model,
+        seed=3,
+        place=ResolvedAccelerator("cpu", "float32", 1),
+        workspace=tmp_path / "work",
+        output=tmp_path / "out",
+    )
+    assert scorer.judged == {("e0", True), ("e1", False)}
