@@ -20,18 +20,17 @@ import torch
 
 from benchmarks import harness, tables
 from benchmarks.home import Home
-from curec_assets.alignment.facts import Catalogue, facts_by_event
-from curec_assets.alignment.grounding import GroundingChecker
-from curec_assets.alignment.prompts import reason_prompt
-from curec_assets.alignment.selection import divide_policy_fold
 from curec_assets.alignment.training import trainer_defaults
 from curec_assets.definitions import default_resources
+from curec_assets.explanation.facts import Catalogue, facts_by_event
+from curec_assets.explanation.grounding import GroundingChecker
+from curec_assets.explanation.selection import divide_policy_fold
 from curec_assets.policy import grpo
 from curec_assets.policy.events import policy_events
 from curec_assets.policy.rewards import ComposedReward, PolicyEvent
 from curec_assets.policy.rollout import dataset_prompt, event_id_of
 from curec_assets.reward.scoring import RewardScorer
-from resources.accelerator import Accelerator
+from resources.compute.accelerator import Accelerator
 
 COMMAND = "make bench-speed-grpo"
 
@@ -203,7 +202,9 @@ class _Bench:
             trainer = GRPOTrainer(
                 model=model,
                 processing_class=self._tokenizer,
-                train_dataset=Dataset.from_list([{"prompt": dataset_prompt(event)} for event in self.events]),
+                train_dataset=Dataset.from_list(
+                    [{"prompt": dataset_prompt(event)} for event in self.events]
+                ),
                 reward_funcs=[composed if full_reward else constant],
                 args=GRPOConfig(
                     **{**trainer_defaults(Path(folder), profile.seed, self.place),

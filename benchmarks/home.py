@@ -6,9 +6,9 @@ from typing import Any
 
 from curec_assets.definitions import default_resources
 from curec_assets.settings import Profile, load_profile
-from resources.language_model import LanguageModel
-from resources.model_store import Artifact, ModelStore
-from resources.warehouse import Warehouse
+from resources.models.base_models import LanguageModel
+from resources.storage.model_store import Artifact, ModelStore
+from resources.storage.warehouse import Warehouse
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,15 @@ import torch
 from benchmarks import harness, tables
 from benchmarks.home import Home
 from benchmarks.writer import candidates
-from curec_assets.profiles import PROFILE_VALUES
-from resources.accelerator import Accelerator
-from resources.constrained_decoding import Constraint
-from resources.prefixes import PrefixPlan
-from resources.reason_writer import Prompt, Sampling, WriterOptions
-from resources.transformers_writer import LoadedWriter, TransformersWriter
+from curec_assets.settings.profiles import PROFILE_VALUES
+from resources.compute.accelerator import Accelerator
+from resources.generation.protocol import GeneratorOptions, Prompt, Sampling
+from resources.generation.transformers.constrained_decoding import Constraint
+from resources.generation.transformers.generator import (
+    TransformersFactory,
+    TransformersGenerator,
+)
+from resources.generation.transformers.prefixes import PrefixPlan
 
 COMMAND = "make bench-speed-levers"
 
@@ -32,7 +35,7 @@ def main() -> None:
     sampling = Sampling(home.profile.language_model.max_new_tokens)
     records: list[harness.Record] = []
 
-    def compare(what: str, ours: LoadedWriter, other: Callable[[], int]) -> None:
+    def compare(what: str, ours: TransformersGenerator, other: Callable[[], int]) -> None:
         compared = harness.pairs(lambda: _write(ours, prompts, sampling), other, options.count)
         speed = compared.ratio(lambda run: run.result / run.seconds)
         records.append(harness.Record.of(f"as it is / {what}", speed, "times", COMMAND))
@@ -46,7 +49,9 @@ def main() -> None:
                     return _write(writer, prompts, sampling)
 
             compare(what, writer, other)
-        not_packed = patch("resources.packed_linear.can_pack", return_value=False)
+        not_packed = patch(
+            "resources.generation.transformers.packed_linear.can_pack", return_value=False
+        )
         with not_packed, _opened(home) as other_layout:
             compare(
                 "without oneDNN's layout of the weights",
@@ -56,15 +61,15 @@ def main() -> None:
 
 
 @contextmanager
-def _opened(home: Home) -> Iterator[LoadedWriter]:
-    with TransformersWriter(accelerator=Accelerator()).open(
-        home.base, home.adapter("reason_policy"), WriterOptions(32, 2048, 96)
+def _opened(home: Home) -> Iterator[TransformersGenerator]:
+    with TransformersFactory(accelerator=Accelerator()).open(
+        home.base, home.adapter("reason_policy"), GeneratorOptions(32, 2048, 96)
     ) as writer:
-        assert isinstance(writer, LoadedWriter)
+        assert isinstance(writer, TransformersGenerator)
         yield writer
 
 
-def _write(writer: LoadedWriter, prompts: Sequence[Prompt], sampling: Sampling) -> int:
+def _write(writer: TransformersGenerator, prompts: Sequence[Prompt], sampling: Sampling) -> int:
     """Tokens written."""
     return sum(len(done.token_ids) for done in writer.write(prompts, sampling))
 
@@ -85,7 +90,7 @@ def _unshared(prompts: Sequence[Sequence[int]]) -> PrefixPlan:
 
 _LEVERS: dict[str, Callable[[], AbstractContextManager[object]]] = {
     "without sharing what prompts begin with": lambda: patch(
-        "resources.packed_generation.plan_prefixes", _unshared
+        "resources.generation.transformers.packed_generation.plan_prefixes", _unshared
     ),
     "without drafting what the grammar forces": lambda: patch.object(
         Constraint, "draft", lambda self: ()

@@ -19,13 +19,13 @@ import dagster as dg
 from benchmarks import harness, tables
 from curec_assets.definitions import default_resources
 from curec_assets.reasons.assets import generated_reasons
-from resources.journal import DeliversEach
-from resources.reason_writer import (
+from resources.generation.journal import DeliversEach
+from resources.generation.protocol import (
     Completion,
+    GeneratorFactory,
+    GeneratorOptions,
     Prompt,
-    ReasonWriterFactory,
     Sampling,
-    WriterOptions,
 )
 
 _USERS = {"transformers": 32, "vllm": 4}  # one event of each; vLLM's CPU build is slow
@@ -35,14 +35,14 @@ _USERS = {"transformers": 32, "vllm": 4}  # one event of each; vLLM's CPU build 
 class _Recording:
     """A factory whose writers remember their calls and how long they were open."""
 
-    inner: ReasonWriterFactory
+    inner: GeneratorFactory
     calls: list[tuple[list[Prompt], Sampling]] = field(default_factory=list)
     tokens: int = 0
     seconds: float = 0.0
 
     @contextmanager
     def open(
-        self, base: Path, adapter: Path | None, options: WriterOptions
+        self, base: Path, adapter: Path | None, options: GeneratorOptions
     ) -> Iterator["_RecordingWriter"]:
         with self.inner.open(base, adapter, options) as writer:
             started = time.perf_counter()
@@ -53,7 +53,7 @@ class _Recording:
 
 class _RecordingWriter:
     def __init__(self, inner: Any, log: _Recording) -> None:
-        """`inner`: a `ReasonWriter` that `DeliversEach`."""
+        """`inner`: a `TextGenerator` that `DeliversEach`."""
         self.engine = inner.engine
         self._inner = inner
         self._log = log
@@ -134,12 +134,12 @@ def _config(engine: str) -> dict[str, Any]:
 def _materialise(home: Path, engine: str) -> _Recording:
     shutil.rmtree(home / "models" / "generated_reasons", ignore_errors=True)
     resources = default_resources("laptop", home)
-    recording = _Recording(resources["reason_writer"])
+    recording = _Recording(resources["generator_factory"])
     with dg.DagsterInstance.ephemeral() as instance:
         dg.materialize(
             [generated_reasons],
             instance=instance,
-            resources={**resources, "reason_writer": recording},
+            resources={**resources, "generator_factory": recording},
             run_config=_config(engine),
         )
     return recording
@@ -148,7 +148,9 @@ def _materialise(home: Path, engine: str) -> _Recording:
 def _raw(home: Path, engine: str, calls: Sequence[tuple[list[Prompt], Sampling]]) -> float:
     """Tokens per second of the engine alone, opened anew: what it has seen before it remembers."""
     base, adapter, options = _opened_with(home, engine)
-    with default_resources("laptop", home)["reason_writer"].open(base, adapter, options) as writer:
+    with default_resources("laptop", home)["generator_factory"].open(
+        base, adapter, options
+    ) as writer:
         started = time.perf_counter()
         tokens = sum(
             len(done.token_ids)
@@ -158,11 +160,11 @@ def _raw(home: Path, engine: str, calls: Sequence[tuple[list[Prompt], Sampling]]
         return tokens / (time.perf_counter() - started)
 
 
-def _opened_with(home: Path, engine: str) -> tuple[Path, Path, WriterOptions]:
+def _opened_with(home: Path, engine: str) -> tuple[Path, Path, GeneratorOptions]:
     from benchmarks.home import Home
 
     opened = Home.open(home, language_model={"engine": engine})
-    return opened.base, opened.adapter("reason_policy"), opened.profile.writer_options()
+    return opened.base, opened.adapter("reason_policy"), opened.profile.generator_options()
 
 
 if __name__ == "__main__":

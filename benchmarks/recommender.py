@@ -26,10 +26,10 @@ import torch
 from benchmarks.harness import ROOT, Pairs, Record, Run, Spread, cores, pairs, parser
 from benchmarks.home import Home
 from benchmarks.tables import publish
+from curec_assets.core.seeds import derive
 from curec_assets.recommender.build import HISTORY_LENGTH, Inputs, TrainingData
 from curec_assets.recommender.din import DINConfig, Variant
 from curec_assets.recommender.training import WEIGHT_DECAY, Training, train
-from curec_assets.seeds import derive
 from curec_assets.settings import PROFILES
 
 COMMAND = "make bench-speed-recommender"

@@ -22,7 +22,7 @@ from benchmarks.home import Home
 from benchmarks.tables import publish
 from curec_assets.alignment.sft import sft_trainer
 from curec_assets.alignment.training import completion_logits_only
-from resources.accelerator import Accelerator
+from resources.compute.accelerator import Accelerator
 
 COMMAND = "make bench-speed-sft"
 _GAINS: dict[str, dict[str, Any]] = {

@@ -24,12 +24,12 @@ from benchmarks.token_names import (
     WALK,
 )
 from benchmarks.writer import candidates
-from curec_assets.alignment.facts import Catalogue, facts_by_event
-from curec_assets.alignment.prompts import reason_prompt
-from curec_assets.profiles import PROFILE_VALUES
-from resources.accelerator import Accelerator
-from resources.reason_writer import Completion, Prompt, ReasonWriter, Sampling
-from resources.transformers_writer import TransformersWriter
+from curec_assets.explanation.facts import Catalogue, facts_by_event
+from curec_assets.explanation.prompts import reason_prompt
+from curec_assets.settings.profiles import PROFILE_VALUES
+from resources.compute.accelerator import Accelerator
+from resources.generation.protocol import Completion, Prompt, Sampling, TextGenerator
+from resources.generation.transformers.generator import TransformersFactory
 
 _BLOCK = 16  # tokens of a block of vLLM's prefix cache on a GPU
 
@@ -40,9 +40,9 @@ def main() -> None:
     accelerator = Accelerator(device="auto", dtype="auto", threads=0)
     accelerator.resolve()
     home = Home.open(chosen.home)
-    options = home.profile.writer_options()
+    options = home.profile.generator_options()
     recent = PROFILE_VALUES["gpu"]["evidence"]["recent_items"]
-    opened = TransformersWriter(accelerator=accelerator).open(
+    opened = TransformersFactory(accelerator=accelerator).open(
         home.base, home.adapter("reason_policy"), options
     )
     with opened as writer:
@@ -81,7 +81,7 @@ def _by_user(prompts: Sequence[Prompt]) -> list[_Asked]:
     return [_Asked(prompt.messages[-1][1].split("\nItem: ", 1)[0], prompt) for prompt in prompts]
 
 
-def _records(name: str, asked: Sequence[_Asked], writer: ReasonWriter, home: Home) -> list[Record]:
+def _records(name: str, asked: Sequence[_Asked], writer: TextGenerator, home: Home) -> list[Record]:
     limit = home.profile.language_model.max_new_tokens
     written = writer.write([one.prompt for one in asked], Sampling(limit))
     groups = [

@@ -15,14 +15,17 @@ import torch
 
 from benchmarks import harness, plain, tables
 from benchmarks.home import Home
-from curec_assets.alignment.facts import Catalogue
-from curec_assets.alignment.prompts import reason_prompt
-from curec_assets.profiles import PROFILE_VALUES
+from curec_assets.explanation.facts import Catalogue
+from curec_assets.explanation.prompts import reason_prompt
 from curec_assets.recommender.shown_reasons import latest_notes, requests_for, users_to_serve
-from resources.accelerator import Accelerator
-from resources.chat_tokens import chat_tokens
-from resources.reason_writer import Prompt, Sampling, WriterOptions
-from resources.transformers_writer import LoadedWriter, TransformersWriter
+from curec_assets.settings.profiles import PROFILE_VALUES
+from resources.compute.accelerator import Accelerator
+from resources.generation.chat_tokens import chat_tokens
+from resources.generation.protocol import GeneratorOptions, Prompt, Sampling
+from resources.generation.transformers.generator import (
+    TransformersFactory,
+    TransformersGenerator,
+)
 
 COMMAND = "make bench-speed-writer"
 _PROMPTS = 32
@@ -60,8 +63,8 @@ def main() -> None:
     Accelerator().resolve()
     home = Home.open(options.home)
     records: list[harness.Record] = []
-    with TransformersWriter(accelerator=Accelerator()).open(
-        home.base, home.adapter("reason_policy"), WriterOptions(_PROMPTS, 2048, 96)
+    with TransformersFactory(accelerator=Accelerator()).open(
+        home.base, home.adapter("reason_policy"), GeneratorOptions(_PROMPTS, 2048, 96)
     ) as writer:
         reference = _PlainSide(home)
         recent = PROFILE_VALUES["gpu"]["evidence"]["recent_items"]
@@ -85,7 +88,7 @@ class _PlainSide:
         from peft import PeftModel
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
-        from resources.constrained_decoding import GrammarCompiler
+        from resources.generation.transformers.constrained_decoding import GrammarCompiler
 
         self.tokenizer = AutoTokenizer.from_pretrained(home.base)
         model: Any = AutoModelForCausalLM.from_pretrained(home.base, dtype=torch.float32)
@@ -169,7 +172,7 @@ def candidates(home: Home, recent_items: int, users: int = 1) -> list[Prompt]:
 
 def events(home: Home) -> list[Prompt]:
     """Prompts about the first stored reason of each of many users, as the walk asks them."""
-    from curec_assets.alignment.facts import facts_by_event
+    from curec_assets.explanation.facts import facts_by_event
 
     reasons = home.warehouse.read("recommendation_reasons").sort("user_id", "timestamp")
     first = reasons.unique("user_id", keep="first", maintain_order=True).head(_PROMPTS)
@@ -187,7 +190,7 @@ def events(home: Home) -> list[Prompt]:
 
 
 def time_by_kind(
-    name: str, writer: LoadedWriter, prompts: Sequence[Prompt], home: Home
+    name: str, writer: TransformersGenerator, prompts: Sequence[Prompt], home: Home
 ) -> list[harness.Record]:
     """Shares of one call by kind of work, by PyTorch's profiler (which itself takes time)."""
     limit = home.profile.language_model.max_new_tokens

@@ -73,7 +73,7 @@ def _demo(profile: str | None) -> int:
 
     from curec_assets.automation.lanes import FAST, INGEST, SLOW
     from curec_assets.definitions import build_definitions, home_folder
-    from curec_assets.progress import RunProgress, cost_table, write_costs
+    from curec_assets.reports.progress import RunProgress, cost_table, write_costs
 
     progress = RunProgress(len((*INGEST, *FAST, *SLOW)))
     definitions = build_definitions(profile=profile, loggers={"progress": progress.logger()})
@@ -107,7 +107,7 @@ def _silence_libraries() -> None:
 
 def _outcome() -> str:
     from curec_assets.definitions import default_resources, home_folder
-    from curec_assets.outcome import outcome
+    from curec_assets.reports.outcome import outcome
 
     resources = default_resources("laptop", home_folder())
     return outcome(resources["warehouse"], resources["model_store"])
@@ -117,7 +117,7 @@ def _export(folder: Path, asset: str, profile: str | None) -> str:
     _silence_libraries()
 
     from curec_assets.definitions import DEFAULT_PROFILE, default_resources, home_folder
-    from curec_assets.export import Home, export_policy
+    from curec_assets.reports.export import Home, export_policy
     from curec_assets.settings import load_profile
 
     chosen = load_profile(profile or os.environ.get("CUREC_PROFILE") or DEFAULT_PROFILE)
@@ -127,7 +127,7 @@ def _export(folder: Path, asset: str, profile: str | None) -> str:
         warehouse=resources["warehouse"],
         language_model=resources["language_model"],
         accelerator=resources["accelerator"],
-        writers=resources["reason_writer"],
+        writers=resources["generator_factory"],
     )
     return export_policy(folder.resolve(), asset, chosen, home)
 

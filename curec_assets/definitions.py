@@ -21,15 +21,25 @@ from curec_assets.automation.jobs import JOBS
 from curec_assets.automation.schedules import SCHEDULES
 from curec_assets.automation.sensors import SENSORS
 from curec_assets.settings import Settings, load_profile
-from resources.accelerator import Accelerator
-from resources.downloads import Downloads
-from resources.language_model import LanguageModel
-from resources.model_store import ModelStore
-from resources.text_encoder import TextEncoder
-from resources.warehouse import Warehouse
-from resources.writers import ReasonWriters
+from resources.compute.accelerator import Accelerator
+from resources.generation.factory import ConfiguredFactory
+from resources.models.base_models import LanguageModel
+from resources.models.downloads import Downloads
+from resources.models.text_encoder import TextEncoder
+from resources.storage.model_store import ModelStore
+from resources.storage.warehouse import Warehouse
 
-STAGES = ("datasets", "alignment", "reward", "policy", "reasons", "features", "recommender")
+STAGES = (
+    "datasets",
+    "evidence",
+    "alignment",
+    "reward",
+    "policy",
+    "reasons",
+    "features",
+    "recommender",
+    "reports",
+)
 DEFAULT_PROFILE = "laptop"
 DEFAULT_HOME = ".curec"
 
@@ -82,7 +92,7 @@ def default_resources(profile: str, home: Path) -> dict[str, Any]:
         "text_encoder": TextEncoder(
             downloads=downloads, accelerator=accelerator, cache_dir=str(home / "encoder")
         ),
-        "reason_writer": ReasonWriters(accelerator=accelerator),
+        "generator_factory": ConfiguredFactory(accelerator=accelerator),
     }
 
 

@@ -1,4 +1,4 @@
-"""The errors that CURec raises for what a user can cause or mend.
+"""The errors that CURec raises for what a user can cause or fix.
 
 Each message says, in this order: what was found (value, file, row or setting), what was expected,
 and what to do about it.

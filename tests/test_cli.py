@@ -9,8 +9,8 @@ import dagster as dg
 import pytest
 
 from curec_assets.cli import describe_profiles, main
-from curec_assets.outcome import text_table
-from curec_assets.progress import RunProgress, cost_table
+from curec_assets.reports.outcome import text_table
+from curec_assets.reports.progress import RunProgress, cost_table
 from curec_assets.settings import PROFILES
 
 

@@ -7,16 +7,18 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
-from curec_assets import materialize, pictures
-from curec_assets.alignment.facts import Catalogue
-from curec_assets.alignment.grounding import GroundingChecker
+from curec_assets.core import materialize
+from curec_assets.display.charts import line_chart
+from curec_assets.display.tables import markdown_table
+from curec_assets.explanation.facts import Catalogue
+from curec_assets.explanation.grounding import GroundingChecker
 from curec_assets.settings import Settings
-from resources.accelerator import Accelerator
-from resources.journal import Journal, JournaledWriter
-from resources.language_model import LanguageModel
-from resources.model_store import Artifact, ModelStore
-from resources.reason_writer import ReasonWriterFactory
-from resources.warehouse import Warehouse
+from resources.compute.accelerator import Accelerator
+from resources.generation.journal import Journal, JournaledGenerator
+from resources.generation.protocol import GeneratorFactory
+from resources.models.base_models import LanguageModel
+from resources.storage.model_store import Artifact, ModelStore
+from resources.storage.warehouse import Warehouse
 
 
 @dg.asset(
@@ -33,7 +35,7 @@ def alignment_corpus(
     warehouse: Warehouse,
     model_store: ModelStore,
     language_model: LanguageModel,
-    reason_writer: dg.ResourceParam[ReasonWriterFactory],
+    generator_factory: dg.ResourceParam[GeneratorFactory],
 ) -> dg.MaterializeResult[None]:
     """Chat examples of the tasks verdict, preference note and reason, with grounded targets.
 
@@ -58,9 +60,9 @@ def alignment_corpus(
         # Kept afterwards too: a larger corpus asks the teacher only for what is new.
         with (
             Journal(folder / "completions.jsonl", f"teacher {profile.teacher.model}") as journal,
-            reason_writer.open(base.path, None, teacher_options(profile)) as writer,
+            generator_factory.open(base.path, None, teacher_options(profile)) as writer,
         ):
-            journaled = JournaledWriter(writer, journal, profile.teacher.concurrency)
+            journaled = JournaledGenerator(writer, journal, profile.teacher.concurrency)
             teacher = Teacher(journaled, GroundingChecker(Catalogue(items)), profile)
             return build_corpus(*tables, teacher.teach)
 
@@ -147,16 +149,16 @@ def _describe_corpus(rows: pl.DataFrame) -> Mapping[str, Any]:
     return {
         "reason_targets": dict(targets.sort("source").iter_rows()),
         "teacher_refused": dict(refused.sort("refused").iter_rows()),
-        "tasks": dg.MetadataValue.md(pictures.markdown_table(tasks)),
+        "tasks": dg.MetadataValue.md(markdown_table(tasks)),
         "samples": dg.MetadataValue.md(
-            pictures.markdown_table(samples.select("task", "user", "completion"))
+            markdown_table(samples.select("task", "user", "completion"))
         ),
     }
 
 
 def _describe_model(stored: Artifact) -> Mapping[str, Any]:
     metrics = stored.manifest.metrics
-    picture = pictures.line_chart(
+    picture = line_chart(
         {"completion cross-entropy": metrics["loss"]},
         title="Alignment loss",
         x_label="optimiser step",

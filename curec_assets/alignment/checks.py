@@ -5,12 +5,12 @@ import re
 import dagster as dg
 import polars as pl
 
-from curec_assets.alignment.facts import Catalogue, facts_by_event
-from curec_assets.alignment.grounding import GroundingChecker
-from curec_assets.alignment.prompts import parse_reason
+from curec_assets.explanation.facts import Catalogue, facts_by_event
+from curec_assets.explanation.grounding import GroundingChecker
+from curec_assets.explanation.prompts import parse_reason
 from curec_assets.settings import Settings
-from resources.model_store import ModelStore
-from resources.warehouse import Warehouse
+from resources.storage.model_store import ModelStore
+from resources.storage.warehouse import Warehouse
 
 _TASTE = re.compile(r"^Taste: (.+)$", re.MULTILINE)
 

@@ -10,21 +10,21 @@ from typing import Any
 
 import polars as pl
 
-from curec_assets.alignment.composer import completion, compose, compose_note, evidence_line
-from curec_assets.alignment.facts import Catalogue, Facts, facts_by_event
-from curec_assets.alignment.prompts import (
+from curec_assets.alignment.teacher import Lesson, Taught
+from curec_assets.core.seeds import generator
+from curec_assets.explanation.composer import completion, compose, compose_note, evidence_line
+from curec_assets.explanation.facts import Catalogue, Facts, facts_by_event
+from curec_assets.explanation.notes import outcome_item, taste_of
+from curec_assets.explanation.prompts import (
     Taste,
     note_prompt,
     reason_prompt,
     revision_prompt,
     verdict_prompt,
 )
-from curec_assets.alignment.selection import divide_policy_fold
-from curec_assets.alignment.taste import outcome_item, taste_of
-from curec_assets.alignment.teacher import Lesson, Taught
-from curec_assets.seeds import generator
+from curec_assets.explanation.selection import divide_policy_fold
 from curec_assets.settings import Profile
-from resources.reason_writer import Prompt
+from resources.generation.protocol import Prompt
 
 SCHEMA = pl.Schema(
     {

@@ -16,10 +16,10 @@ from curec_assets.alignment.training import (
     trainer_defaults,
 )
 from curec_assets.settings import AlignmentSettings
-from resources.accelerator import ResolvedAccelerator
+from resources.compute.accelerator import ResolvedAccelerator
+from resources.compute.memory import release
 from resources.errors import EngineError
-from resources.foreign_code import is_allowed
-from resources.memory import release
+from resources.models.foreign_code import is_allowed
 
 log = logging.getLogger(__name__)
 

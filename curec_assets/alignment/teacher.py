@@ -8,14 +8,20 @@ decides, afterwards, which answers are kept. Where none is, the composer's targe
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from curec_assets.alignment.composer import completion, compose
-from curec_assets.alignment.facts import Facts
-from curec_assets.alignment.grounding import GroundingChecker
-from curec_assets.alignment.prompts import parse_reason, reason_prompt
-from curec_assets.seeds import derive, generator
+from curec_assets.core.seeds import derive, generator
+from curec_assets.explanation.composer import completion, compose
+from curec_assets.explanation.facts import Facts
+from curec_assets.explanation.grounding import GroundingChecker
+from curec_assets.explanation.prompts import parse_reason, reason_prompt
 from curec_assets.settings import Profile
-from resources.grammar_tail import governed_part
-from resources.reason_writer import Completion, Prompt, ReasonWriter, Sampling, WriterOptions
+from resources.generation.grammar_tail import governed_part
+from resources.generation.protocol import (
+    Completion,
+    GeneratorOptions,
+    Prompt,
+    Sampling,
+    TextGenerator,
+)
 
 SYSTEM = """\
 You explain recommendations. Each message may tell what a user liked and disliked lately, and \
@@ -61,7 +67,7 @@ class Taught:
 class Teacher:
     """A writer of targets."""
 
-    def __init__(self, writer: ReasonWriter, checker: GroundingChecker, profile: Profile) -> None:
+    def __init__(self, writer: TextGenerator, checker: GroundingChecker, profile: Profile) -> None:
         self._writer = writer
         self._checker = checker
         self._seed = profile.seed
@@ -138,9 +144,9 @@ class Teacher:
         return UNGROUNDED if found.unsupported else None
 
 
-def teacher_options(profile: Profile) -> WriterOptions:
+def teacher_options(profile: Profile) -> GeneratorOptions:
     """How the teacher's writer is to be opened."""
-    return WriterOptions(
+    return GeneratorOptions(
         batch_size=profile.teacher.concurrency,
         max_prompt_tokens=_ANY_LENGTH,
         max_new_tokens=profile.language_model.max_new_tokens,

@@ -11,7 +11,7 @@ from typing import Any
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_utils import get_last_checkpoint
 
-from resources.accelerator import ResolvedAccelerator
+from resources.compute.accelerator import ResolvedAccelerator
 
 MICRO_BATCH = 4  # activations of more examples at once cost memory and gain no speed on a CPU
 

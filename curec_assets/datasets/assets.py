@@ -5,14 +5,15 @@ from collections.abc import Callable
 import dagster as dg
 import polars as pl
 
-from curec_assets import materialize, pictures
+from curec_assets.core import materialize
+from curec_assets.core.metadata import as_metadata
 from curec_assets.datasets import describe
 from curec_assets.datasets.interactions import build_interactions
 from curec_assets.datasets.items import build_items
-from curec_assets.datasets.sources import open_source
+from curec_assets.datasets.sources.source import open_source
 from curec_assets.settings import Settings
-from resources.downloads import Downloads
-from resources.warehouse import Warehouse
+from resources.models.downloads import Downloads
+from resources.storage.warehouse import Warehouse
 
 _GROUP = "datasets"
 _OWNERS = ["team:curec"]
@@ -194,53 +195,7 @@ def histories(
     )
 
 
-@dg.asset(
-    group_name=_GROUP,
-    kinds=_KINDS,
-    owners=_OWNERS,
-    pool=_POOL,
-    code_version="1",
-    deps=["interactions", "event_splits", "histories", "items"],
-)
-def collaborative_evidence(
-    context: dg.AssetExecutionContext, settings: Settings, warehouse: Warehouse
-) -> dg.MaterializeResult[None]:
-    """For every event, the history items that other users' earlier training likes relate to it."""
-    from curec_assets.datasets import evidence
-
-    chosen = settings.resolve().evidence
-    names = ("interactions", "event_splits", "histories")
-    return materialize.table(
-        context,
-        warehouse,
-        key=["event_id"],
-        config=chosen.model_dump(mode="json", exclude={"max_attributes"}),
-        inputs={name: warehouse.data_version(name) for name in names},
-        build=lambda: evidence.collaborative_evidence(
-            evidence.train_likes(warehouse.read("event_splits")),
-            warehouse.read("interactions"),
-            warehouse.read("histories", ["event_id", "item_ids", "likes", "timestamps"]),
-            chosen,
-        ),
-        describe=_shown(
-            lambda rows: describe.collaborative_evidence(
-                rows, warehouse.read("interactions"), warehouse.read("items")
-            )
-        ),
-    )
-
-
 def _shown(
     describe_rows: Callable[[pl.DataFrame], describe.Description],
 ) -> Callable[[pl.DataFrame], materialize.Metadata]:
-    """The description with its frames as markdown tables."""
-
-    def metadata(rows: pl.DataFrame) -> materialize.Metadata:
-        return {
-            name: dg.MetadataValue.md(pictures.markdown_table(value))
-            if isinstance(value, pl.DataFrame)
-            else value
-            for name, value in describe_rows(rows).items()
-        }
-
-    return metadata
+    return lambda rows: as_metadata(describe_rows(rows))

@@ -1,11 +1,10 @@
 """The asset checks of this stage. All guard correctness, so all block what is downstream."""
 
 import dagster as dg
-import polars as pl
 
-from curec_assets import pictures
+from curec_assets.core.metadata import no_problems, no_rows
 from curec_assets.datasets import contracts
-from resources.warehouse import Warehouse
+from resources.storage.warehouse import Warehouse
 
 
 @dg.asset_check(
@@ -26,7 +25,7 @@ def items_schema(warehouse: Warehouse) -> dg.AssetCheckResult:
 )
 def items_titles(warehouse: Warehouse) -> dg.AssetCheckResult:
     """Reasons name items by title, so a title must mean one item."""
-    return _rows(contracts.bad_titles(warehouse.read("items", ["item_id", "title"])))
+    return no_rows(contracts.bad_titles(warehouse.read("items", ["item_id", "title"])))
 
 
 @dg.asset_check(
@@ -50,7 +49,7 @@ def interactions_schema(warehouse: Warehouse) -> dg.AssetCheckResult:
 def interactions_unique(warehouse: Warehouse) -> dg.AssetCheckResult:
     """No two events have the same user, item and timestamp."""
     key = ["user_id", "item_id", "timestamp"]
-    return _rows(contracts.repeated_keys(warehouse.read("interactions", key), key))
+    return no_rows(contracts.repeated_keys(warehouse.read("interactions", key), key))
 
 
 @dg.asset_check(
@@ -61,7 +60,7 @@ def interactions_unique(warehouse: Warehouse) -> dg.AssetCheckResult:
 )
 def interactions_items_known(warehouse: Warehouse) -> dg.AssetCheckResult:
     """Referential integrity."""
-    return _rows(
+    return no_rows(
         contracts.unknown_items(
             warehouse.read("interactions", ["event_id", "item_id"]),
             warehouse.read("items", ["item_id"]),
@@ -76,7 +75,9 @@ def interactions_items_known(warehouse: Warehouse) -> dg.AssetCheckResult:
 )
 def splits_in_time_order(warehouse: Warehouse) -> dg.AssetCheckResult:
     """No timestamp is divided by a cut, and no split is empty."""
-    return _list(contracts.split_disorder(warehouse.read("event_splits", ["split", "timestamp"])))
+    return no_problems(
+        contracts.split_disorder(warehouse.read("event_splits", ["split", "timestamp"]))
+    )
 
 
 @dg.asset_check(
@@ -86,7 +87,7 @@ def splits_in_time_order(warehouse: Warehouse) -> dg.AssetCheckResult:
 )
 def folds_disjoint(warehouse: Warehouse) -> dg.AssetCheckResult:
     """The reward model never scores an event of a user that it was fitted on."""
-    return _list(
+    return no_problems(
         contracts.fold_faults(warehouse.read("event_splits", ["user_id", "split", "fold"]))
     )
 
@@ -99,7 +100,7 @@ def folds_disjoint(warehouse: Warehouse) -> dg.AssetCheckResult:
 )
 def histories_before_event(warehouse: Warehouse) -> dg.AssetCheckResult:
     """Every event has a history row, oldest first, of strictly earlier timestamps."""
-    return _rows(
+    return no_rows(
         contracts.late_histories(
             warehouse.read("histories", ["event_id", "timestamps"]),
             warehouse.read("interactions", ["event_id", "timestamp"]),
@@ -110,37 +111,7 @@ def histories_before_event(warehouse: Warehouse) -> dg.AssetCheckResult:
 @dg.asset_check(asset="histories", blocking=True, description="One history per event.")
 def histories_unique(warehouse: Warehouse) -> dg.AssetCheckResult:
     """Event ids are unique."""
-    return _rows(contracts.repeated_keys(warehouse.read("histories", ["event_id"]), ["event_id"]))
-
-
-@dg.asset_check(
-    asset="collaborative_evidence",
-    blocking=True,
-    additional_deps=["histories"],
-    description="Evidence items come from the event's history, with the label they have there.",
-)
-def evidence_in_history(warehouse: Warehouse) -> dg.AssetCheckResult:
-    """Every event has an evidence row, and nothing is shown that the user has not met before."""
-    return _rows(
-        contracts.foreign_evidence(
-            warehouse.read("collaborative_evidence", ["event_id", "liked_ids", "disliked_ids"]),
-            warehouse.read("histories", ["event_id", "item_ids", "likes"]),
-        )
-    )
-
-
-def _rows(broken: pl.DataFrame) -> dg.AssetCheckResult:
-    metadata = {"broken_rows": dg.MetadataValue.int(broken.height)}
-    if broken.height:
-        return dg.AssetCheckResult(
-            passed=False,
-            metadata={**metadata, "examples": dg.MetadataValue.md(pictures.markdown_table(broken))},
-        )
-    return dg.AssetCheckResult(passed=True, metadata=metadata)
-
-
-def _list(problems: list[str]) -> dg.AssetCheckResult:
-    return dg.AssetCheckResult(passed=not problems, metadata={"problems": "; ".join(problems)})
+    return no_rows(contracts.repeated_keys(warehouse.read("histories", ["event_id"]), ["event_id"]))
 
 
 def _said(objection: str, rows: int) -> dg.AssetCheckResult:

@@ -7,8 +7,8 @@ depends on the user's id and the seed only, so that it stays the same when data 
 import numpy as np
 import polars as pl
 
+from curec_assets.core.seeds import derive
 from curec_assets.datasets import schema
-from curec_assets.seeds import derive
 from curec_assets.settings import SplitSettings
 from resources.errors import DataError
 

@@ -6,11 +6,12 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
-from curec_assets import materialize, pictures
-from curec_assets.provenance import content_hash
+from curec_assets.core import materialize
+from curec_assets.core.provenance import content_hash
+from curec_assets.display.tables import markdown_table
 from curec_assets.settings import Settings
-from resources.text_encoder import TextEncoder
-from resources.warehouse import Warehouse
+from resources.models.text_encoder import TextEncoder
+from resources.storage.warehouse import Warehouse
 
 
 @dg.asset(
@@ -94,7 +95,5 @@ def _describe(rows: pl.DataFrame, key: str, names: dict[str, str]) -> Mapping[st
     return {
         "dimension": rows.schema["embedding"].shape[0],  # type: ignore[attr-defined]
         "with_text": (lengths > 0).sum() / max(rows.height, 1),
-        "nearest": dg.MetadataValue.md(
-            pictures.markdown_table(neighbours(rows, key, names), limit=12)
-        ),
+        "nearest": dg.MetadataValue.md(markdown_table(neighbours(rows, key, names), limit=12)),
     }

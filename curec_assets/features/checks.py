@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from resources.warehouse import Warehouse
+from resources.storage.warehouse import Warehouse
 
 _TOLERANCE = 1e-3
 

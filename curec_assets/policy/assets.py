@@ -7,18 +7,20 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
-from curec_assets import materialize, pictures
-from curec_assets.alignment.facts import Catalogue, facts_by_event, facts_fingerprint
-from curec_assets.alignment.grounding import GroundingChecker
-from curec_assets.alignment.selection import divide_policy_fold
+from curec_assets.core import materialize
+from curec_assets.core.provenance import content_hash
+from curec_assets.display.charts import line_chart
+from curec_assets.display.tables import markdown_table
+from curec_assets.explanation.facts import Catalogue, facts_by_event, facts_fingerprint
+from curec_assets.explanation.grounding import GroundingChecker
+from curec_assets.explanation.selection import divide_policy_fold
 from curec_assets.policy.metrics import step_means
-from curec_assets.provenance import content_hash
 from curec_assets.settings import Settings
-from resources.accelerator import Accelerator
-from resources.language_model import LanguageModel
-from resources.model_store import Artifact, ModelStore
-from resources.text_encoder import TextEncoder
-from resources.warehouse import Warehouse
+from resources.compute.accelerator import Accelerator
+from resources.models.base_models import LanguageModel
+from resources.models.text_encoder import TextEncoder
+from resources.storage.model_store import Artifact, ModelStore
+from resources.storage.warehouse import Warehouse
 
 
 @dg.asset(
@@ -118,7 +120,7 @@ def reason_policy(
 
 def _describe(stored: Artifact) -> Mapping[str, Any]:
     means = step_means(stored.manifest.metrics)
-    picture = pictures.line_chart(
+    picture = line_chart(
         {name: means[name] for name in ("reward", "gain", "generic", "groundedness")},
         title="GRPO: mean reward and unweighted terms",
         x_label="optimiser step",
@@ -133,7 +135,7 @@ def _describe(stored: Artifact) -> Mapping[str, Any]:
     )
     return {
         "reward_curve": dg.MetadataValue.md(picture),
-        "terms": dg.MetadataValue.md(pictures.markdown_table(terms)),
+        "terms": dg.MetadataValue.md(markdown_table(terms)),
         "first_reward": means["reward"][0],
         "last_reward": means["reward"][-1],
         "history_items_left_out": stored.manifest.metrics["history_items_left_out"],

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import polars as pl
 
-from curec_assets.alignment.facts import Facts
+from curec_assets.explanation.facts import Facts
 from curec_assets.policy.rewards import PolicyEvent
 
 

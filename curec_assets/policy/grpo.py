@@ -18,17 +18,17 @@ from curec_assets.alignment.training import (
     save_adapter,
     trainer_defaults,
 )
-from curec_assets.alignment.writing import fit
+from curec_assets.explanation.writing import fit
 from curec_assets.policy.rewards import TERMS, ComposedReward, PolicyEvent, weights
-from curec_assets.policy.rollout import MergedWriter, Rollout, dataset_prompt, event_id_of
-from curec_assets.policy.vllm_generation import ColocatedWriter, vllm_arguments
+from curec_assets.policy.rollout import MergedGenerator, Rollout, dataset_prompt, event_id_of
+from curec_assets.policy.vllm_generation import ColocatedGenerator, vllm_arguments
 from curec_assets.settings import LanguageModelSettings, PolicySettings
-from resources.accelerator import ResolvedAccelerator
-from resources.chat_tokens import chat_tokens
-from resources.foreign_code import is_allowed
-from resources.memory import release
-from resources.reason_writer import ReasonWriter, ServerEndpoint, WriterOptions
-from resources.server_writer import ServerWriter
+from resources.compute.accelerator import ResolvedAccelerator
+from resources.compute.memory import release
+from resources.generation.chat_tokens import chat_tokens
+from resources.generation.protocol import GeneratorOptions, ServerEndpoint, TextGenerator
+from resources.generation.server.generator import ServerFactory
+from resources.models.foreign_code import is_allowed
 
 log = logging.getLogger(__name__)
 
@@ -123,19 +123,19 @@ def _writer(
     base: Path,
     tokenizer: Any,
     server: ServerEndpoint | None,
-) -> Iterator[Callable[[Any], ReasonWriter]]:
+) -> Iterator[Callable[[Any], TextGenerator]]:
     """What gives the writer of a trainer."""
     limit = generation.max_prompt_tokens
     if settings.vllm == "colocate":
-        yield ColocatedWriter(tokenizer, max_prompt_tokens=limit)
+        yield ColocatedGenerator(tokenizer, max_prompt_tokens=limit)
     elif settings.vllm == "server":
-        options = WriterOptions(
+        options = GeneratorOptions(
             generation.batch_size, limit, generation.max_new_tokens, "server", server
         )
-        with ServerWriter().open(base, None, options) as writer:
+        with ServerFactory().open(base, None, options) as writer:
             yield lambda _trainer: writer
     else:
-        yield MergedWriter(
+        yield MergedGenerator(
             base, tokenizer, batch_size=generation.batch_size, max_prompt_tokens=limit
         )
 

@@ -14,9 +14,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from curec_assets.alignment.facts import Facts
-from curec_assets.alignment.grounding import GroundingChecker
-from curec_assets.alignment.prompts import ParsedReason, parse_reason
+from curec_assets.explanation.facts import Facts
+from curec_assets.explanation.grounding import GroundingChecker
+from curec_assets.explanation.prompts import ParsedReason, parse_reason
 from curec_assets.reward.scoring import ScoredEvent
 from curec_assets.settings import PolicySettings
 

@@ -11,12 +11,12 @@ from math import gcd
 from pathlib import Path
 from typing import Any
 
-from curec_assets.alignment.prompts import reason_prompt
+from curec_assets.core.seeds import derive
+from curec_assets.explanation.prompts import reason_prompt
 from curec_assets.policy.rewards import PolicyEvent
-from curec_assets.seeds import derive
-from resources.foreign_code import is_allowed
-from resources.reason_writer import Completion, ReasonWriter, Sampling
-from resources.transformers_writer import LoadedWriter
+from resources.generation.protocol import Completion, Sampling, TextGenerator
+from resources.generation.transformers.generator import TransformersGenerator
+from resources.models.foreign_code import is_allowed
 
 _EVENT_ID = "event_id"
 
@@ -26,7 +26,7 @@ class Rollout:
 
     def __init__(
         self,
-        writer: Callable[[Any], ReasonWriter],
+        writer: Callable[[Any], TextGenerator],
         events: Mapping[str, PolicyEvent],
         *,
         seed: int,
@@ -64,7 +64,7 @@ class Rollout:
         }
 
 
-class MergedWriter:
+class MergedGenerator:
     """Gives a `transformers` writer with the trained adapter merged into a copy of the base model.
 
     Merged, because an adapter's own products cost a fifth of generation on a CPU; a copy, because
@@ -79,19 +79,19 @@ class MergedWriter:
         self._batch_size = batch_size
         self._max_prompt_tokens = max_prompt_tokens
         self._copy: Any = None
-        self._writer: LoadedWriter | None = None
+        self._writer: TransformersGenerator | None = None
 
-    def __call__(self, trainer: Any) -> LoadedWriter:
+    def __call__(self, trainer: Any) -> TransformersGenerator:
         """The writer, with the weights of the trainer's model as they are now."""
         import torch
         from peft.tuners.lora import Linear
 
-        from resources.packed_linear import PackedLinear
+        from resources.generation.transformers.packed_linear import PackedLinear
 
         trained = trainer.accelerator.unwrap_model(trainer.model).get_base_model()
         if self._writer is None:
             self._copy = _plain_copy(self._base, trained)
-            self._writer = LoadedWriter(
+            self._writer = TransformersGenerator(
                 self._copy,
                 self._tokenizer,
                 batch_size=self._batch_size,

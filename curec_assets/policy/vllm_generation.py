@@ -1,11 +1,11 @@
 """GRPO whose reasons are written by vLLM: what TRL is told, and the writer for our rollout.
 
 TRL starts the engine, gives it the weights of every step, and puts it to sleep while it trains. Our
-`Rollout` stays: its prompts, grammars and seeds go to that same engine through `LoadedVllmWriter`.
+`Rollout` stays: its prompts, grammars and seeds go to that same engine through `VllmGenerator`.
 
 *colocate*: the engine shares the GPU with the training; its weights and cache are dropped while it
 sleeps. *server*: a `vllm serve` on other GPUs, to which TRL sends the weights; the writer is then a
-`ServerWriter`. TRL sends them over NCCL, and sleep mode needs a GPU: on a CPU there is only
+`ServerFactory`. TRL sends them over NCCL, and sleep mode needs a GPU: on a CPU there is only
 *colocate* without sleep.
 """
 
@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from resources.accelerator import ResolvedAccelerator
+from resources.compute.accelerator import ResolvedAccelerator
 from resources.errors import ConfigError
-from resources.reason_writer import Completion, Prompt, Sampling
-from resources.vllm_writer import LoadedVllmWriter
+from resources.generation.protocol import Completion, Prompt, Sampling
+from resources.generation.vllm.generator import VllmGenerator
 
 VllmMode = Literal["off", "colocate", "server"]
 
@@ -67,21 +67,21 @@ def vllm_arguments(
     }
 
 
-class ColocatedWriter:
+class ColocatedGenerator:
     """Gives `Rollout` the trainer's own engine, awake while it writes and asleep afterwards."""
 
     def __init__(self, tokenizer: Any, *, max_prompt_tokens: int) -> None:
         self._tokenizer = tokenizer
         self._max_prompt_tokens = max_prompt_tokens
         self._generation: Any = None
-        self._writer: LoadedVllmWriter | None = None
+        self._writer: VllmGenerator | None = None
         self.engine = "vllm"
 
-    def __call__(self, trainer: Any) -> "ColocatedWriter":
+    def __call__(self, trainer: Any) -> "ColocatedGenerator":
         """The writer; TRL has just given its engine the weights of this step."""
         if self._writer is None:
             self._generation = trainer.vllm_generation
-            self._writer = LoadedVllmWriter(
+            self._writer = VllmGenerator(
                 self._generation.llm,
                 self._tokenizer,
                 self._max_prompt_tokens,
@@ -109,7 +109,7 @@ class ColocatedWriter:
         """Tokens of the prompt, chat template included."""
         return self._loaded().prompt_tokens(prompt)
 
-    def _loaded(self) -> LoadedVllmWriter:
+    def _loaded(self) -> VllmGenerator:
         if self._writer is None:
             raise RuntimeError("no trainer yet; call the writer with a trainer first")
         return self._writer

@@ -8,21 +8,22 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
-from curec_assets import materialize, pictures
-from curec_assets.alignment.facts import Catalogue, facts_by_event, facts_fingerprint
-from curec_assets.alignment.grounding import GroundingChecker
-from curec_assets.alignment.journaling import journaled_writer
-from curec_assets.alignment.selection import divide_policy_fold
-from curec_assets.provenance import content_hash
+from curec_assets.core import materialize
+from curec_assets.core.provenance import content_hash
+from curec_assets.display.tables import markdown_table
+from curec_assets.explanation.facts import Catalogue, facts_by_event, facts_fingerprint
+from curec_assets.explanation.grounding import GroundingChecker
+from curec_assets.explanation.selection import divide_policy_fold
 from curec_assets.reasons.selection import select_walk
 from curec_assets.settings import Settings
-from resources.accelerator import Accelerator
+from resources.compute.accelerator import Accelerator
 from resources.errors import ArtifactError
-from resources.language_model import LanguageModel
-from resources.model_store import Artifact, ModelStore
-from resources.reason_writer import ReasonWriterFactory
-from resources.text_encoder import TextEncoder
-from resources.warehouse import Warehouse
+from resources.generation.journaling import journaled_generator
+from resources.generation.protocol import GeneratorFactory
+from resources.models.base_models import LanguageModel
+from resources.models.text_encoder import TextEncoder
+from resources.storage.model_store import Artifact, ModelStore
+from resources.storage.warehouse import Warehouse
 
 
 @dg.asset(
@@ -46,7 +47,7 @@ def generated_reasons(
     warehouse: Warehouse,
     model_store: ModelStore,
     language_model: LanguageModel,
-    reason_writer: dg.ResourceParam[ReasonWriterFactory],
+    generator_factory: dg.ResourceParam[GeneratorFactory],
     text_encoder: TextEncoder,
     accelerator: Accelerator,
 ) -> dg.MaterializeResult[None]:
@@ -72,11 +73,11 @@ def generated_reasons(
 
         model = profile.language_model
         base = language_model.prepare(model.base, allow_code_of=model.allow_code_of)
-        with journaled_writer(
-            reason_writer,
+        with journaled_generator(
+            generator_factory,
             base.path,
             policy.path / "adapter",
-            profile.writer_options(),
+            profile.generator_options(),
             workspace=workspace,
             identity=policy.manifest.data_version,
         ) as writer:
@@ -183,8 +184,8 @@ def _describe(rows: pl.DataFrame) -> Mapping[str, Any]:
     )
     samples = rows.select("split", "round", "verdict", "source", "reward", "note", "reason")
     return {
-        "by_split": dg.MetadataValue.md(pictures.markdown_table(by_split.sort("split"))),
-        "samples": dg.MetadataValue.md(pictures.markdown_table(samples, limit=12)),
+        "by_split": dg.MetadataValue.md(markdown_table(by_split.sort("split"))),
+        "samples": dg.MetadataValue.md(markdown_table(samples, limit=12)),
         "grounded": float(rows["grounded"].mean() or 0.0),  # type: ignore[arg-type]
         "composer_share": float((rows["source"] == "composer").sum()) / max(rows.height, 1),
         "prompts_shortened": int((rows["history_left_out"] > 0).sum()),

@@ -3,12 +3,12 @@
 import dagster as dg
 import polars as pl
 
-from curec_assets.alignment.facts import Catalogue, facts_by_event
-from curec_assets.alignment.grounding import GroundingChecker
-from curec_assets.alignment.selection import divide_policy_fold
+from curec_assets.explanation.facts import Catalogue, facts_by_event
+from curec_assets.explanation.grounding import GroundingChecker
+from curec_assets.explanation.selection import divide_policy_fold
 from curec_assets.reasons.selection import select_walk
 from curec_assets.settings import Settings
-from resources.warehouse import Warehouse
+from resources.storage.warehouse import Warehouse
 
 _LEAST_GROUNDED = 0.95
 _MOST_COMPOSED = 0.25

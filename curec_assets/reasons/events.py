@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from curec_assets.alignment.facts import Catalogue, Facts
-from curec_assets.alignment.taste import outcome_item, taste_of
+from curec_assets.explanation.facts import Catalogue, Facts
+from curec_assets.explanation.notes import outcome_item, taste_of
 from curec_assets.reasons.walk import WalkEvent
 
 

@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from curec_assets.alignment.selection import PolicyFold, draw, with_evidence
+from curec_assets.explanation.selection import PolicyFold, draw, with_evidence
 from curec_assets.settings import Profile
 
 _SPLITS = ("test", "validation", "train")

@@ -18,20 +18,20 @@ from pathlib import Path
 
 import polars as pl
 
-from curec_assets.alignment.composer import compose_note
-from curec_assets.alignment.facts import HistoryItem
-from curec_assets.alignment.grounding import GroundingChecker
-from curec_assets.alignment.prompts import (
+from curec_assets.core.provenance import digest
+from curec_assets.explanation.composer import compose_note
+from curec_assets.explanation.facts import HistoryItem
+from curec_assets.explanation.grounding import GroundingChecker
+from curec_assets.explanation.prompts import (
     Taste,
     note_prompt,
     parse_note,
     revision_prompt,
 )
-from curec_assets.alignment.writing import Request, WrittenReason, write_reasons
+from curec_assets.explanation.writing import Request, WrittenReason, write_reasons
 from curec_assets.policy.rewards import PolicyEvent, Scorer
-from curec_assets.provenance import digest
 from curec_assets.settings import Profile
-from resources.reason_writer import Prompt, ReasonWriter, Sampling
+from resources.generation.protocol import Prompt, Sampling, TextGenerator
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +76,7 @@ class Walk:
 
     def __init__(
         self,
-        writer: ReasonWriter,
+        writer: TextGenerator,
         scorer: Scorer,
         checker: GroundingChecker,
         profile: Profile,

@@ -1,28 +1,28 @@
 """Assets of the group `recommender`: baselines, networks, their evaluation, the report."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import polars as pl
 
-from curec_assets import materialize, pictures
-from curec_assets.alignment.facts import Catalogue
-from curec_assets.alignment.journaling import journaled_writer
+from curec_assets.core import materialize
+from curec_assets.display.tables import markdown_table
+from curec_assets.explanation.facts import Catalogue
 from curec_assets.recommender.describe import (
     describe_baselines,
     describe_evaluation,
     describe_recommender,
 )
-from curec_assets.recommender.reading import held_out_outputs, require_made_from
+from curec_assets.recommender.outputs import held_out_outputs, require_made_from
 from curec_assets.settings import Settings
-from resources.accelerator import Accelerator
-from resources.language_model import LanguageModel
-from resources.manifest import Manifest
-from resources.model_store import ModelStore
-from resources.reason_writer import ReasonWriterFactory
-from resources.warehouse import Warehouse
+from resources.compute.accelerator import Accelerator
+from resources.generation.journaling import journaled_generator
+from resources.generation.protocol import GeneratorFactory
+from resources.models.base_models import LanguageModel
+from resources.storage.model_store import ModelStore
+from resources.storage.warehouse import Warehouse
 
 
 @dg.asset(
@@ -94,7 +94,7 @@ def recommender(
 
     def build(folder: Path, _workspace: Path) -> Mapping[str, Any]:
         from curec_assets.recommender.build import Inputs, build_recommender
-        from curec_assets.recommender.retrievers import Retrievers
+        from curec_assets.retrieval.item_scorers import Retrievers
 
         return build_recommender(
             folder,
@@ -145,7 +145,7 @@ def recommender_evaluation(
     require_made_from(trained.manifest, {**versions, **models})
 
     def build() -> pl.DataFrame:
-        from curec_assets.recommender.evaluation import evaluate, sliced_events
+        from curec_assets.evaluation.protocol import evaluate, sliced_events
 
         predictions, ranks = held_out_outputs(baselines.path, trained.path)
         return evaluate(
@@ -195,7 +195,7 @@ def recommendations(
     warehouse: Warehouse,
     model_store: ModelStore,
     language_model: LanguageModel,
-    reason_writer: dg.ResourceParam[ReasonWriterFactory],
+    generator_factory: dg.ResourceParam[GeneratorFactory],
     accelerator: Accelerator,
 ) -> dg.MaterializeResult[None]:
     """What the latest active users are recommended now, each item with its reason."""
@@ -208,7 +208,7 @@ def recommendations(
     chosen = profile.recommender
 
     def build(workspace: Path) -> pl.DataFrame:
-        from curec_assets.recommender.retrieval import recommend
+        from curec_assets.recommender.recommend import recommend
         from curec_assets.recommender.shown_reasons import (
             latest_notes,
             requests_for,
@@ -236,11 +236,11 @@ def recommendations(
         model = profile.language_model
         base = language_model.prepare(model.base, allow_code_of=model.allow_code_of)
         policy = models["reason_policy"]
-        with journaled_writer(
-            reason_writer,
+        with journaled_generator(
+            generator_factory,
             base.path,
             policy.path / "adapter",
-            profile.writer_options(),
+            profile.generator_options(),
             workspace=workspace,
             identity=policy.manifest.data_version,
         ) as writer:
@@ -274,7 +274,7 @@ def recommendations(
             build=lambda: build(workspace),
             describe=lambda rows: {
                 "samples": dg.MetadataValue.md(
-                    pictures.markdown_table(
+                    markdown_table(
                         rows.select("user_id", "rank", "title", "score", "verdict", "reason"),
                         limit=15,
                     )
@@ -282,100 +282,6 @@ def recommendations(
                 "composer_share": float((rows["source"] == "composer").sum()) / max(rows.height, 1),
             },
         )
-
-
-@dg.asset(
-    group_name="recommender",
-    kinds={"html"},
-    owners=["team:curec"],
-    pool="warehouse",
-    code_version="1",
-    deps=[
-        "recommender_evaluation",
-        "recommendations",
-        "recommendation_reasons",
-        "reward_model",
-        "reason_policy",
-        "event_splits",
-    ],
-)
-def quality_report(
-    context: dg.AssetExecutionContext,
-    settings: Settings,
-    warehouse: Warehouse,
-    model_store: ModelStore,
-) -> dg.MaterializeResult[None]:
-    """One HTML page: evaluation, gate, reward curve, reasons, recommendations, lineage."""
-    profile = settings.resolve()
-    lineage = {manifest.asset: manifest for manifest in _lineage(warehouse, model_store)}
-
-    def build(folder: Path, _workspace: Path) -> Mapping[str, Any]:
-        from curec_assets.recommender.reason_quality import reason_quality
-        from curec_assets.recommender.report import Report, render
-        from curec_assets.reward.gate import stored_gate
-
-        events = warehouse.read("event_splits", ["event_id", "split", "liked"])
-        reasons = warehouse.read("recommendation_reasons")
-        covered = events.join(reasons.select("event_id"), on="event_id", how="semi")
-        page = Report(
-            profile=profile.name,
-            evaluation=warehouse.read("recommender_evaluation"),
-            gate=stored_gate(lineage["reward_model"]),
-            reward_curve=lineage["reason_policy"].metrics["reward"],
-            quality=reason_quality(
-                reasons,
-                events.select("event_id", "liked"),
-                samples=profile.recommender.bootstrap_samples,
-                seed=profile.seed,
-            ),
-            coverage={
-                split: (covered.filter(split=split).height, events.filter(split=split).height)
-                for split in ("train", "validation", "test")
-            },
-            recommendations=warehouse.read("recommendations"),
-            lineage=pl.DataFrame(
-                [
-                    m.model_dump(include={"asset", "fingerprint", "data_version", "code_version"})
-                    for m in lineage.values()
-                ]
-            ),
-        )
-        (folder / "report.html").write_text(render(page), encoding="utf-8")
-        return {"reasons": reasons.height}
-
-    return materialize.artifact(
-        context,
-        model_store,
-        config={
-            "profile": profile.name,
-            "bootstrap_samples": profile.recommender.bootstrap_samples,
-            "seed": profile.seed,
-        },
-        inputs={name: f"{m.fingerprint} {m.data_version}" for name, m in lineage.items()},
-        build=build,
-        describe=lambda stored: {
-            "report": dg.MetadataValue.path(stored.path / "report.html"),
-        },
-    )
-
-
-_REPORTED_TABLES = (
-    "event_splits",
-    "recommendation_reasons",
-    "recommender_evaluation",
-    "recommendations",
-)
-_REPORTED_MODELS = ("reward_model", "reason_policy", "baseline_recommenders", "recommender")
-
-
-def _lineage(warehouse: Warehouse, store: ModelStore) -> Iterator[Manifest]:
-    for table in _REPORTED_TABLES:
-        warehouse.data_version(table)  # says which one is missing
-        manifest = warehouse.manifest(table)
-        if manifest is not None:
-            yield manifest
-    for model in _REPORTED_MODELS:
-        yield store.current(model).manifest
 
 
 def _versions(warehouse: Warehouse, *tables: str) -> dict[str, str]:

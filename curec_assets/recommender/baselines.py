@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from curec_assets.recommender.metrics import ndcg
-from curec_assets.recommender.preference import preference_predictions, save_weights
-from curec_assets.recommender.ranking import full_ranks, ranked_events
-from curec_assets.recommender.retrievers import Retrievers
+from curec_assets.evaluation.metrics import ndcg
+from curec_assets.recommender.logistic_regression import preference_predictions, save_weights
 from curec_assets.recommender.statistics import item_attributes, running_statistics
+from curec_assets.retrieval.candidates import full_ranks, ranked_events
+from curec_assets.retrieval.item_scorers import Retrievers
 
 EASE_L2 = (30.0, 100.0, 300.0, 1000.0)
 """Regularisations tried on validation."""

@@ -10,11 +10,13 @@ import numpy.typing as npt
 import polars as pl
 import torch
 
+from curec_assets.core.seeds import derive
+from curec_assets.evaluation.metrics import ndcg
 from curec_assets.recommender.dataset import Catalogue, Examples, RatingScale, event_examples
 from curec_assets.recommender.din import DIN, VARIANTS, DINConfig, Variant
-from curec_assets.recommender.metrics import ndcg
 from curec_assets.recommender.ranker import SERVED, Ranker, combined, proposal_examples
-from curec_assets.recommender.ranking import (
+from curec_assets.recommender.training import score, train
+from curec_assets.retrieval.candidates import (
     Proposals,
     full_ranks,
     propose,
@@ -22,9 +24,7 @@ from curec_assets.recommender.ranking import (
     target_places,
     two_stage_ranks,
 )
-from curec_assets.recommender.retrievers import Floats, Retrievers
-from curec_assets.recommender.training import score, train
-from curec_assets.seeds import derive
+from curec_assets.retrieval.item_scorers import Floats, Retrievers
 from curec_assets.settings import RecommenderSettings
 
 HISTORY_LENGTH = 20

@@ -3,14 +3,14 @@
 import dagster as dg
 import polars as pl
 
-from curec_assets.pictures import markdown_table
-from curec_assets.recommender.validity import (
+from curec_assets.display.tables import markdown_table
+from curec_assets.recommender.output_checks import (
     misplaced_intervals,
     prediction_problems,
     recommendation_problems,
 )
-from resources.model_store import ModelStore
-from resources.warehouse import Warehouse
+from resources.storage.model_store import ModelStore
+from resources.storage.warehouse import Warehouse
 
 
 @dg.asset_check(

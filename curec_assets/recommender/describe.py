@@ -6,8 +6,9 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
-from curec_assets import pictures
-from resources.model_store import Artifact
+from curec_assets.display.charts import interval_chart, line_chart
+from curec_assets.display.tables import markdown_table
+from resources.storage.model_store import Artifact
 
 
 def describe_baselines(stored: Artifact) -> Mapping[str, Any]:
@@ -20,7 +21,7 @@ def describe_baselines(stored: Artifact) -> Mapping[str, Any]:
         }
     )
     return {
-        "ease": dg.MetadataValue.md(pictures.markdown_table(curve)),
+        "ease": dg.MetadataValue.md(markdown_table(curve)),
         "l2": metrics["l2"],
         "items_known_to_ease": metrics["items_known_to_ease"],
     }
@@ -30,7 +31,7 @@ def describe_recommender(stored: Artifact) -> Mapping[str, Any]:
     """Training curves, best validation AUCs, and how many events had a reason."""
     metrics = stored.manifest.metrics
     curves: Mapping[str, Mapping[str, Any]] = metrics["curves"]
-    losses = pictures.line_chart(
+    losses = line_chart(
         {name: curve["loss"] for name, curve in curves.items() if name.endswith("-0")},
         title="Training loss, first seed",
         x_label="epoch",
@@ -47,7 +48,7 @@ def describe_recommender(stored: Artifact) -> Mapping[str, Any]:
     )
     return {
         "losses": dg.MetadataValue.md(losses),
-        "networks": dg.MetadataValue.md(pictures.markdown_table(table, limit=100)),
+        "networks": dg.MetadataValue.md(markdown_table(table, limit=100)),
         "retriever_weight": metrics["retriever_weight"],
         "retriever_weights_tried": dg.MetadataValue.json(metrics["validation_ndcg"]),
         "events_with_reason": dg.MetadataValue.json(metrics["events_with_reason"]),
@@ -64,11 +65,7 @@ def describe_evaluation(rows: pl.DataFrame) -> Mapping[str, Any]:
     covered = rows.filter((pl.col("slice") == "with_reason") & (pl.col("metric") == "AUC"))
     counts: list[int] = covered["n_events"].to_list()
     return {
-        "auc": dg.MetadataValue.md(
-            pictures.interval_chart(bars, title="AUC on test events", y_label="AUC")
-        ),
-        "all_test_events": dg.MetadataValue.md(
-            pictures.markdown_table(everything.drop("slice"), limit=100)
-        ),
+        "auc": dg.MetadataValue.md(interval_chart(bars, title="AUC on test events", y_label="AUC")),
+        "all_test_events": dg.MetadataValue.md(markdown_table(everything.drop("slice"), limit=100)),
         "test_events_with_reason": max(counts, default=0),
     }

@@ -13,8 +13,8 @@ from safetensors.torch import load_file, save_file
 
 from curec_assets.recommender.dataset import Catalogue, Examples, RatingScale, candidate_examples
 from curec_assets.recommender.din import DIN, DINConfig, Variant
-from curec_assets.recommender.ranking import Proposals
 from curec_assets.recommender.training import score
+from curec_assets.retrieval.candidates import Proposals
 from resources.errors import ArtifactError
 
 SERVED: Variant = "id_text_reason"

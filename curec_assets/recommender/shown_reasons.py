@@ -2,15 +2,15 @@
 
 import polars as pl
 
-from curec_assets.alignment.facts import Catalogue
-from curec_assets.alignment.grounding import GroundingChecker
-from curec_assets.alignment.writing import Request, write_reasons
-from curec_assets.datasets.evidence import evidence_for, train_likes
+from curec_assets.core.provenance import digest
+from curec_assets.core.seeds import derive
 from curec_assets.datasets.histories import histories_at
-from curec_assets.provenance import digest
-from curec_assets.seeds import derive
+from curec_assets.evidence.collaborative import evidence_for, train_likes
+from curec_assets.explanation.facts import Catalogue
+from curec_assets.explanation.grounding import GroundingChecker
+from curec_assets.explanation.writing import Request, write_reasons
 from curec_assets.settings import Profile
-from resources.reason_writer import ReasonWriter
+from resources.generation.protocol import TextGenerator
 
 
 def users_to_serve(interactions: pl.DataFrame, count: int) -> list[str]:
@@ -65,7 +65,7 @@ def requests_for(
 def with_reasons(
     shown: pl.DataFrame,
     requests: list[Request],
-    writer: ReasonWriter,
+    writer: TextGenerator,
     catalogue: Catalogue,
     profile: Profile,
     policy_fingerprint: str,

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from curec_assets.evaluation.metrics import auc, log_losses
 from curec_assets.recommender.dataset import Catalogue, Examples
 from curec_assets.recommender.din import DIN, DINConfig
-from curec_assets.recommender.metrics import auc, log_losses
 from resources.errors import EngineError
 
 _SCORING_BATCH = 4096

@@ -7,20 +7,22 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
-from curec_assets import materialize, pictures
-from curec_assets.alignment.facts import Catalogue, facts_by_event
-from curec_assets.alignment.grounding import GroundingChecker
-from curec_assets.alignment.journaling import journaled_writer
-from curec_assets.alignment.prompts import prompt_fingerprint, reason_prompt
-from curec_assets.provenance import content_hash
+from curec_assets.core import materialize
+from curec_assets.core.provenance import content_hash
+from curec_assets.display.charts import interval_chart, line_chart
+from curec_assets.display.tables import markdown_table
+from curec_assets.explanation.facts import Catalogue, facts_by_event
+from curec_assets.explanation.grounding import GroundingChecker
+from curec_assets.explanation.prompts import prompt_fingerprint, reason_prompt
 from curec_assets.reward import drafting
 from curec_assets.settings import Settings
-from resources.accelerator import Accelerator
-from resources.language_model import LanguageModel
-from resources.model_store import Artifact, ModelStore
-from resources.reason_writer import ReasonWriterFactory
-from resources.text_encoder import TextEncoder
-from resources.warehouse import Warehouse
+from resources.compute.accelerator import Accelerator
+from resources.generation.journaling import journaled_generator
+from resources.generation.protocol import GeneratorFactory
+from resources.models.base_models import LanguageModel
+from resources.models.text_encoder import TextEncoder
+from resources.storage.model_store import Artifact, ModelStore
+from resources.storage.warehouse import Warehouse
 
 
 @dg.asset(
@@ -37,7 +39,7 @@ def draft_reasons(
     warehouse: Warehouse,
     model_store: ModelStore,
     language_model: LanguageModel,
-    reason_writer: dg.ResourceParam[ReasonWriterFactory],
+    generator_factory: dg.ResourceParam[GeneratorFactory],
 ) -> dg.MaterializeResult[None]:
     """Reasons by the aligned model for events of the reward fold and of validation.
 
@@ -55,11 +57,11 @@ def draft_reasons(
     def build(workspace: Path) -> pl.DataFrame:
         model = profile.language_model
         base = language_model.prepare(model.base, allow_code_of=model.allow_code_of)
-        with journaled_writer(
-            reason_writer,
+        with journaled_generator(
+            generator_factory,
             base.path,
             aligned.path / "adapter",
-            profile.writer_options(),
+            profile.generator_options(),
             workspace=workspace,
             identity=aligned.manifest.data_version,
         ) as writer:
@@ -168,8 +170,8 @@ def _describe_drafts(rows: pl.DataFrame) -> Mapping[str, Any]:
     )
     samples = rows.select("split", "verdict", "verdict_probability", "grounded", "reason")
     return {
-        "summary": dg.MetadataValue.md(pictures.markdown_table(summary.sort("split"))),
-        "samples": dg.MetadataValue.md(pictures.markdown_table(samples)),
+        "summary": dg.MetadataValue.md(markdown_table(summary.sort("split"))),
+        "samples": dg.MetadataValue.md(markdown_table(samples)),
     }
 
 
@@ -187,7 +189,7 @@ def _describe_reward_model(stored: Artifact) -> Mapping[str, Any]:
             ("another user's", gate.shuffled),
         )
     }
-    losses = pictures.line_chart(
+    losses = line_chart(
         {
             "fitted on": [epoch["train"] for epoch in metrics["epochs"]],
             "users kept out": [epoch["held_out"] for epoch in metrics["epochs"]],
@@ -196,7 +198,7 @@ def _describe_reward_model(stored: Artifact) -> Mapping[str, Any]:
         x_label="epoch",
         y_label="nats per event",
     )
-    aucs = pictures.interval_chart(bars, title="AUC on validation drafts", y_label="AUC")
+    aucs = interval_chart(bars, title="AUC on validation drafts", y_label="AUC")
     return {
         "gate": str(gate),
         "gate_passed": gate.passed,

@@ -4,10 +4,10 @@ import math
 
 import dagster as dg
 
-from curec_assets.pictures import markdown_table
+from curec_assets.display.tables import markdown_table
 from curec_assets.settings import Settings
-from resources.model_store import ModelStore
-from resources.warehouse import Warehouse
+from resources.storage.model_store import ModelStore
+from resources.storage.warehouse import Warehouse
 
 
 @dg.asset_check(

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from curec_assets.seeds import derive
+from curec_assets.core.seeds import derive
 from resources.errors import DataError
 
 Ints = NDArray[np.int64]

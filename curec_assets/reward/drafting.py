@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 
 import polars as pl
 
-from curec_assets.alignment.facts import Facts
-from curec_assets.alignment.grounding import GroundingChecker
-from curec_assets.alignment.selection import draw, with_evidence
-from curec_assets.alignment.writing import Request, write_reasons
+from curec_assets.explanation.facts import Facts
+from curec_assets.explanation.grounding import GroundingChecker
+from curec_assets.explanation.selection import draw, with_evidence
+from curec_assets.explanation.writing import Request, write_reasons
 from curec_assets.settings import Profile
-from resources.reason_writer import ReasonWriter
+from resources.generation.protocol import TextGenerator
 
 SCHEMA = pl.Schema(
     {
@@ -49,7 +49,7 @@ def select_events(
 
 
 def draft(
-    writer: ReasonWriter,
+    writer: TextGenerator,
     events: pl.DataFrame,
     facts: Mapping[str, Facts],
     checker: GroundingChecker,

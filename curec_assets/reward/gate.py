@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from resources.errors import ArtifactError
-from resources.manifest import Manifest
+from resources.storage.manifest import Manifest
 
 Scores = NDArray[np.float64]
 

@@ -13,13 +13,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from curec_assets.provenance import digest
+from curec_assets.core.provenance import digest
+from curec_assets.core.seeds import generator
 from curec_assets.reward.dataset import PooledHistory, Vocabulary, pad_histories
 from curec_assets.reward.model import RewardNetwork
 from curec_assets.reward.storage import Description, read_model
-from curec_assets.seeds import generator
 from resources.errors import ArtifactError, DataError
-from resources.model_store import Artifact
+from resources.storage.model_store import Artifact
 
 Scores = NDArray[np.float64]
 

@@ -27,10 +27,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from curec_assets.core.seeds import derive, generator
 from curec_assets.reward.dataset import NO_REASON, Events, Floats, other_users
 from curec_assets.reward.gate import Gate, decide
 from curec_assets.reward.model import RewardNetwork, Shape, initialised
-from curec_assets.seeds import derive, generator
 from curec_assets.settings import RewardSettings
 
 _MOST_REPEATS = 4  # of a drafted event in one epoch, beyond its place among all events

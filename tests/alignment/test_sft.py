@@ -9,9 +9,9 @@ from safetensors.numpy import load_file
 
 from curec_assets.alignment.sft import fine_tune
 from curec_assets.settings import AlignmentSettings
-from resources.accelerator import ResolvedAccelerator
-from resources.downloads import Downloads
-from resources.language_model import LanguageModel
+from resources.compute.accelerator import ResolvedAccelerator
+from resources.models.base_models import LanguageModel
+from resources.models.downloads import Downloads
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # TRL's and torch's own, in training
 

@@ -17,11 +17,7 @@ import pytest
 
 from curec_assets.alignment.assets import alignment_corpus
 from curec_assets.alignment.checks import targets_are_grounded
-from curec_assets.alignment.composer import completion, compose
 from curec_assets.alignment.corpus import build_corpus
-from curec_assets.alignment.facts import Catalogue, Facts, HistoryItem
-from curec_assets.alignment.grounding import GroundingChecker
-from curec_assets.alignment.prompts import reason_prompt
 from curec_assets.alignment.teacher import (
     MALFORMED,
     OTHER_VERDICT,
@@ -31,13 +27,18 @@ from curec_assets.alignment.teacher import (
     Taught,
     Teacher,
 )
+from curec_assets.core.seeds import generator
 from curec_assets.datasets import assets as datasets
 from curec_assets.definitions import default_resources
-from curec_assets.seeds import generator
+from curec_assets.evidence import assets as evidence
+from curec_assets.explanation.composer import completion, compose
+from curec_assets.explanation.facts import Catalogue, Facts, HistoryItem
+from curec_assets.explanation.grounding import GroundingChecker
+from curec_assets.explanation.prompts import reason_prompt
 from curec_assets.settings import Settings, load_profile
 from resources.errors import EngineError
-from resources.reason_writer import Completion, Prompt, Sampling
-from resources.warehouse import Warehouse
+from resources.generation.protocol import Completion, Prompt, Sampling
+from resources.storage.warehouse import Warehouse
 
 PROFILE = load_profile("smoke", {"teacher": {"samples": 2}})
 TABLES = ("event_splits", "collaborative_evidence", "histories", "items")
@@ -47,7 +48,7 @@ TABLES = ("event_splits", "collaborative_evidence", "histories", "items")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home with the tables of the toy set."""
     home = tmp_path_factory.mktemp("home")
-    assets = dg.load_assets_from_modules([datasets], automation_condition=None)
+    assets = dg.load_assets_from_modules([datasets, evidence])
     dg.materialize(assets, resources=default_resources("smoke", home))
     return home
 

@@ -112,7 +112,7 @@ def test_a_failed_blocking_check_holds_back(lane: Lane) -> None:
     lane.content, lane.check_passes = "broken", False
     lane.make("raw_items")
     assert lane.tick() == set()
-    lane.content, lane.check_passes = "mended", True
+    lane.content, lane.check_passes = "fixed", True
     lane.make("raw_items")
     assert lane.tick() == {"items"}
 

@@ -9,12 +9,14 @@ import polars as pl
 import pytest
 
 from curec_assets.datasets import assets, checks, schema
+from curec_assets.evidence import assets as evidence_assets
+from curec_assets.evidence import checks as evidence_checks
 from curec_assets.settings import Settings
-from resources.downloads import Downloads
-from resources.warehouse import Warehouse
+from resources.models.downloads import Downloads
+from resources.storage.warehouse import Warehouse
 
-ASSETS = dg.load_assets_from_modules([assets], automation_condition=None)
-CHECKS = dg.load_asset_checks_from_modules([checks])
+ASSETS = dg.load_assets_from_modules([assets, evidence_assets])
+CHECKS = dg.load_asset_checks_from_modules([checks, evidence_checks])
 
 
 def run(home: Path, **overrides: Any) -> dg.ExecuteInProcessResult:

@@ -87,16 +87,3 @@ def test_folds() -> None:
     assert contracts.fold_faults(SPLITS.head(1)) == ["no training event is in fold 'policy'"]
     outside = SPLITS.with_columns(fold=pl.Series(["reward", "policy", "reward", None]))
     assert contracts.fold_faults(outside) == ["1 events outside train have a fold"]
-
-
-def test_evidence_comes_from_the_history() -> None:
-    def evidence(liked: list[str], disliked: list[str]) -> pl.DataFrame:
-        lists = pl.List(pl.Utf8)
-        return pl.DataFrame(
-            {"event_id": ["e1", "e2"], "liked_ids": [[], liked], "disliked_ids": [[], disliked]},
-            schema={"event_id": pl.Utf8, "liked_ids": lists, "disliked_ids": lists},
-        )
-
-    assert contracts.foreign_evidence(evidence([], ["a"]), HISTORIES).height == 0
-    for wrong in (evidence(["a"], []), evidence([], ["b"]), evidence([], []).head(1)):
-        assert contracts.foreign_evidence(wrong, HISTORIES)["event_id"].to_list() == ["e2"]

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curec_assets.datasets import schema
-from curec_assets.datasets.evidence import collaborative_evidence, evidence_for, train_likes
 from curec_assets.datasets.histories import build_histories, histories_at
 from curec_assets.datasets.interactions import event_id
 from curec_assets.datasets.splits import assign_splits
+from curec_assets.evidence.collaborative import collaborative_evidence, evidence_for, train_likes
 from curec_assets.settings import EvidenceSettings, SplitSettings
 
 MAX_HISTORY = 4

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from curec_assets.datasets.contracts import split_disorder
 from curec_assets.datasets.interactions import build_interactions
+from curec_assets.datasets.sources.toy import ToySource
 from curec_assets.datasets.splits import assign_splits, user_fold
-from curec_assets.datasets.toy import ToySource
 from curec_assets.settings import SplitSettings
 from resources.errors import DataError
 

@@ -11,11 +11,11 @@ import pytest
 from curec_assets.features import assets, checks
 from curec_assets.features.embedding import neighbours
 from curec_assets.settings import Settings
-from resources.accelerator import Accelerator
-from resources.downloads import Downloads
-from resources.manifest import Manifest
-from resources.text_encoder import TextEncoder
-from resources.warehouse import Warehouse
+from resources.compute.accelerator import Accelerator
+from resources.models.downloads import Downloads
+from resources.models.text_encoder import TextEncoder
+from resources.storage.manifest import Manifest
+from resources.storage.warehouse import Warehouse
 
 ITEMS = pl.DataFrame(
     {

@@ -11,7 +11,7 @@ from transformers import dynamic_module_utils
 
 from curec_assets.automation.lanes import FAST, INGEST, SLOW
 from curec_assets.definitions import build_definitions
-from resources.tiny_models import build_language_model
+from resources.models.tiny import build_language_model
 
 pytestmark = [pytest.mark.graph, pytest.mark.timeout(600)]
 

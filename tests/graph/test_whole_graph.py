@@ -12,7 +12,7 @@ from transformers import AutoModelForCausalLM
 from curec_assets.automation.lanes import FAST, INGEST, SLOW
 from curec_assets.cli import main
 from curec_assets.definitions import build_definitions, default_resources
-from curec_assets.outcome import outcome
+from curec_assets.reports.outcome import outcome
 
 pytestmark = [pytest.mark.graph, pytest.mark.timeout(600)]
 

@@ -10,14 +10,14 @@ import torch
 from peft import LoraConfig, get_peft_model
 from transformers import AutoModelForCausalLM
 
-from curec_assets.alignment.facts import Catalogue, Facts, HistoryItem
-from curec_assets.alignment.grounding import GroundingChecker
+from curec_assets.explanation.facts import Catalogue, Facts, HistoryItem
+from curec_assets.explanation.grounding import GroundingChecker
 from curec_assets.policy.grpo import optimise
 from curec_assets.policy.rewards import ComposedReward, PolicyEvent
 from curec_assets.settings import load_profile
-from resources.accelerator import ResolvedAccelerator
-from resources.downloads import Downloads
-from resources.language_model import LanguageModel
+from resources.compute.accelerator import ResolvedAccelerator
+from resources.models.base_models import LanguageModel
+from resources.models.downloads import Downloads
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::UserWarning:peft"),

@@ -6,8 +6,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from curec_assets.alignment.facts import Catalogue, Facts, HistoryItem
-from curec_assets.alignment.grounding import GroundingChecker
+from curec_assets.explanation.facts import Catalogue, Facts, HistoryItem
+from curec_assets.explanation.grounding import GroundingChecker
 from curec_assets.policy.rewards import TERMS, ComposedReward, PolicyEvent, weights
 from curec_assets.reward.scoring import ScoredEvent
 from curec_assets.settings import PolicySettings

@@ -9,15 +9,15 @@ import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from curec_assets.alignment.facts import Facts, HistoryItem
-from curec_assets.alignment.prompts import reason_prompt
+from curec_assets.explanation.facts import Facts, HistoryItem
+from curec_assets.explanation.prompts import reason_prompt
 from curec_assets.policy.rewards import PolicyEvent
-from curec_assets.policy.rollout import MergedWriter, Rollout, dataset_prompt
-from resources.accelerator import Accelerator
-from resources.downloads import Downloads
-from resources.language_model import LanguageModel
-from resources.reason_writer import Sampling, WriterOptions
-from resources.transformers_writer import TransformersWriter
+from curec_assets.policy.rollout import MergedGenerator, Rollout, dataset_prompt
+from resources.compute.accelerator import Accelerator
+from resources.generation.protocol import GeneratorOptions, Sampling
+from resources.generation.transformers.generator import TransformersFactory
+from resources.models.base_models import LanguageModel
+from resources.models.downloads import Downloads
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:peft")
 EVENTS = [
@@ -59,15 +59,15 @@ def trained(base: Path, seed: int) -> PeftModel:
 
 def test_the_writer_has_the_weights_of_the_moment(base: Path, tmp_path: Path) -> None:
     tokenizer = AutoTokenizer.from_pretrained(base)
-    merged = MergedWriter(base, tokenizer, batch_size=4, max_prompt_tokens=400)
+    merged = MergedGenerator(base, tokenizer, batch_size=4, max_prompt_tokens=400)
     prompts, sampling = [reason_prompt(event.facts) for event in EVENTS], Sampling(60, 1.0)
     texts = []
     for seed in (1, 2):
         model = trained(base, seed)
         model.save_pretrained(tmp_path / str(seed))
         found = [done.text for done in merged(trainer_of(model)).write(prompts, sampling)]
-        with TransformersWriter(accelerator=Accelerator(device="cpu")).open(
-            base, tmp_path / str(seed), WriterOptions(4, 400, 60)
+        with TransformersFactory(accelerator=Accelerator(device="cpu")).open(
+            base, tmp_path / str(seed), GeneratorOptions(4, 400, 60)
         ) as writer:
             assert found == [done.text for done in writer.write(prompts, sampling)]
         texts.append(found)
@@ -77,7 +77,7 @@ def test_the_writer_has_the_weights_of_the_moment(base: Path, tmp_path: Path) ->
 def test_a_group_is_one_prompt_with_samples_that_differ_and_steps_differ(base: Path) -> None:
     tokenizer = AutoTokenizer.from_pretrained(base)
     rollout = Rollout(
-        MergedWriter(base, tokenizer, batch_size=8, max_prompt_tokens=400),
+        MergedGenerator(base, tokenizer, batch_size=8, max_prompt_tokens=400),
         {event.event_id: event for event in EVENTS},
         seed=3,
         max_new_tokens=60,

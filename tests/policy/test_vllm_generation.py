@@ -8,7 +8,7 @@ import pytest
 
 from curec_assets.alignment.training import trainer_defaults
 from curec_assets.policy.vllm_generation import VllmMode, vllm_arguments
-from resources.accelerator import ResolvedAccelerator
+from resources.compute.accelerator import ResolvedAccelerator
 from resources.errors import ConfigError
 
 CPU = ResolvedAccelerator("cpu", "float32", 1)

@@ -6,17 +6,17 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from curec_assets.alignment.selection import divide_policy_fold, draw
-from curec_assets.datasets.evidence import collaborative_evidence, train_likes
 from curec_assets.datasets.histories import build_histories
 from curec_assets.datasets.interactions import build_interactions
 from curec_assets.datasets.items import build_items
-from curec_assets.datasets.sources import open_source
+from curec_assets.datasets.sources.source import open_source
 from curec_assets.datasets.splits import assign_splits
+from curec_assets.evidence.collaborative import collaborative_evidence, train_likes
+from curec_assets.explanation.selection import divide_policy_fold, draw
 from curec_assets.reasons.selection import select_walk
 from curec_assets.reward.drafting import select_events
 from curec_assets.settings import Profile, load_profile
-from resources.downloads import Downloads
+from resources.models.downloads import Downloads
 
 Tables = tuple[pl.DataFrame, pl.DataFrame]
 

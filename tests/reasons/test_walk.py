@@ -12,15 +12,15 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from curec_assets.alignment.composer import completion, compose
-from curec_assets.alignment.facts import Catalogue, Facts, HistoryItem
-from curec_assets.alignment.grounding import GroundingChecker
-from curec_assets.alignment.prompts import Taste
-from curec_assets.provenance import digest
+from curec_assets.core.provenance import digest
+from curec_assets.explanation.composer import completion, compose
+from curec_assets.explanation.facts import Catalogue, Facts, HistoryItem
+from curec_assets.explanation.grounding import GroundingChecker
+from curec_assets.explanation.prompts import Taste
 from curec_assets.reasons.walk import Walk, WalkEvent
 from curec_assets.settings import load_profile
 from resources.errors import EngineError
-from resources.reason_writer import Completion, Prompt, Sampling
+from resources.generation.protocol import Completion, Prompt, Sampling
 
 PROFILE = load_profile("smoke")
 TITLES = [f"Film {letter}" for letter in "ABCDEFGH"]

@@ -10,7 +10,7 @@ import pytest
 from curec_assets.datasets.histories import build_histories
 from curec_assets.recommender.baselines import build_baselines
 from curec_assets.recommender.build import Inputs, build_recommender
-from curec_assets.recommender.retrievers import Retrievers
+from curec_assets.retrieval.item_scorers import Retrievers
 from curec_assets.settings import RecommenderSettings
 
 SETTINGS = RecommenderSettings(

@@ -8,22 +8,23 @@ import dagster as dg
 import polars as pl
 import pytest
 
-from curec_assets.provenance import content_hash
+from curec_assets.core.provenance import content_hash
 from curec_assets.recommender import assets, checks
 from curec_assets.recommender.build import Inputs
+from curec_assets.reports.assets import quality_report
 from curec_assets.reward.gate import Estimate, Gate
 from curec_assets.settings import Settings
-from resources.accelerator import Accelerator
+from resources.compute.accelerator import Accelerator
 from resources.errors import ArtifactError
-from resources.manifest import Manifest
-from resources.model_store import ModelStore
-from resources.warehouse import Warehouse
+from resources.storage.manifest import Manifest
+from resources.storage.model_store import ModelStore
+from resources.storage.warehouse import Warehouse
 
 _ASSETS = [
     assets.baseline_recommenders,
     assets.recommender,
     assets.recommender_evaluation,
-    assets.quality_report,
+    quality_report,
 ]
 _TABLES = ("items", "histories", "item_embeddings", "reason_embeddings")
 

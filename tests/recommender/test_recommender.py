@@ -8,13 +8,13 @@ import polars as pl
 import pytest
 import torch
 
+from curec_assets.evaluation.metrics import auc
 from curec_assets.recommender.build import Inputs
 from curec_assets.recommender.dataset import Catalogue, Examples, event_examples
 from curec_assets.recommender.din import DIN, VARIANTS, DINConfig
-from curec_assets.recommender.metrics import auc
+from curec_assets.recommender.output_checks import prediction_problems
 from curec_assets.recommender.ranker import Ranker
 from curec_assets.recommender.training import score
-from curec_assets.recommender.validity import prediction_problems
 from resources.errors import ArtifactError
 
 

@@ -15,8 +15,8 @@ from curec_assets.reward.build import build_reward_model
 from curec_assets.reward.dataset import events_with_histories, select_events
 from curec_assets.reward.scoring import RewardScorer, ScoredEvent
 from curec_assets.settings import EncoderSettings, RewardSettings
-from resources.manifest import Manifest
-from resources.model_store import Artifact, hash_files
+from resources.storage.manifest import Manifest
+from resources.storage.model_store import Artifact, hash_files
 
 DIM = 24
 ENCODER = EncoderSettings(source="words")

@@ -10,11 +10,11 @@ import pytest
 from curec_assets.reward.assets import reward_model
 from curec_assets.reward.checks import reward_gate, reward_losses_finite
 from curec_assets.settings import Settings
-from resources.accelerator import Accelerator
+from resources.compute.accelerator import Accelerator
 from resources.errors import ArtifactError, DataError
-from resources.manifest import Manifest
-from resources.model_store import ModelStore
-from resources.warehouse import Warehouse
+from resources.storage.manifest import Manifest
+from resources.storage.model_store import ModelStore
+from resources.storage.warehouse import Warehouse
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ import pytest
 from curec_assets.reward.checks import drafts_in_their_fold, reward_gate, reward_losses_finite
 from curec_assets.reward.gate import Estimate, Gate
 from curec_assets.settings import Settings
-from resources.manifest import Manifest
-from resources.model_store import ModelStore
-from resources.warehouse import Warehouse
+from resources.storage.manifest import Manifest
+from resources.storage.model_store import ModelStore
+from resources.storage.warehouse import Warehouse
 
 EPOCH = {"train": 0.6, "shuffled": 0.0, "held_out": 0.6}
 

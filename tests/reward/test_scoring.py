@@ -8,7 +8,7 @@ from safetensors.torch import load_file, save_file
 from curec_assets.reward.scoring import RewardScorer, ScoredEvent
 from curec_assets.reward.storage import read_model, save_model
 from resources.errors import ArtifactError, DataError
-from resources.model_store import Artifact
+from resources.storage.model_store import Artifact
 
 
 def columns(trained):

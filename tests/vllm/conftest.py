@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from resources.downloads import Downloads
-from resources.language_model import LanguageModel
+from resources.models.base_models import LanguageModel
+from resources.models.downloads import Downloads
 
 
 @pytest.fixture(scope="session")

@@ -8,13 +8,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from curec_assets.alignment.facts import Facts, HistoryItem
-from curec_assets.alignment.prompts import reason_prompt
 from curec_assets.alignment.training import trainer_defaults
+from curec_assets.explanation.facts import Facts, HistoryItem
 from curec_assets.policy.rewards import PolicyEvent
 from curec_assets.policy.rollout import Rollout, dataset_prompt
-from curec_assets.policy.vllm_generation import ColocatedWriter, vllm_arguments
-from resources.accelerator import ResolvedAccelerator
+from curec_assets.policy.vllm_generation import ColocatedGenerator, vllm_arguments
+from resources.compute.accelerator import ResolvedAccelerator
 
 
 def main(base: Path, workspace: Path) -> None:
@@ -55,7 +54,7 @@ def main(base: Path, workspace: Path) -> None:
         train_dataset=Dataset.from_list([{"prompt": dataset_prompt(event)} for event in events]),
         reward_funcs=[length],
         rollout_func=Rollout(
-            ColocatedWriter(tokenizer, max_prompt_tokens=300),
+            ColocatedGenerator(tokenizer, max_prompt_tokens=300),
             by_id,
             seed=3,
             max_new_tokens=80,

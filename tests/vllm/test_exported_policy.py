@@ -11,21 +11,21 @@ from pathlib import Path
 
 import pytest
 
-from curec_assets.alignment.facts import Facts, HistoryItem
-from curec_assets.alignment.prompts import reason_prompt
 from curec_assets.definitions import default_resources
-from curec_assets.export import Home, export_policy
-from curec_assets.model_card import serve_command
+from curec_assets.explanation.facts import Facts, HistoryItem
+from curec_assets.explanation.prompts import reason_prompt
+from curec_assets.reports.export import Home, export_policy
+from curec_assets.reports.model_card.card import serve_command
 from curec_assets.settings import load_profile
-from resources.accelerator import Accelerator
-from resources.language_model import LanguageModel
-from resources.manifest import Manifest
-from resources.model_store import hash_files
-from resources.reason_writer import Sampling, ServerEndpoint, WriterOptions
-from resources.served_model import served_model_name
-from resources.server_writer import ServerWriter
-from resources.transformers_writer import TransformersWriter
-from resources.vllm_engine import installed
+from resources.compute.accelerator import Accelerator
+from resources.generation.protocol import GeneratorOptions, Sampling, ServerEndpoint
+from resources.generation.server.generator import ServerFactory
+from resources.generation.transformers.generator import TransformersFactory
+from resources.generation.vllm.engine import installed
+from resources.models.base_models import LanguageModel
+from resources.models.served_name import served_model_name
+from resources.storage.manifest import Manifest
+from resources.storage.model_store import hash_files
 
 if not installed():
     pytest.skip("vLLM is not installed: `make test-vllm` runs these", allow_module_level=True)
@@ -37,7 +37,7 @@ pytestmark = [
 ]
 
 MAX_NEW_TOKENS = 40
-OPTIONS = WriterOptions(batch_size=8, max_prompt_tokens=400, max_new_tokens=MAX_NEW_TOKENS)
+OPTIONS = GeneratorOptions(batch_size=8, max_prompt_tokens=400, max_new_tokens=MAX_NEW_TOKENS)
 PROMPTS = [
     reason_prompt(
         Facts(
@@ -88,7 +88,7 @@ def exported(
         warehouse=resources["warehouse"],
         language_model=language_model,
         accelerator=resources["accelerator"],
-        writers=resources["reason_writer"],
+        writers=resources["generator_factory"],
     )
     export_policy(folder / "policy", "aligned_llm", profile, home)
     return folder / "policy"
@@ -139,9 +139,11 @@ def test_the_server_writer_finds_the_policy_by_the_adapter_s_name(
     server: str, smollm2: Path, adapter: Path
 ) -> None:
     sampling = Sampling(MAX_NEW_TOKENS)
-    with TransformersWriter(accelerator=Accelerator()).open(smollm2, adapter, OPTIONS) as writer:
+    with TransformersFactory(accelerator=Accelerator()).open(smollm2, adapter, OPTIONS) as writer:
         theirs = writer.write(PROMPTS, sampling)
-    options = WriterOptions(8, 400, MAX_NEW_TOKENS, engine="server", server=ServerEndpoint(server))
-    with ServerWriter().open(smollm2, adapter, options) as writer:
+    options = GeneratorOptions(
+        8, 400, MAX_NEW_TOKENS, engine="server", server=ServerEndpoint(server)
+    )
+    with ServerFactory().open(smollm2, adapter, options) as writer:
         ours = writer.write(PROMPTS, sampling)
     assert sum(a.text == b.text for a, b in zip(ours, theirs, strict=True)) >= SAME

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from curec_assets.alignment.prompts import parse_reason
-from resources.vllm_engine import installed
+from curec_assets.explanation.prompts import parse_reason
+from resources.generation.vllm.engine import installed
 
 if not installed():
     pytest.skip("vLLM is not installed: `make test-vllm` runs these", allow_module_level=True)

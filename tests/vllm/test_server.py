@@ -8,25 +8,31 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from curec_assets.alignment.facts import Catalogue, Facts, HistoryItem
-from curec_assets.alignment.grounding import GroundingChecker
-from curec_assets.alignment.prompts import (
+from curec_assets.alignment.teacher import Lesson, Teacher, teacher_options
+from curec_assets.explanation.facts import Catalogue, Facts, HistoryItem
+from curec_assets.explanation.grounding import GroundingChecker
+from curec_assets.explanation.prompts import (
     Taste,
     note_prompt,
     parse_note,
     parse_reason,
     reason_prompt,
 )
-from curec_assets.alignment.teacher import Lesson, Teacher, teacher_options
 from curec_assets.settings import load_profile
-from resources.accelerator import Accelerator
+from resources.compute.accelerator import Accelerator
 from resources.errors import EngineError
-from resources.journal import Journal, JournaledWriter
-from resources.reason_writer import Completion, Prompt, Sampling, ServerEndpoint, WriterOptions
-from resources.served_model import served_model_name
-from resources.server_writer import ServerWriter
-from resources.transformers_writer import TransformersWriter
-from resources.vllm_engine import installed
+from resources.generation.journal import Journal, JournaledGenerator
+from resources.generation.protocol import (
+    Completion,
+    GeneratorOptions,
+    Prompt,
+    Sampling,
+    ServerEndpoint,
+)
+from resources.generation.server.generator import ServerFactory
+from resources.generation.transformers.generator import TransformersFactory
+from resources.generation.vllm.engine import installed
+from resources.models.served_name import served_model_name
 
 if not installed():
     pytest.skip("vLLM is not installed: `make test-vllm` runs these", allow_module_level=True)
@@ -50,8 +56,8 @@ SAME = len(PROMPTS) - 1  # rounding may turn a choice between near equals
 TOKENS = 64
 
 
-def options(url: str, model: str = "") -> WriterOptions:
-    return WriterOptions(8, 400, TOKENS, "server", ServerEndpoint(url, model))
+def options(url: str, model: str = "") -> GeneratorOptions:
+    return GeneratorOptions(8, 400, TOKENS, "server", ServerEndpoint(url, model))
 
 
 @pytest.fixture(scope="module")
@@ -69,8 +75,8 @@ def server(
 @pytest.fixture(scope="module")
 def expected(smollm2: Path, adapter: Path) -> list[Completion]:
     """What `transformers` writes."""
-    opening = TransformersWriter(accelerator=Accelerator()).open(
-        smollm2, adapter, WriterOptions(8, 400, TOKENS)
+    opening = TransformersFactory(accelerator=Accelerator()).open(
+        smollm2, adapter, GeneratorOptions(8, 400, TOKENS)
     )
     with opening as writer:
         return writer.write(PROMPTS, Sampling(TOKENS))
@@ -79,7 +85,7 @@ def expected(smollm2: Path, adapter: Path) -> list[Completion]:
 def test_greedy_completions_are_those_of_transformers(
     server: str, smollm2: Path, adapter: Path, expected: list[Completion]
 ) -> None:
-    with ServerWriter().open(smollm2, adapter, options(server)) as writer:
+    with ServerFactory().open(smollm2, adapter, options(server)) as writer:
         assert writer.engine == f"server {served_model_name(adapter)}"
         written = writer.write(PROMPTS, Sampling(TOKENS))
         assert [writer.prompt_tokens(p) for p in PROMPTS] == [len(c.prompt_ids) for c in written]
@@ -95,7 +101,7 @@ def test_greedy_completions_are_those_of_transformers(
 
 
 def test_the_grammar_is_obeyed_by_samples_too(server: str, smollm2: Path, adapter: Path) -> None:
-    with ServerWriter().open(smollm2, adapter, options(server)) as writer:
+    with ServerFactory().open(smollm2, adapter, options(server)) as writer:
         sampling = Sampling(TOKENS, 1.0, 2)
         reasons = writer.write(PROMPTS[: len(FACTS)], sampling)
         (note, other) = writer.write(PROMPTS[len(FACTS) : len(FACTS) + 1], sampling)
@@ -109,7 +115,7 @@ def test_the_grammar_is_obeyed_by_samples_too(server: str, smollm2: Path, adapte
 
 def test_a_sample_has_the_seed_of_its_place(server: str, smollm2: Path, adapter: Path) -> None:
     chat = PROMPTS[-1].messages
-    with ServerWriter().open(smollm2, adapter, options(server)) as writer:
+    with ServerFactory().open(smollm2, adapter, options(server)) as writer:
         together = writer.write([Prompt(chat, seed=5)], Sampling(12, 1.0, 3))
         alone = writer.write([Prompt(chat, seed=5 + k) for k in range(3)], Sampling(12, 1.0))
     assert [c.text for c in together] == [c.text for c in alone]
@@ -117,7 +123,7 @@ def test_a_sample_has_the_seed_of_its_place(server: str, smollm2: Path, adapter:
 
 
 def test_a_stop_sequence_ends_the_text(server: str, smollm2: Path, adapter: Path) -> None:
-    with ServerWriter().open(smollm2, adapter, options(server)) as writer:
+    with ServerFactory().open(smollm2, adapter, options(server)) as writer:
         (whole,) = writer.write(PROMPTS[:1], Sampling(TOKENS))
         (cut,) = writer.write(PROMPTS[:1], Sampling(TOKENS, stop=("; verdict",)))
     assert cut.text == whole.text.partition("; verdict")[0]
@@ -135,7 +141,7 @@ def test_a_policy_that_is_not_served_is_named(
     (newer / "adapter_config.json").write_text((adapter / "adapter_config.json").read_text() + " ")
     with (
         pytest.raises(EngineError, match=rf"serves 'base', '{served_model_name(adapter)}', not"),
-        ServerWriter().open(smollm2, newer, options(server)),
+        ServerFactory().open(smollm2, newer, options(server)),
     ):
         pass
 
@@ -145,7 +151,7 @@ def test_another_base_than_that_of_the_policy_is_noticed(
 ) -> None:
     with (
         pytest.raises(EngineError, match="other tokens than the base model"),
-        ServerWriter().open(tiny, adapter, options(server)),
+        ServerFactory().open(tiny, adapter, options(server)),
     ):
         pass
 
@@ -172,10 +178,10 @@ def test_it_teaches(server: str, smollm2: Path, tmp_path: Path) -> None:
     ]
     with (
         Journal(tmp_path / "journal.jsonl", "base") as journal,
-        ServerWriter().open(smollm2, None, teacher_options(profile)) as writer,
+        ServerFactory().open(smollm2, None, teacher_options(profile)) as writer,
     ):
         teacher = Teacher(
-            JournaledWriter(writer, journal, 4), GroundingChecker(Catalogue(items)), profile
+            JournaledGenerator(writer, journal, 4), GroundingChecker(Catalogue(items)), profile
         )
         taught = teacher.teach(lessons)
         sampling = Sampling(TOKENS, profile.teacher.temperature, 2)

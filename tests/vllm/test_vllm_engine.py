@@ -11,11 +11,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from resources.accelerator import Accelerator
+from resources.compute.accelerator import Accelerator
 from resources.errors import EngineError
-from resources.reason_writer import Prompt, Sampling, WriterOptions
-from resources.vllm_engine import installed
-from resources.vllm_writer import VllmWriter
+from resources.generation.protocol import GeneratorOptions, Prompt, Sampling
+from resources.generation.vllm.engine import installed
+from resources.generation.vllm.generator import VllmFactory
 
 if not installed():
     pytest.skip("vLLM is not installed: `make test-vllm` runs these", allow_module_level=True)
@@ -136,8 +136,8 @@ def test_an_engine_that_dies_is_an_error_that_says_so(smollm2: Path) -> None:
     before = set(psutil.Process().children(recursive=True))
     with (
         pytest.raises(EngineError, match=r"engine died.*run again"),
-        VllmWriter(accelerator=Accelerator()).open(
-            smollm2, None, WriterOptions(2, 64, 16)
+        VllmFactory(accelerator=Accelerator()).open(
+            smollm2, None, GeneratorOptions(2, 64, 16)
         ) as writer,
     ):
         writer.write(prompts, Sampling(4))
@@ -161,6 +161,6 @@ def test_a_start_that_fails_is_explained(smollm2: Path) -> None:
     """Longer texts than the model has positions for."""
     with (
         pytest.raises(EngineError, match=r"(?s)could not load.*lower language_model"),
-        VllmWriter(accelerator=Accelerator()).open(smollm2, None, WriterOptions(2, 9000, 16)),
+        VllmFactory(accelerator=Accelerator()).open(smollm2, None, GeneratorOptions(2, 9000, 16)),
     ):
         pass

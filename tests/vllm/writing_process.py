@@ -5,17 +5,17 @@ import signal
 import sys
 from pathlib import Path
 
-from resources.accelerator import Accelerator
-from resources.reason_writer import Prompt, Sampling, WriterOptions
-from resources.vllm_writer import VllmWriter
+from resources.compute.accelerator import Accelerator
+from resources.generation.protocol import GeneratorOptions, Prompt, Sampling
+from resources.generation.vllm.generator import VllmFactory
 
 
 def main(base: Path, ending: str) -> None:
     """`ending`: `success`, `exception`, or `wait` (write until interrupted)."""
     logging.basicConfig(level=logging.INFO)
-    options = WriterOptions(batch_size=4, max_prompt_tokens=64, max_new_tokens=400)
+    options = GeneratorOptions(batch_size=4, max_prompt_tokens=64, max_new_tokens=400)
     print("opening", flush=True)
-    with VllmWriter(accelerator=Accelerator()).open(base, None, options) as writer:
+    with VllmFactory(accelerator=Accelerator()).open(base, None, options) as writer:
         print("opened", flush=True)
         prompts = [Prompt((("user", "drama"),), seed=seed) for seed in range(4)]
         writer.write(prompts, Sampling(8))

@@ -1,0 +1,1 @@
+"""What every stage builds on and that knows no stage: recording, provenance, seeds."""

@@ -1,0 +1,208 @@
+"""Your own two files: CSV, TSV or Parquet, with the column mapping of `DataSettings`.
+
+Interactions: user, item, time, rating or boolean label. Items: id, title and any text columns. Only
+the mapped columns of the interactions are read, so names and texts of people stay where they are.
+"""
+
+import hashlib
+from pathlib import Path
+
+import polars as pl
+
+from curec_assets.datasets import schema
+from curec_assets.datasets.sources import parsing
+from curec_assets.settings import DataSettings
+from resources.errors import DataError
+
+_SEPARATORS = {".csv": ",", ".tsv": "\t"}
+_LONGEST_ATTRIBUTE = 60  # characters; a column with longer values is prose
+# Plural and other common names of the kinds that reasons have words for.
+_KINDS = {"genres": "genre", "directors": "director", "actors": "actor", "cast": "actor"}
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+class FilesSource:
+    """Interactions and items from two files named in the settings."""
+
+    def __init__(self, settings: DataSettings) -> None:
+        self._settings = settings
+        self._interactions = Path(settings.interactions_path)
+        self._items = Path(settings.items_path)
+
+    def interactions(self) -> pl.DataFrame:
+        """The events, in the file's order."""
+        names = {
+            role: getattr(self._settings, f"{role}_column")
+            for role in ("user", "item", "rating", "time")
+        }
+        frame = _read(self._interactions, "data.interactions_path")
+        for role, name in names.items():
+            _require(frame, name, self._interactions, f"data.{role}_column")
+        if not frame.height:
+            raise DataError(f"{self._interactions}: found no data row, expected one per event")
+        offset = _line_offset(self._interactions, frame)
+        user, item, rating, time = (
+            parsing.Cells(frame[name], str(self._interactions), offset) for name in names.values()
+        )
+        return pl.DataFrame(
+            {
+                "row": pl.int_range(1, frame.height + 1, eager=True),
+                "user_id": parsing.ids(user),
+                "item_id": parsing.ids(item),
+                "rating": parsing.ratings(rating),
+                "timestamp": parsing.times(time),
+            },
+            schema=schema.RAW_INTERACTIONS,
+        )
+
+    def items(self) -> pl.DataFrame:
+        """The catalogue. Text columns that are not attributes are kept as the description."""
+        frame = _read(self._items, "data.items_path")
+        settings = self._settings
+        _require(frame, settings.item_column, self._items, "data.item_column")
+        _require(frame, settings.title_column, self._items, "data.title_column")
+        for name in settings.attribute_columns:
+            _require(frame, name, self._items, "data.attribute_columns")
+        cells = parsing.Cells(
+            frame[settings.item_column], str(self._items), _line_offset(self._items, frame)
+        )
+        item_ids = parsing.ids(cells)
+        _refuse_duplicates(item_ids, cells)
+        attributes, prose = self._text_columns(frame)
+        return pl.DataFrame(
+            {
+                "item_id": item_ids,
+                "title": frame[settings.title_column].cast(pl.Utf8),
+                "year": _years(frame),
+                "attributes": [
+                    [
+                        {"kind": _KINDS.get(name.lower(), name.lower()), "value": value}
+                        for name, column in attributes.items()
+                        for value in column[row]
+                    ]
+                    for row in range(frame.height)
+                ],
+                "description": [
+                    " ".join(cell for column in prose if (cell := column[row])) or None
+                    for row in range(frame.height)
+                ],
+            },
+            schema=schema.RAW_ITEMS,
+        )
+
+    def interactions_fingerprint(self) -> dict[str, str]:
+        """Hash of the interactions file, and the mapping."""
+        settings = self._settings
+        return {
+            "interactions": _existing_hash(self._interactions, "data.interactions_path"),
+            "columns": "|".join(
+                (
+                    settings.user_column,
+                    settings.item_column,
+                    settings.time_column,
+                    settings.rating_column,
+                )
+            ),
+        }
+
+    def items_fingerprint(self) -> dict[str, str]:
+        """Hash of the items file, and the mapping."""
+        settings = self._settings
+        return {
+            "items": _existing_hash(self._items, "data.items_path"),
+            "columns": "|".join(
+                (settings.item_column, settings.title_column, *settings.attribute_columns)
+            ),
+            "separator": settings.attribute_separator,
+        }
+
+    def _text_columns(
+        self, frame: pl.DataFrame
+    ) -> tuple[dict[str, list[list[str]]], list[list[str]]]:
+        """Attribute values by column, and columns of prose, each with one entry per row."""
+        named = self._settings.attribute_columns
+        reserved = {self._settings.item_column, self._settings.title_column, "year"}
+        attributes: dict[str, list[list[str]]] = {}
+        prose: list[list[str]] = []
+        for name in (*named, *(c for c in frame.columns if c not in named and c not in reserved)):
+            if name not in named and not parsing.is_text(frame[name]):
+                continue
+            cells = frame[name].to_list()
+            split = [parsing.attribute_values(c, self._settings.attribute_separator) for c in cells]
+            short = all(len(v) <= _LONGEST_ATTRIBUTE for values in split for v in values)
+            if name in named or (not named and short):
+                attributes[name] = split
+            else:
+                prose.append([" ".join(parsing.attribute_values(c, "\n")) for c in cells])
+        return attributes, prose
+
+
+def _read(path: Path, setting: str) -> pl.DataFrame:
+    """All columns of the file, as text for CSV. Rows keep their order."""
+    _require_file(path, setting)
+    try:
+        if path.suffix == ".parquet":
+            return pl.read_parquet(path)
+        if path.suffix in _SEPARATORS:
+            return pl.read_csv(path, separator=_SEPARATORS[path.suffix], infer_schema=False)
+    except pl.exceptions.NoDataError:
+        raise DataError(f"{path}: the file is empty; expected a header and rows") from None
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise DataError(
+            f"{path} cannot be read as {path.suffix[1:].upper()}: {error}. Save it again in UTF-8 "
+            "with one header line and the same number of cells in every row"
+        ) from error
+    raise DataError(
+        f"{path}: found the ending {path.suffix!r}, expected .csv, .tsv or .parquet; "
+        f"convert the file and set {setting}"
+    )
+
+
+def _require_file(path: Path, setting: str) -> None:
+    if not path.is_file():
+        raise DataError(f"{path} does not exist or is no file; set {setting} to an existing file")
+
+
+def _existing_hash(path: Path, setting: str) -> str:
+    _require_file(path, setting)
+    return file_hash(path)
+
+
+def _require(frame: pl.DataFrame, column: str, path: Path, setting: str) -> None:
+    if column not in frame.columns:
+        raise DataError(
+            f"{path} has no column {column!r}, which {setting} names; it has "
+            f"{', '.join(repr(name) for name in frame.columns)}. Set {setting} to one of these"
+        )
+
+
+def _line_offset(path: Path, frame: pl.DataFrame) -> int | None:
+    """Lines before the first data row; None when a row is not one line of the file."""
+    if path.suffix not in _SEPARATORS:
+        return None
+    with path.open("rb") as stream:
+        lines = sum(1 for _ in stream)
+    return 1 if lines == frame.height + 1 else None
+
+
+def _refuse_duplicates(item_ids: pl.Series, cells: parsing.Cells) -> None:
+    repeated = item_ids.is_duplicated() & ~item_ids.is_first_distinct()
+    if repeated.any():
+        row = int(repeated.arg_true()[0])
+        first = int((item_ids == item_ids[row]).arg_true()[0])
+        raise DataError(
+            f"{cells.where(row)}: found item id {item_ids[row]!r} a second time (first in data row "
+            f"{first + 1}); expected one row per item. Merge or remove one of them"
+        )
+
+
+def _years(frame: pl.DataFrame) -> pl.Series:
+    """The column `year`, where there is one and it holds whole numbers."""
+    if "year" not in frame.columns or frame["year"].dtype.is_nested():
+        return pl.repeat(None, frame.height, dtype=pl.Int64, eager=True)
+    return frame["year"].cast(pl.Int64, strict=False)

@@ -1,0 +1,48 @@
+"""`DataSource`: where interactions and items come from. A new format is one more of these."""
+
+from typing import Protocol
+
+import polars as pl
+
+from curec_assets.datasets.sources.files import FilesSource
+from curec_assets.datasets.sources.movielens import MovieLensSource
+from curec_assets.settings import DataSettings
+from resources.models.downloads import Downloads
+
+
+class DataSource(Protocol):
+    """A data set in its raw form, with ids as strings and times as Unix seconds.
+
+    Fingerprints name the content that a table is made from (hashes of files, or the seed of a
+    generator), so that unchanged files mean no work. All methods raise `DataError` for what cannot
+    be used.
+    """
+
+    def interactions(self) -> pl.DataFrame:
+        """One row per event, in the source's order: `schema.RAW_INTERACTIONS`."""
+        ...
+
+    def items(self) -> pl.DataFrame:
+        """One row per item: `schema.RAW_ITEMS`."""
+        ...
+
+    def interactions_fingerprint(self) -> dict[str, str]:
+        """Name → content hash of everything that `interactions` depends on."""
+        ...
+
+    def items_fingerprint(self) -> dict[str, str]:
+        """Name → content hash of everything that `items` depends on."""
+        ...
+
+
+def open_source(settings: DataSettings, downloads: Downloads, seed: int) -> DataSource:
+    """The source that the settings name; `seed` is used by the synthetic one only."""
+    match settings.source:
+        case "movielens-100k":
+            return MovieLensSource(downloads)
+        case "files":
+            return FilesSource(settings)
+        case "toy":
+            from curec_assets.datasets.sources.toy import ToySource
+
+            return ToySource(seed)

@@ -1,0 +1,73 @@
+"""Small charts as markdown, which the Dagster UI and a page can render.
+
+Pictures are PNGs inside data URIs, about 500 x 300 pixels, drawn without a display.
+"""
+
+import base64
+import io
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_INCHES = (5.0, 3.0)
+_DPI = 100
+
+
+def line_chart(
+    series: Mapping[str, Sequence[float]], *, title: str, x_label: str, y_label: str
+) -> str:
+    """Markdown image with one line per series; x is 1, 2, 3, ... (steps, epochs)."""
+
+    def draw(axes: "Axes") -> None:
+        for name, values in series.items():
+            marker = "o" if len(values) < 3 else ""
+            axes.plot(range(1, len(values) + 1), values, label=name, marker=marker, linewidth=1.5)
+        axes.set_xlabel(x_label)
+        axes.grid(alpha=0.3)
+        if len(series) > 1:
+            axes.legend(fontsize=8)
+
+    return _picture(draw, title=title, y_label=y_label)
+
+
+def interval_chart(
+    values: Mapping[str, tuple[float, float, float]], *, title: str, y_label: str
+) -> str:
+    """Markdown image with a point and its interval per name: (value, low, high)."""
+
+    def draw(axes: "Axes") -> None:
+        heights = [value for value, _, _ in values.values()]
+        below = [max(value - low, 0.0) for value, low, _ in values.values()]
+        above = [max(high - value, 0.0) for value, _, high in values.values()]
+        # Points, not bars: the axis does not begin at zero.
+        axes.errorbar(range(len(values)), heights, yerr=[below, above], fmt="o", capsize=4)
+        axes.set_xticks(range(len(values)), list(values))
+        axes.margins(x=0.15)
+        axes.tick_params(axis="x", labelsize=7, labelrotation=20 if len(values) > 4 else 0)
+        lows = [low for _, low, _ in values.values()]
+        highs = [high for _, _, high in values.values()]
+        if values and min(lows) > 0:  # small differences, such as AUCs, stay visible
+            room = 0.2 * (max(highs) - min(lows)) or 0.1 * max(highs)
+            axes.set_ylim(max(0.0, min(lows) - room), max(highs) + room)
+
+    return _picture(draw, title=title, y_label=y_label)
+
+
+def _picture(draw: "Callable[[Axes], None]", *, title: str, y_label: str) -> str:
+    # The Figure is used without pyplot: no global state, no display, safe in threads.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=_INCHES, dpi=_DPI, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    draw(axes)
+    axes.set_title(title, fontsize=10)
+    axes.set_ylabel(y_label)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", metadata={"Software": None})
+    encoded = base64.b64encode(buffer.getvalue()).decode("ascii")
+    alt = title.replace("[", "(").replace("]", ")")
+    return f"![{alt}](data:image/png;base64,{encoded})"

@@ -1,0 +1,1 @@
+"""Metrics, intervals, the protocol of the comparison, quality of reasons; knows no Dagster."""

@@ -1,0 +1,1 @@
+"""The language layer: facts, prompts, grammar, composer, grounding check, notes, writing."""

@@ -1,0 +1,1 @@
+"""What people read: outcome, quality report, model card, export, progress."""

@@ -1,0 +1,133 @@
+"""Full ranking: where a liked item stands in the whole catalogue minus what its user had seen."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from curec_assets.core.seeds import generator
+from curec_assets.retrieval.item_scorers import Floats, Retrievers
+
+RANKED_EVENTS = 1000
+"""Liked events of a split that are ranked: a seeded sample, the same for every recommender."""
+_CHUNK = 256  # queries scored at once: (chunk, items) matrices
+
+
+def ranked_events(events: pl.DataFrame, split: str, seed: int) -> pl.DataFrame:
+    """Sample of the liked events of `split`, in the order of `events`."""
+    liked = events.filter((pl.col("split") == split) & pl.col("liked")).sort("event_id")
+    size = min(RANKED_EVENTS, liked.height)
+    chosen = generator(seed, "ranked events", split).permutation(liked.height)[:size]
+    return liked[np.sort(chosen)].sort("timestamp", "event_id")
+
+
+@dataclass(frozen=True)
+class Proposals:
+    """What the retriever proposes for each query, best first."""
+
+    items: npt.NDArray[np.int64]
+    """(queries, candidates) places in the catalogue."""
+    scores: Floats
+    """(queries, candidates) retriever scores; -inf where there was nothing left to propose."""
+
+
+def propose(
+    retrievers: Retrievers, log: pl.DataFrame, queries: pl.DataFrame, candidates: int
+) -> Proposals:
+    """EASE's best `candidates` items for each query (`user_id, timestamp`) that it has not seen.
+
+    Seen: in `log` for that user with a strictly smaller timestamp.
+    """
+    width = min(candidates, len(retrievers.item_ids))
+    items, scores = [np.zeros((0, width), np.int64)], [np.zeros((0, width), np.float32)]
+    for chunk in _chunks(retrievers, log, queries):
+        scored = np.where(chunk.seen, -np.inf, retrievers.scores("ease", chunk.liked))
+        best = np.argsort(-scored, axis=1, kind="stable")[:, :width]
+        items.append(best)
+        scores.append(np.take_along_axis(scored, best, axis=1).astype(np.float32))
+    return Proposals(np.concatenate(items), np.concatenate(scores))
+
+
+def full_ranks(
+    retrievers: Retrievers, retriever: str, log: pl.DataFrame, queries: pl.DataFrame
+) -> Floats:
+    """(queries,) expected rank of each query's `item_id` among all items not seen before."""
+    ranks = [np.zeros(0, np.float32)]
+    places = target_places(retrievers, queries)
+    for chunk in _chunks(retrievers, log, queries):
+        scored = retrievers.scores(retriever, chunk.liked)
+        ranks.append(expected_ranks(scored, places[chunk.rows], ~chunk.seen))
+    return np.concatenate(ranks)
+
+
+def expected_ranks(
+    scores: npt.NDArray[np.floating], target: npt.NDArray[np.int64], eligible: npt.NDArray[np.bool_]
+) -> Floats:
+    """(queries,) 1 + items above the target + half of those tied with it.
+
+    `scores`, `eligible` (queries, items); the target itself always takes part.
+    """
+    own = np.take_along_axis(scores, target[:, None], axis=1)
+    others = eligible.copy()
+    np.put_along_axis(others, target[:, None], False, axis=1)
+    above = ((scores > own) & others).sum(axis=1)
+    tied = ((scores == own) & others).sum(axis=1)
+    ranks: Floats = (1 + above + 0.5 * tied).astype(np.float32)
+    return ranks
+
+
+def two_stage_ranks(
+    proposals: Proposals,
+    ranker_scores: npt.NDArray[np.floating],
+    target: npt.NDArray[np.int64],
+    retriever_ranks: Floats,
+) -> Floats:
+    """(queries,) rank of the target when the ranker orders the proposals and the rest follows.
+
+    `ranker_scores` (queries, candidates); a target that was not proposed keeps its retriever rank,
+    which lies below all proposals.
+    """
+    valid = np.isfinite(proposals.scores)
+    match = (proposals.items == target[:, None]) & valid
+    proposed = match.any(axis=1)
+    place = match.argmax(axis=1)
+    inside = expected_ranks(ranker_scores, place, valid)
+    outside = np.maximum(retriever_ranks, valid.sum(axis=1) + 1)
+    return np.where(proposed, inside, outside).astype(np.float32)
+
+
+def target_places(retrievers: Retrievers, queries: pl.DataFrame) -> npt.NDArray[np.int64]:
+    """(queries,) place of each query's `item_id` in the catalogue."""
+    return _places(retrievers, queries).get_column("place").to_numpy()
+
+
+@dataclass(frozen=True)
+class _Chunk:
+    rows: slice
+    seen: npt.NDArray[np.bool_]  # (queries, items)
+    liked: Floats  # (queries, items)
+
+
+def _chunks(retrievers: Retrievers, log: pl.DataFrame, queries: pl.DataFrame) -> Iterator[_Chunk]:
+    """What each query's user had seen and liked strictly before, a few queries at a time."""
+    past = _places(retrievers, log.select("user_id", "item_id", "liked", before="timestamp"))
+    for start in range(0, queries.height, _CHUNK):
+        asked = queries[start : start + _CHUNK].select("user_id", "timestamp").with_row_index("row")
+        pairs = asked.join(past, on="user_id").filter(pl.col("before") < pl.col("timestamp"))
+        shape = (asked.height, len(retrievers.item_ids))
+        seen, liked = np.zeros(shape, dtype=np.bool_), np.zeros(shape, dtype=np.float32)
+        seen[pairs["row"].to_numpy(), pairs["place"].to_numpy()] = True
+        likes = pairs.filter("liked")
+        liked[likes["row"].to_numpy(), likes["place"].to_numpy()] = 1.0
+        yield _Chunk(slice(start, start + asked.height), seen, liked)
+
+
+def _places(retrievers: Retrievers, frame: pl.DataFrame) -> pl.DataFrame:
+    """`frame` with the catalogue `place` of its items; items outside the catalogue are left out."""
+    places = pl.DataFrame(
+        {"item_id": retrievers.item_ids, "place": range(len(retrievers.item_ids))},
+        schema={"item_id": pl.String, "place": pl.Int64},
+    )
+    return frame.join(places, on="item_id", how="inner", maintain_order="left")

@@ -1,0 +1,40 @@
+"""Every number and choice of a run: sections, profiles, loading, and the launchpad's form."""
+
+from curec_assets.settings.launchpad import Settings
+from curec_assets.settings.loading import PROFILE_NAMES, PROFILES, Profile, load_profile
+from curec_assets.settings.sections import (
+    AlignmentSettings,
+    DataSettings,
+    EncoderSettings,
+    EvidenceSettings,
+    LanguageModelSettings,
+    PolicySettings,
+    ReasonSettings,
+    RecommenderSettings,
+    RewardSettings,
+    Section,
+    ServerSettings,
+    SplitSettings,
+    TeacherSettings,
+)
+
+__all__ = [
+    "PROFILES",
+    "PROFILE_NAMES",
+    "AlignmentSettings",
+    "DataSettings",
+    "EncoderSettings",
+    "EvidenceSettings",
+    "LanguageModelSettings",
+    "PolicySettings",
+    "Profile",
+    "ReasonSettings",
+    "RecommenderSettings",
+    "RewardSettings",
+    "Section",
+    "ServerSettings",
+    "Settings",
+    "SplitSettings",
+    "TeacherSettings",
+    "load_profile",
+]

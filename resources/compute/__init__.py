@@ -1,0 +1,1 @@
+"""Device, number format, memory."""

@@ -1,0 +1,1 @@
+"""Text generation: one protocol, its factory, and one room per engine."""

@@ -1,0 +1,186 @@
+"""Completions kept in a file as soon as they are there: nothing lost, nothing written twice.
+
+One line per prompt: a checksum, the key (a hash of all that the completions depend on), and the
+completions as JSON. A line that was torn by a killed process, or damaged later, is dropped with a
+warning: its prompt is simply written again.
+"""
+
+import hashlib
+import json
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol, Self, runtime_checkable
+
+from resources.errors import ArtifactError
+from resources.generation.protocol import Completion, Prompt, Sampling, TextGenerator
+
+log = logging.getLogger(__name__)
+
+_CHECKSUM, _KEY = 16, 32  # hex digits
+
+
+class Journal:
+    """The completions of one piece of work, in a file that survives a kill. For one process."""
+
+    def __init__(self, path: Path, identity: str) -> None:
+        """`identity` names what writes: lines of another model in the same file are not found.
+
+        Only where each line stands is kept in memory.
+        """
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._path = path
+        self._identity = identity
+        self._file = path.open("a+b", buffering=0)
+        self._lines: dict[str, tuple[int, int]] = {}  # key → where its JSON stands, and its length
+        self._end = 0
+        self._read_through()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        self._file.close()
+
+    def key(self, prompt: Prompt, sampling: Sampling) -> str:
+        """What names the completions of `prompt`: they depend on nothing else."""
+        parts = [self._identity, asdict(prompt), asdict(sampling)]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:_KEY]
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._lines
+
+    def __getitem__(self, key: str) -> list[Completion]:
+        """The completions kept under `key`. Raises `KeyError`."""
+        start, length = self._lines[key]
+        return [
+            _decoded(entry) for entry in json.loads(os.pread(self._file.fileno(), length, start))
+        ]
+
+    def keep(self, key: str, completions: Sequence[Completion]) -> None:
+        """Append the completions; they are the operating system's when this returns.
+
+        Raises `ArtifactError` when they cannot be written; what was kept before stays good.
+        """
+        body = f"{key} {json.dumps([_encoded(completion) for completion in completions])}".encode()
+        line = _checksum(body) + b" " + body + b"\n"
+        try:
+            written = self._file.write(line)
+        except OSError as error:
+            raise self._full(error) from error
+        if written != len(line):
+            raise self._full(f"only {written} of {len(line)} bytes were written")
+        self._lines[key] = self._end + _CHECKSUM + _KEY + 2, len(line) - _CHECKSUM - _KEY - 3
+        self._end += len(line)
+
+    def _read_through(self) -> None:
+        damaged = 0
+        self._file.seek(0)
+        with self._path.open("rb") as stream:
+            for line in stream:
+                if not line.endswith(b"\n"):
+                    log.warning("%s: the last line is torn and dropped", self._path)
+                    break
+                body = line[_CHECKSUM + 1 : -1]
+                if line[:_CHECKSUM] == _checksum(body):
+                    length = len(body) - _KEY - 1
+                    start = self._end + _CHECKSUM + _KEY + 2
+                    self._lines[body[:_KEY].decode()] = start, length
+                else:
+                    damaged += 1
+                self._end += len(line)
+        if damaged:
+            log.warning(
+                "%s: %d damaged lines are left out; their texts will be written again",
+                self._path,
+                damaged,
+            )
+        self._file.truncate(self._end)
+
+    def _full(self, error: object) -> ArtifactError:
+        self._file.truncate(self._end)  # a torn line would spoil the next one
+        return ArtifactError(
+            f"{self._path} could not be written ({error}); free disk space and run again: what "
+            "was written before is kept"
+        )
+
+
+@runtime_checkable
+class DeliversEach(Protocol):
+    """A writer that hands over the completions of each prompt as they come."""
+
+    def write_each(
+        self, prompts: Sequence[Prompt], sampling: Sampling
+    ) -> Iterator[tuple[int, list[Completion]]]:
+        """The position of a prompt and its completions, in any order of prompts."""
+        ...
+
+
+class JournaledGenerator:
+    """A reason writer that writes only what its journal does not have."""
+
+    def __init__(self, writer: TextGenerator, journal: Journal, chunk: int) -> None:
+        """`chunk`: prompts handed to `writer` at once, and so the most that a kill can lose.
+
+        Some multiple of the batch size, so that there is something to sort by length. A writer
+        that `DeliversEach` needs no chunks.
+        """
+        self.engine = writer.engine
+        self._writer = writer
+        self._journal = journal
+        self._chunk = chunk
+
+    def prompt_tokens(self, prompt: Prompt) -> int:
+        """Tokens of the prompt as the engine would see it."""
+        return self._writer.prompt_tokens(prompt)
+
+    def write(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[Completion]:
+        """`sampling.samples` completions per prompt, in the order of the prompts.
+
+        Equal prompts are written once. Raises `EngineError` as the writer does.
+        """
+        keys = [self._journal.key(prompt, sampling) for prompt in prompts]
+        missing = {
+            key: prompt
+            for key, prompt in zip(keys, prompts, strict=True)
+            if key not in self._journal
+        }
+        names = list(missing)
+        for position, completions in self._new(list(missing.values()), sampling):
+            self._journal.keep(names[position], completions)
+        return [completion for key in keys for completion in self._journal[key]]
+
+    def _new(
+        self, prompts: Sequence[Prompt], sampling: Sampling
+    ) -> Iterator[tuple[int, list[Completion]]]:
+        if isinstance(self._writer, DeliversEach):
+            yield from self._writer.write_each(prompts, sampling)
+            return
+        for start in range(0, len(prompts), self._chunk):
+            chunk = prompts[start : start + self._chunk]
+            written = self._writer.write(chunk, sampling)
+            for offset in range(len(chunk)):
+                first = offset * sampling.samples
+                yield start + offset, written[first : first + sampling.samples]
+
+
+def _checksum(body: bytes) -> bytes:
+    return hashlib.sha256(body).hexdigest()[:_CHECKSUM].encode()
+
+
+def _encoded(completion: Completion) -> dict[str, Any]:
+    return {**asdict(completion), "free": "".join("01"[free] for free in completion.free)}
+
+
+def _decoded(entry: dict[str, Any]) -> Completion:
+    tuples = {name: tuple(value) for name, value in entry.items() if isinstance(value, list)}
+    free = tuple(mark == "1" for mark in entry["free"])
+    return Completion(**{**entry, **tuples, "free": free})

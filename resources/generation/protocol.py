@@ -1,0 +1,128 @@
+"""What every engine that writes text for CURec offers, and the types that pass through it."""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+Message = dict[str, str]
+"""One chat turn: `{"role": "system" | "user" | "assistant", "content": ...}`."""
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A chat to be continued."""
+
+    messages: tuple[tuple[str, str], ...]
+    """(role, content) of each turn; the assistant's turn follows."""
+    grammar: str = ""
+    """EBNF (xgrammar dialect) that the start of the completion obeys; what follows it is free."""
+    seed: int = 0
+    """Seed of this prompt's own random stream: results do not depend on batch or order."""
+
+    def chat(self) -> list[Message]:
+        """The turns as chat templates expect them."""
+        return [{"role": role, "content": content} for role, content in self.messages]
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How tokens are chosen."""
+
+    max_new_tokens: int
+    temperature: float = 0.0
+    """0 is greedy."""
+    samples: int = 1
+    """Completions per prompt."""
+    stop: tuple[str, ...] = ()
+    """The completion ends before the first of these texts; that counts as finished."""
+
+    @property
+    def distinct(self) -> int:
+        """Completions to ask an engine for: greedy ones of a prompt are all the same."""
+        return self.samples if self.temperature > 0 else 1
+
+
+@dataclass(frozen=True)
+class Completion:
+    """What an engine wrote for one prompt."""
+
+    text: str
+    token_ids: tuple[int, ...]
+    """Generated tokens, the end-of-turn token included when there is one."""
+    free: tuple[bool, ...]
+    """Per token: False where the grammar governed the choice, True where the model was free."""
+    finished: bool
+    """Whether the end-of-turn token was reached within the limit."""
+    verdict_probability: float | None
+    """Probability of *like* against *dislike* at the token that decides, after what stands before
+    it; None where the grammar did not offer both."""
+    prompt_ids: tuple[int, ...] = ()
+    """The prompt's tokens, as the engine saw them."""
+    logprobs: tuple[float, ...] | None = None
+    """Of each token, its log-probability in the distribution that it was drawn from, if kept."""
+
+
+class TextGenerator(Protocol):
+    """A loaded model that continues chats."""
+
+    engine: str
+    """Name and version of what generates, for manifests."""
+
+    def write(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[Completion]:
+        """`sampling.samples` completions per prompt, in the order of the prompts.
+
+        Those of one prompt are next to each other; sample k of a prompt draws from the random
+        stream of `prompt.seed + k`. Raises `EngineError`.
+        """
+        ...
+
+    def prompt_tokens(self, prompt: Prompt) -> int:
+        """Tokens of the prompt as the engine would see it, chat template included."""
+        ...
+
+
+@dataclass(frozen=True)
+class ServerEndpoint:
+    """An OpenAI-compatible endpoint (`vllm serve`, for instance)."""
+
+    url: str
+    """Base address, such as `http://127.0.0.1:8000/v1`."""
+    model: str = ""
+    """Name of the served model; empty: what `served_model_name` derives from the weights."""
+    api_key_variable: str = ""
+    """Environment variable that holds the key, if one is wanted: the key itself is no setting."""
+    concurrency: int = 16
+    """Requests under way at once."""
+    timeout_seconds: float = 120.0
+    """Longest wait for one request."""
+    retries: int = 5
+    """Attempts after the first, with exponential backoff."""
+
+
+Engine = Literal["auto", "transformers", "vllm", "server"]
+
+
+@dataclass(frozen=True)
+class GeneratorOptions:
+    """How a writer is to be opened."""
+
+    batch_size: int
+    """Completions generated at once."""
+    max_prompt_tokens: int
+    max_new_tokens: int
+    engine: Engine = "auto"
+    """`auto`: vLLM where it is installed and there is a GPU, else `transformers`."""
+    server: ServerEndpoint | None = None
+    """Where engine `server` is."""
+
+
+class GeneratorFactory(Protocol):
+    """The resource `generator_factory`: opens a writer for a base model and an adapter."""
+
+    def open(
+        self, base: Path, adapter: Path | None, options: GeneratorOptions
+    ) -> AbstractContextManager[TextGenerator]:
+        """A writer that is closed, with all its memory, at the end of the `with` block."""
+        ...

@@ -1,0 +1,289 @@
+"""`ServerFactory`: the reason writer that asks an OpenAI-compatible server, such as `vllm serve`.
+
+The model is not in this process: only the base model's tokenizer is, to count a prompt's tokens and
+to tell which generated tokens the grammar governed. Where the server's tokens are not the base
+model's (a teacher of another family), or it does not tell them, completions come without tokens.
+"""
+
+import logging
+import math
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager, suppress
+from itertools import islice
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Any
+
+from resources.errors import ConfigError, EngineError
+from resources.generation.chat_tokens import chat_tokens, require_fits
+from resources.generation.grammar_tail import (
+    Governed,
+    VerdictTokens,
+    governed_part,
+    tokens_reaching,
+    verdict_tokens,
+    with_free_tail,
+)
+from resources.generation.protocol import (
+    Completion,
+    GeneratorOptions,
+    Prompt,
+    Sampling,
+    ServerEndpoint,
+    TextGenerator,
+)
+from resources.generation.server.client import Answer, Choice, ServerClient, connect
+from resources.models.foreign_code import is_allowed
+from resources.models.served_name import served_model_name
+
+if TYPE_CHECKING:
+    from anyio.from_thread import BlockingPortal
+
+log = logging.getLogger(__name__)
+
+# A server's own defaults may come from the model's generation_config.json: ours are sent instead.
+_PLAIN_SAMPLING = {"top_k": 0, "min_p": 0.0, "repetition_penalty": 1.0}
+_PROBE = Prompt((("user", "Hello"),))
+
+
+class ServerFactory:
+    """Opens writers that ask the server named in their options; it has no settings of its own."""
+
+    @contextmanager
+    def open(
+        self, base: Path, adapter: Path | None, options: GeneratorOptions
+    ) -> Iterator[TextGenerator]:
+        """A writer on the served model, once the server has shown that it is the one asked for.
+
+        `base` gives the tokenizer. The model is `options.server.model` or, where that is empty, the
+        one that `served_model_name(adapter)` names. Raises `ConfigError` when there is no name,
+        and `EngineError` when the server is not there, serves another model, or one on another
+        base.
+        """
+        from anyio.from_thread import start_blocking_portal
+        from transformers import AutoTokenizer
+
+        endpoint = options.server
+        if endpoint is None or not endpoint.url:
+            raise ConfigError("engine 'server' has no address; set server.url")
+        name = _wanted_model(endpoint, adapter)
+        tokenizer = AutoTokenizer.from_pretrained(base, trust_remote_code=is_allowed(base))
+        # The event loop has a thread of its own, so that this works inside a running loop too
+        # (a notebook), and is cancelled at the end of the block whatever ends it.
+        with (
+            start_blocking_portal() as portal,
+            portal.wrap_async_context_manager(connect(endpoint)) as client,
+        ):
+            server = ServerClient(endpoint, client)
+            _require_served(name, portal.call(server.models), endpoint, adapter)
+            writer = ServerGenerator(
+                server, portal, name, tokenizer, endpoint, options.max_prompt_tokens
+            )
+            writer.compare_tokens(required=adapter is not None)
+            yield writer
+
+
+class ServerGenerator:
+    """A served model that continues chats."""
+
+    def __init__(
+        self,
+        server: ServerClient,
+        portal: "BlockingPortal",
+        model: str,
+        tokenizer: Any,
+        endpoint: ServerEndpoint,
+        max_prompt_tokens: int,
+    ) -> None:
+        self.engine = f"server {model}"
+        self._server = server
+        self._portal = portal
+        self._model = model
+        self._tokenizer = tokenizer
+        self._endpoint = endpoint
+        self._max_prompt_tokens = max_prompt_tokens
+        self._verdict: VerdictTokens | None = None
+        self._warned = False
+
+    def compare_tokens(self, *, required: bool) -> None:
+        """See whether the server reads a chat as the base model does: template and tokenizer.
+
+        Only then its token ids mean anything here. Raises `EngineError` if that is `required` and
+        it reads it otherwise.
+        """
+        answer = self._portal.call(self._ask, _PROBE, Sampling(1))
+        if tuple(answer.prompt_token_ids or ()) == chat_tokens(self._tokenizer, _PROBE):
+            self._verdict = verdict_tokens(self._tokenizer)
+        elif required and answer.prompt_token_ids is not None:
+            raise EngineError(
+                f"the server at {self._endpoint.url} turns a chat into other tokens than the base "
+                f"model {self._tokenizer.name_or_path}, so {self._model!r} stands on another base "
+                "or chat template there; serve it on the base model that it was trained on"
+            )
+
+    def prompt_tokens(self, prompt: Prompt) -> int:
+        """Tokens of the prompt under the base model's chat template."""
+        return len(chat_tokens(self._tokenizer, prompt))
+
+    def write(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[Completion]:
+        """`sampling.samples` completions per prompt, in the order of the prompts."""
+        done = dict(self.write_each(prompts, sampling))
+        return [completion for index in range(len(prompts)) for completion in done[index]]
+
+    def write_each(
+        self, prompts: Sequence[Prompt], sampling: Sampling
+    ) -> Iterator[tuple[int, list[Completion]]]:
+        """The position of a prompt and its completions, as they come.
+
+        When a request fails for good no new one is sent, those under way are still delivered, and
+        `EngineError` is raised.
+        """
+        for prompt in prompts:
+            tokens = chat_tokens(self._tokenizer, prompt)
+            require_fits(tokens, prompt, self._max_prompt_tokens)
+        # Prompts that begin alike follow each other, for the server's prefix cache.
+        order = sorted(range(len(prompts)), key=lambda index: prompts[index].messages)
+        waiting = iter(order)
+        running: dict[Future[Answer], int] = {}
+        done: SimpleQueue[Future[Answer]] = SimpleQueue()
+        failure: BaseException | None = None
+        disobedient = 0
+
+        def start(count: int) -> None:
+            for index in islice(waiting, count):
+                future = self._portal.start_task_soon(self._ask, prompts[index], sampling)
+                running[future] = index
+                future.add_done_callback(done.put)
+
+        try:
+            start(self._endpoint.concurrency)
+            while running:
+                future = _next(done)
+                index = running.pop(future)
+                error = future.exception()
+                failure = failure or error
+                if error is None:
+                    written = self._completions(prompts[index], sampling, future.result())
+                    disobedient += sum(obeyed is False for _, obeyed in written)
+                    yield index, [completion for completion, _ in written]
+                if failure is None:
+                    start(1)
+        finally:
+            for future in running:
+                future.cancel()
+        self._warn(disobedient, len(prompts) * sampling.samples)
+        if failure is not None:
+            raise failure
+
+    async def _ask(self, prompt: Prompt, sampling: Sampling) -> Answer:
+        extra: dict[str, Any] = {**_PLAIN_SAMPLING, "return_token_ids": True}
+        if prompt.grammar:
+            extra["structured_outputs"] = {"grammar": with_free_tail(prompt.grammar)}
+        if self._verdict and prompt.grammar:
+            extra |= {"logprobs": True, "return_tokens_as_token_ids": True}
+            extra["logprob_token_ids"] = sorted(self._verdict.deciding)
+        if sampling.stop:
+            extra["stop"] = list(sampling.stop)
+        return await self._server.chat(
+            sampling.distinct,
+            model=self._model,
+            messages=prompt.chat(),
+            max_tokens=sampling.max_new_tokens,
+            temperature=sampling.temperature,
+            top_p=1.0,
+            seed=prompt.seed,  # vLLM gives sample k the seed + k
+            extra_body=extra,
+        )
+
+    def _completions(
+        self, prompt: Prompt, sampling: Sampling, answer: Answer
+    ) -> list[tuple[Completion, bool | None]]:
+        """Each completion, and whether it obeyed its grammar (None without one)."""
+        same = self._verdict is not None
+        written = []
+        for choice in answer.choices:
+            text = choice.message.content or ""
+            # The limit may have cut the last character.
+            part = governed_part(prompt.grammar, text.rstrip("\ufffd")) if prompt.grammar else None
+            tokens = tuple(choice.token_ids or ()) if same else ()
+            governed = 0
+            if part is not None:
+                governed = len(tokens)
+                if part.complete:
+                    governed = tokens_reaching(self._tokenizer, tokens, part.length)
+            completion = Completion(
+                text=text,
+                token_ids=tokens,
+                free=tuple(position >= governed for position in range(len(tokens))),
+                finished=choice.finish_reason == "stop",
+                verdict_probability=self._verdict_probability(choice, tokens, part),
+                prompt_ids=tuple(answer.prompt_token_ids or ()) if same else (),
+            )
+            written.append((completion, part is not None if prompt.grammar else None))
+        return written * (sampling.samples // sampling.distinct)
+
+    def _verdict_probability(
+        self, choice: Choice, tokens: tuple[int, ...], part: Governed | None
+    ) -> float | None:
+        if self._verdict is None or part is None or part.verdict_at is None:
+            return None
+        start = tokens_reaching(self._tokenizer, tokens, part.verdict_at)
+        place = self._verdict.position(tokens, start)
+        if place is None or place >= len(choice.positions):
+            return None
+        at = {entry.token: entry.logprob for entry in choice.positions[place].top_logprobs}
+        like, dislike = (
+            sum(math.exp(at[name]) for token in tokens if (name := f"token_id:{token}") in at)
+            for tokens in (self._verdict.like, self._verdict.dislike)
+        )
+        return like / (like + dislike) if like + dislike else None
+
+    def _warn(self, disobedient: int, total: int) -> None:
+        if disobedient and not self._warned:
+            self._warned = True
+            log.warning(
+                "%d of %d texts of %r at %s do not obey their grammar: it seems that the server "
+                "ignores structured_outputs, which vLLM obeys",
+                disobedient,
+                total,
+                self._model,
+                self._endpoint.url,
+            )
+
+
+def _next(done: SimpleQueue[Future[Answer]]) -> Future[Answer]:
+    """The next that is done. Waits in short spells, between which Ctrl-C is heard: once polars is
+    imported (it handles signals with SA_RESTART) it does not end a wait on a lock.
+    """
+    while True:
+        with suppress(Empty):
+            return done.get(timeout=0.5)
+
+
+def _wanted_model(endpoint: ServerEndpoint, adapter: Path | None) -> str:
+    if endpoint.model:
+        return endpoint.model
+    if adapter is None:
+        raise ConfigError(
+            f"no model is named for the server at {endpoint.url}, and without an adapter none can "
+            "be derived; set server.model to a name that it serves"
+        )
+    return served_model_name(adapter)
+
+
+def _require_served(
+    name: str, served: Sequence[str], endpoint: ServerEndpoint, adapter: Path | None
+) -> None:
+    if name in served:
+        return
+    fix = "start it with that model, or set server.model to what it serves"
+    if adapter is not None:
+        fix = (
+            "the policy may be newer than the server. Export it with `curec export-policy`, start "
+            f"`vllm serve FOLDER --served-model-name {name}`"
+        )
+    raise EngineError(
+        f"the server at {endpoint.url} serves {', '.join(map(repr, served)) or 'no model'}, not "
+        f"{name!r}, which was asked for; {fix}"
+    )

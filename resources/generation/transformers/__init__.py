@@ -1,0 +1,1 @@
+"""Text generation with `transformers`: shared prefixes, packed batches, grammars."""

@@ -1,0 +1,144 @@
+"""How tokens are chosen: a grammar per row, and a random stream per row.
+
+xgrammar ships a logits processor of its own; ours also tells which tokens the grammar governed
+(they carry no choice for reinforcement learning), steps aside once the grammar is complete (what
+follows is free text), keeps the probability of the verdict, and proposes the text that a grammar
+forces, so that it can be checked in one forward pass instead of one a token.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import torch
+import xgrammar as xgr
+from torch import Tensor
+from transformers import PreTrainedTokenizerBase
+
+from resources.errors import EngineError
+from resources.generation.grammar_tail import offers_both, verdict_tokens
+
+_LONGEST_DRAFT = 12  # tokens; longer ones are seldom right to their end
+
+
+class GrammarCompiler:
+    """Compiles grammars for one tokenizer; compiled ones are cached by their text."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, vocab_size: int) -> None:
+        info = xgr.TokenizerInfo.from_huggingface(tokenizer, vocab_size=vocab_size)
+        compiler = xgr.GrammarCompiler(info, max_threads=1)
+        self.vocab_size = vocab_size
+        self.compile = lru_cache(maxsize=1024)(compiler.compile_grammar)
+        self.verdict = verdict_tokens(tokenizer)
+        self.encode = lru_cache(maxsize=4096)(
+            lambda text: tuple(tokenizer(text, add_special_tokens=False)["input_ids"])
+        )
+
+    def governed(self, grammar: str, tokens: Sequence[int]) -> int:
+        """How many leading `tokens` the grammar chose among."""
+        if not grammar:
+            return 0
+        matcher = xgr.GrammarMatcher(self.compile(grammar))
+        for count, token in enumerate(tokens):
+            if not matcher.accept_token(token):
+                return count + 1  # straddles the end of the grammar, or breaks it
+            if matcher.is_completed():
+                return count + 1
+        return len(tokens)
+
+    def verdict_probability(self, scores: Tensor) -> float:
+        """P(*like*) from scores (vocabulary,) with what is forbidden at minus infinity."""
+        like, dislike = (
+            scores[sorted(tokens)].logsumexp(0)
+            for tokens in (self.verdict.like, self.verdict.dislike)
+        )
+        return float(torch.sigmoid(like - dislike))
+
+
+class Constraint:
+    """The grammar of one row while it is generated. An empty grammar allows everything."""
+
+    def __init__(self, compiler: GrammarCompiler, grammar: str) -> None:
+        self._compiler = compiler
+        self._matcher: Any = xgr.GrammarMatcher(compiler.compile(grammar)) if grammar else None
+        self.governed = 0
+        """How many tokens the grammar has chosen among."""
+        self.verdict_probability: float | None = None
+
+    @property
+    def active(self) -> bool:
+        """Whether the grammar still governs the next token."""
+        return self._matcher is not None
+
+    def draft(self) -> tuple[int, ...]:
+        """Tokens of the text that the grammar forces next, as the tokenizer would write it.
+
+        A proposal only: the same text may be written with other tokens.
+        """
+        if self._matcher is None:
+            return ()
+        forced = self._matcher.find_jump_forward_string()
+        return self._compiler.encode(forced)[:_LONGEST_DRAFT] if forced else ()
+
+    def fill(self, mask: Tensor, first: int, draft: Sequence[int]) -> int:
+        """Write what is allowed before, between and after the drafted tokens into `mask`.
+
+        Rows `first`, `first` + 1, ... of the bit mask; returns how many of them are governed.
+        """
+        if self._matcher is None:
+            return 0
+        accepted = 0
+        for position in range(len(draft) + 1):
+            self._matcher.fill_next_token_bitmask(mask, first + position)
+            if position == len(draft) or not self._matcher.accept_token(draft[position]):
+                break
+            accepted += 1
+            if self._matcher.is_completed():
+                break
+        filled = position + 1
+        self._matcher.rollback(accepted)
+        return filled
+
+    def accept(self, token: int, scores: Tensor) -> None:
+        """Go on with `token`, chosen by the masked `scores` (vocabulary,)."""
+        if self._matcher is None:
+            return
+        if token in self._compiler.verdict.deciding and offers_both(self._matcher):
+            self.verdict_probability = self._compiler.verdict_probability(scores)
+        if not self._matcher.accept_token(token):
+            raise EngineError(
+                f"token {token} was generated but its grammar forbids it; the tokenizer and the "
+                "grammar disagree, reinstall the pinned xgrammar"
+            )
+        self.governed += 1
+        if self._matcher.is_completed():
+            self._matcher = None
+
+
+def choose(
+    logits: Tensor,
+    mask: Tensor,
+    governed: Sequence[int],
+    temperature: float,
+    streams: Sequence[tuple[int, int]],
+) -> list[int]:
+    """One token per row of `logits` (rows, vocabulary), which are masked in place.
+
+    `mask`: bit mask, read in the rows `governed`. `temperature` 0 is greedy. `streams`: (seed,
+    position) of each row, which alone decide its noise: adding Gumbel noise to logits / temperature
+    and taking the maximum is sampling from the softmax (Gumbel-max), whatever batch a row is in.
+    """
+    if governed:
+        rows = list(governed)
+        xgr.apply_token_bitmask_inplace(logits, mask.to(logits.device), indices=rows)
+    if temperature == 0.0:
+        return logits.argmax(dim=-1).tolist()
+    noise = torch.stack([_gumbel(seed, position, logits.shape[1]) for seed, position in streams])
+    return (logits / temperature + noise.to(logits.device)).argmax(dim=-1).tolist()
+
+
+def _gumbel(seed: int, position: int, size: int) -> Tensor:
+    stream = hashlib.blake2b(f"{seed} {position}".encode(), digest_size=8).digest()
+    generator = torch.Generator().manual_seed(int.from_bytes(stream) >> 1)
+    return -torch.empty(size).exponential_(generator=generator).clamp_min(1e-20).log()

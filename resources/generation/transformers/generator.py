@@ -1,0 +1,157 @@
+"""`TransformersFactory`: the reason writer that runs a `transformers` model, on CPU or GPU."""
+
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from resources.compute.accelerator import Accelerator
+from resources.compute.memory import release
+from resources.generation.chat_tokens import chat_tokens, require_fits
+from resources.generation.protocol import (
+    Completion,
+    GeneratorOptions,
+    Prompt,
+    Sampling,
+    TextGenerator,
+)
+from resources.models.adapter import require_adapter_fits
+from resources.models.foreign_code import is_allowed
+
+if TYPE_CHECKING:
+    from resources.generation.transformers.packed_generation import Generated, Request
+
+log = logging.getLogger(__name__)
+
+_SECONDS_BETWEEN_LINES = 5.0
+
+
+class TransformersFactory(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """Opens writers that generate with `transformers`."""
+
+    accelerator: dg.ResourceDependency[Accelerator]
+
+    @contextmanager
+    def open(
+        self, base: Path, adapter: Path | None, options: GeneratorOptions
+    ) -> Iterator[TextGenerator]:
+        """A writer with the base model and, merged into it, the adapter."""
+        import torch
+        from peft import PeftModel
+        from transformers import AutoModelForCausalLM, AutoTokenizer
+
+        if adapter is not None:
+            require_adapter_fits(base, adapter)
+        place = self.accelerator.resolve()
+        tokenizer = AutoTokenizer.from_pretrained(base, trust_remote_code=is_allowed(base))
+        model: Any = AutoModelForCausalLM.from_pretrained(
+            base, dtype=getattr(torch, place.dtype), trust_remote_code=is_allowed(base)
+        )
+        if adapter is not None:
+            # Merged: the adapter's small products cost a fifth of decoding time on a CPU.
+            model = PeftModel.from_pretrained(model, adapter).merge_and_unload()
+        writer = TransformersGenerator(
+            model.to(place.device).eval(),
+            tokenizer,
+            batch_size=options.batch_size,
+            max_prompt_tokens=options.max_prompt_tokens,
+        )
+        try:
+            yield writer
+        finally:
+            del model, writer
+            release()
+
+
+class TransformersGenerator:
+    """A `transformers` model that continues chats; GRPO uses it on the model in training.
+
+    The model is changed: another attention function and, on CPUs, other linear layers.
+    """
+
+    def __init__(
+        self, model: Any, tokenizer: Any, *, batch_size: int, max_prompt_tokens: int
+    ) -> None:
+        import transformers
+
+        from resources.generation.transformers.constrained_decoding import GrammarCompiler
+        from resources.generation.transformers.packed_generation import PackedGenerator
+        from resources.generation.transformers.packed_linear import can_pack, pack_linears
+
+        self.engine = f"transformers {transformers.__version__}"
+        self._tokenizer = tokenizer
+        self._max_prompt_tokens = max_prompt_tokens
+        if can_pack(model.device.type, str(model.dtype).removeprefix("torch.")):
+            pack_linears(model)
+        compiler = GrammarCompiler(tokenizer, model.config.vocab_size)
+        self.generator = PackedGenerator(model, tokenizer, compiler, batch_size)
+
+    def write(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[Completion]:
+        """`sampling.samples` completions per prompt, in the order of the prompts.
+
+        Raises `EngineError` for a prompt that is too long, and when not even one completion fits
+        into the memory of the device.
+        """
+        done = dict(self.write_each(prompts, sampling))
+        return [completion for index in range(len(prompts)) for completion in done[index]]
+
+    def write_each(
+        self, prompts: Sequence[Prompt], sampling: Sampling
+    ) -> Iterator[tuple[int, list[Completion]]]:
+        """The position of a prompt and its completions, as they come."""
+        from resources.generation.transformers.packed_generation import Limits, Request
+
+        tokens = [
+            require_fits(chat_tokens(self._tokenizer, prompt), prompt, self._max_prompt_tokens)
+            for prompt in prompts
+        ]
+        requests = [
+            Request(of_prompt, prompt.grammar, prompt.seed + sample)
+            for prompt, of_prompt in zip(prompts, tokens, strict=True)
+            for sample in range(sampling.samples)
+        ]
+        limits = Limits(
+            sampling.max_new_tokens,
+            sampling.temperature,
+            self._tokenizer.eos_token_id,
+            sampling.stop,
+        )
+        parts: dict[int, dict[int, Completion]] = {}
+        started = told = time.monotonic()
+        for number, generated in enumerate(self.generator.generate(requests, limits), 1):
+            prompt, sample = divmod(generated.request, sampling.samples)
+            of_prompt = parts.setdefault(prompt, {})
+            of_prompt[sample] = self._completion(generated, requests[generated.request], sampling)
+            if len(of_prompt) == sampling.samples:
+                yield prompt, [of_prompt[sample] for sample in range(sampling.samples)]
+                del parts[prompt]
+            now = time.monotonic()
+            if now - told > _SECONDS_BETWEEN_LINES or number == len(requests):
+                told = now
+                log.info("wrote %d of %d texts in %.0f s", number, len(requests), now - started)
+
+    def _completion(
+        self, generated: "Generated", request: "Request", sampling: Sampling
+    ) -> Completion:
+        text = self._tokenizer.decode(generated.tokens, skip_special_tokens=True)
+        return Completion(
+            text=_before_first(text, sampling.stop),
+            token_ids=generated.tokens,
+            free=tuple(place >= generated.governed for place in range(len(generated.tokens))),
+            finished=generated.finished,
+            verdict_probability=generated.verdict_probability,
+            prompt_ids=request.tokens,
+        )
+
+    def prompt_tokens(self, prompt: Prompt) -> int:
+        """Tokens of the prompt, chat template included."""
+        return len(chat_tokens(self._tokenizer, prompt))
+
+
+def _before_first(text: str, stops: Sequence[str]) -> str:
+    """`text` up to the first of `stops` that occurs in it."""
+    return text[: min((found for stop in stops if (found := text.find(stop)) >= 0), default=None)]

@@ -1,0 +1,1 @@
+"""Text generation with vLLM, in processes of its own."""

@@ -1,0 +1,1 @@
+"""Models that come from outside: base language models, adapters, text encoders, downloads."""

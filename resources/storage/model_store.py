@@ -1,0 +1,184 @@
+"""`ModelStore`: trained models and other directories of files, each with its manifest.
+
+Layout: `<root>/<asset>/<fingerprint>/{files..., manifest.json}` and `<root>/<asset>/current.json`,
+which names the fingerprint that the last materialisation settled on. A directory is written under a
+temporary name, synced, and renamed into place; `manifest.json` is its last file. A directory
+without a manifest is therefore never taken for a model.
+"""
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import dagster as dg
+from pydantic import Field, ValidationError
+
+from resources.errors import ArtifactError
+from resources.storage.manifest import Manifest
+
+_MANIFEST = "manifest.json"
+_CURRENT = "current.json"
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A stored directory whose files have been verified against its manifest."""
+
+    path: Path
+    manifest: Manifest
+
+
+class ModelStore(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """Directories of model files, addressed by asset and fingerprint."""
+
+    root: str = Field(description="Folder of the store; created on first write.")
+
+    def find(self, asset: str, fingerprint: str) -> Artifact | None:
+        """The artifact made with this fingerprint, verified, or None.
+
+        Raises `ArtifactError` when its manifest or one of its files is damaged.
+        """
+        path = Path(self.root) / asset / fingerprint
+        if not path.exists():
+            return None
+        return _verified(path)
+
+    def current(self, asset: str) -> Artifact:
+        """The artifact that the last materialisation of `asset` settled on.
+
+        Raises `ArtifactError` when there is none or it is damaged.
+        """
+        pointer = Path(self.root) / asset / _CURRENT
+        try:
+            fingerprint = json.loads(pointer.read_text(encoding="utf-8"))["fingerprint"]
+        except FileNotFoundError:
+            raise ArtifactError(
+                f"model store {self.root} has no {asset!r}; materialise the asset {asset!r} first"
+            ) from None
+        except (ValueError, KeyError, TypeError) as error:
+            raise ArtifactError(
+                f"{pointer} is damaged ({error!r}); materialise the asset {asset!r} again"
+            ) from error
+        found = self.find(asset, fingerprint)
+        if found is None:
+            raise ArtifactError(
+                f"{pointer} names fingerprint {fingerprint}, which is not in the store; "
+                f"materialise the asset {asset!r} again"
+            )
+        return found
+
+    def set_current(self, asset: str, fingerprint: str) -> None:
+        """Point `current(asset)` at this fingerprint, atomically."""
+        folder = Path(self.root) / asset
+        folder.mkdir(parents=True, exist_ok=True)
+        temporary = folder / f".{_CURRENT}.{os.getpid()}"
+        temporary.write_text(json.dumps({"fingerprint": fingerprint}), encoding="utf-8")
+        _sync(temporary)
+        temporary.rename(folder / _CURRENT)
+
+    def workspace(self, asset: str, fingerprint: str) -> Path:
+        """A folder for checkpoints of unfinished work on this fingerprint; survives a kill."""
+        path = Path(self.root) / asset / f".{fingerprint}.work"
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+
+    @contextmanager
+    def unfinished(self, asset: str, fingerprint: str) -> Iterator[Path]:
+        """The `workspace` of an asset that is kept elsewhere; removed when the block succeeds."""
+        path = self.workspace(asset, fingerprint)
+        yield path
+        shutil.rmtree(path, ignore_errors=True)
+
+    @contextmanager
+    def writing(self, asset: str) -> Iterator[Path]:
+        """An empty temporary folder beside the final one, removed if the block does not commit.
+
+        Raises `ArtifactError` when the disk is full; other errors pass as they are.
+        """
+        folder = Path(self.root) / asset
+        folder.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=".writing-", dir=folder))
+        try:
+            yield temporary
+        except Exception as error:
+            if not _disk_full(error):
+                raise
+            raise ArtifactError(
+                f"{asset!r} could not be saved under {folder}: {error}. Free disk space and "
+                "materialise it again; what was stored before is untouched"
+            ) from error
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+    def commit(self, temporary: Path, manifest: Manifest) -> Artifact:
+        """Write the manifest into `temporary`, rename it into place, and make it current.
+
+        If another process has stored the same fingerprint meanwhile, that one stays.
+        """
+        (temporary / _MANIFEST).write_text(manifest.model_dump_json(indent=2), encoding="utf-8")
+        for file in sorted(p for p in temporary.rglob("*") if p.is_file()):
+            _sync(file)
+        final = Path(self.root) / manifest.asset / manifest.fingerprint
+        if final.exists():
+            stored = _verified(final)
+        else:
+            temporary.rename(final)
+            stored = Artifact(final, manifest)
+        _sync(final.parent)
+        self.set_current(manifest.asset, manifest.fingerprint)
+        shutil.rmtree(final.parent / f".{manifest.fingerprint}.work", ignore_errors=True)
+        return stored
+
+
+def hash_files(folder: Path) -> dict[str, str]:
+    """Relative path → SHA-256 of every file below `folder`, manifest excluded."""
+    return {
+        str(file.relative_to(folder)): _sha256(file)
+        for file in sorted(folder.rglob("*"))
+        if file.is_file() and file.name != _MANIFEST
+    }
+
+
+def _verified(path: Path) -> Artifact:
+    fix = f"move {path} away and materialise again"
+    try:
+        manifest = Manifest.model_validate_json((path / _MANIFEST).read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValidationError, ValueError) as error:
+        raise ArtifactError(f"{path / _MANIFEST} is missing or damaged ({error}); {fix}") from error
+    for name, expected in manifest.files.items():
+        file = path / name
+        found = _sha256(file) if file.exists() else "no file"
+        if found != expected:
+            raise ArtifactError(
+                f"{file}: found {found[:16]}, but the manifest of {manifest.asset!r} "
+                f"says {expected[:16]}; {fix}"
+            )
+    return Artifact(path, manifest)
+
+
+def _disk_full(error: Exception) -> bool:
+    # safetensors and torch wrap the operating system's error in classes of their own.
+    return (isinstance(error, OSError) and error.errno in _DISK_FULL) or (
+        "No space left on device" in str(error)
+    )
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,175 @@
+"""`Warehouse`: the tables of the project, in one DuckDB file.
+
+Connections are short: opened for one read or one transaction and always closed, because while one
+process has the file open for writing no other can open it, even to read. What is written is one
+transaction per table, with its manifest; a reader sees the old table or the new one.
+"""
+
+import random
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+import polars as pl
+from pydantic import Field, ValidationError
+
+from resources.errors import ArtifactError
+from resources.storage.manifest import Manifest
+
+if TYPE_CHECKING:
+    import duckdb
+
+SCHEMA_VERSION = 1
+_MANIFESTS = "curec_manifests"
+_META = "curec_meta"
+
+
+class Warehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """Tables in a DuckDB file, each stored with the manifest of how it was made."""
+
+    path: str = Field(description="DuckDB file; created on first write.")
+    lock_timeout_seconds: float = Field(
+        120.0, description="How long to wait for another process that holds the file."
+    )
+
+    def read(self, table: str, columns: Sequence[str] | None = None) -> pl.DataFrame:
+        """The whole table, or some columns of it, sorted as it was written.
+
+        Raises `ArtifactError` when it has never been materialised.
+        """
+        wanted = ", ".join(f'"{column}"' for column in columns) if columns else "*"
+        with self.reading() as connection:
+            self._require(connection, table)
+            return connection.sql(f'SELECT {wanted} FROM "{table}"').pl()
+
+    def query(self, sql: str, **frames: pl.DataFrame) -> pl.DataFrame:
+        """The result of a read-only query; `frames` can be named in it like tables."""
+        with self.reading() as connection:
+            for name, frame in frames.items():
+                connection.register(name, frame)
+            return connection.sql(sql).pl()
+
+    def manifest(self, table: str) -> Manifest | None:
+        """How the stored table was made; None when there is no such table (or no longer).
+
+        Raises `ArtifactError` when the record cannot be read.
+        """
+        if not Path(self.path).exists():
+            return None
+        with self.reading() as connection:
+            row = connection.execute(
+                f"SELECT manifest FROM {_MANIFESTS} WHERE asset = ? "
+                "AND asset IN (SELECT table_name FROM duckdb_tables())",
+                [table],
+            ).fetchone()
+        try:
+            return Manifest.model_validate_json(row[0]) if row else None
+        except ValidationError as error:
+            raise ArtifactError(
+                f"the manifest of table {table!r} in warehouse {self.path} is damaged ({error}); "
+                f'DROP TABLE "{table}" in that file and materialise the asset {table!r} again'
+            ) from error
+
+    def data_version(self, table: str) -> str:
+        """Content hash of the stored table. Raises `ArtifactError` when there is none."""
+        manifest = self.manifest(table)
+        if manifest is None:
+            raise _never_made(table, self.path)
+        return manifest.data_version
+
+    def write(self, table: str, frame: pl.DataFrame, manifest: Manifest) -> None:
+        """Replace the table and its manifest in one transaction."""
+        with self.writing() as connection:
+            connection.register("new_rows", frame)
+            connection.execute(f'CREATE OR REPLACE TABLE "{table}" AS SELECT * FROM new_rows')
+            connection.execute(
+                f"INSERT OR REPLACE INTO {_MANIFESTS} VALUES (?, ?)",
+                [table, manifest.model_dump_json()],
+            )
+
+    @contextmanager
+    def reading(self) -> Iterator["duckdb.DuckDBPyConnection"]:
+        """A read-only connection, closed at the end of the block."""
+        if not Path(self.path).exists():
+            raise ArtifactError(
+                f"warehouse {self.path} does not exist yet; materialise the `datasets` group first"
+            )
+        connection = self._connect(read_only=True)
+        try:
+            self._check_version(connection)
+            yield connection
+        finally:
+            connection.close()
+
+    @contextmanager
+    def writing(self) -> Iterator["duckdb.DuckDBPyConnection"]:
+        """A connection inside one transaction: committed at the end, rolled back on any error."""
+        Path(self.path).parent.mkdir(parents=True, exist_ok=True)
+        connection = self._connect(read_only=False)
+        try:
+            connection.begin()
+            connection.execute(f"CREATE TABLE IF NOT EXISTS {_META} (schema_version INTEGER)")
+            self._check_version(connection)
+            connection.execute(
+                f"CREATE TABLE IF NOT EXISTS {_MANIFESTS} "
+                "(asset VARCHAR PRIMARY KEY, manifest VARCHAR)"
+            )
+            connection.execute(
+                f"INSERT INTO {_META} SELECT ? WHERE NOT EXISTS (FROM {_META})", [SCHEMA_VERSION]
+            )
+            yield connection
+            connection.commit()
+        except BaseException:
+            connection.rollback()
+            raise
+        finally:
+            connection.close()
+
+    def _connect(self, *, read_only: bool) -> "duckdb.DuckDBPyConnection":
+        import duckdb
+
+        deadline = time.monotonic() + self.lock_timeout_seconds
+        pause = 0.05
+        while True:
+            try:
+                return duckdb.connect(self.path, read_only=read_only)
+            except duckdb.IOException as error:
+                if "lock" not in str(error).lower():
+                    raise ArtifactError(
+                        f"warehouse {self.path} cannot be opened: {error}. Restore it from a "
+                        "backup, or move it away and materialise again"
+                    ) from error
+                if time.monotonic() >= deadline:
+                    raise ArtifactError(
+                        f"warehouse {self.path} is still locked by another process after "
+                        f"{self.lock_timeout_seconds:.0f} s: {error}. Close the program that has "
+                        "it open and try again"
+                    ) from error
+                time.sleep(pause * (0.5 + random.random()))
+                pause = min(2 * pause, 2.0)
+
+    def _check_version(self, connection: "duckdb.DuckDBPyConnection") -> None:
+        # fetchall: DuckDB 2 refuses further work while a result has not been read to its end.
+        rows: Any = connection.execute(f"SELECT max(schema_version) FROM {_META}").fetchall()
+        row = rows[0]
+        if row[0] is not None and row[0] > SCHEMA_VERSION:
+            raise ArtifactError(
+                f"warehouse {self.path} has schema version {row[0]}, made by a newer CURec; this "
+                f"one reads up to {SCHEMA_VERSION}. Upgrade CURec, or set CUREC_HOME elsewhere"
+            )
+
+    def _require(self, connection: "duckdb.DuckDBPyConnection", table: str) -> None:
+        found = connection.execute(
+            "SELECT 1 FROM duckdb_tables() WHERE table_name = ?", [table]
+        ).fetchall()
+        if not found:
+            raise _never_made(table, self.path)
+
+
+def _never_made(table: str, path: str) -> ArtifactError:
+    return ArtifactError(
+        f"table {table!r} is not in warehouse {path}; materialise the asset {table!r} first"
+    )

@@ -1,0 +1,268 @@
+"""Your own two files: what is read, and the errors that say where and how to fix."""
+
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from curec_assets.datasets import schema
+from curec_assets.datasets.sources.files import FilesSource
+from curec_assets.settings import DataSettings
+from resources.errors import DataError
+from resources.models.downloads import Downloads
+
+INTERACTIONS = "user_id,item_id,rating,timestamp\nann,x1,4.5,1700000000\nbob,x2,2,1700000001.9\n"
+ITEMS = 'item_id,title,genres,brand\nx1,Heat,"Action,Crime",\nx2,Rose,Drama,Acme\n'
+
+
+def source(
+    folder: Path,
+    interactions: str | pl.DataFrame = INTERACTIONS,
+    items: str | pl.DataFrame = ITEMS,
+    **settings: Any,
+) -> FilesSource:
+    paths = [
+        write(folder, "interactions", interactions),
+        write(folder, "items", items),
+    ]
+    return FilesSource(
+        DataSettings(
+            source="files", interactions_path=str(paths[0]), items_path=str(paths[1]), **settings
+        )
+    )
+
+
+def write(folder: Path, name: str, content: str | pl.DataFrame) -> Path:
+    if isinstance(content, str):
+        path = folder / f"{name}.csv"
+        path.write_text(content, encoding="utf-8")
+    else:
+        path = folder / f"{name}.parquet"
+        content.write_parquet(path)
+    return path
+
+
+def refused(source: FilesSource, table: str = "interactions") -> str:
+    with pytest.raises(DataError) as error:
+        getattr(source, table)()
+    return str(error.value)
+
+
+def test_two_csv_files(tmp_path: Path) -> None:
+    found = source(tmp_path)
+    events, items = found.interactions(), found.items()
+    assert events.schema == schema.RAW_INTERACTIONS
+    assert events.rows() == [
+        (1, "ann", "x1", 4.5, 1_700_000_000),
+        (2, "bob", "x2", 2.0, 1_700_000_001),
+    ]
+    assert items.schema == schema.RAW_ITEMS
+    assert items["attributes"].to_list() == [
+        [{"kind": "genre", "value": "Action"}, {"kind": "genre", "value": "Crime"}],
+        [{"kind": "genre", "value": "Drama"}, {"kind": "brand", "value": "Acme"}],
+    ]
+
+
+def test_parquet_with_a_mapping(tmp_path: Path) -> None:
+    moment = datetime(2024, 5, 1, 12, tzinfo=UTC)
+    events = pl.DataFrame({"who": [7, 8], "what": [1, 2], "ok": [True, False], "at": [moment] * 2})
+    items = pl.DataFrame(
+        {"what": [1, 2], "name": ["A", None], "tags": [["x", "y"], None], "year": [1999, None]}
+    )
+    found = source(
+        tmp_path,
+        events,
+        items,
+        user_column="who",
+        item_column="what",
+        rating_column="ok",
+        time_column="at",
+        title_column="name",
+    )
+    assert found.interactions().drop("row").rows() == [
+        ("7", "1", 1.0, int(moment.timestamp())),
+        ("8", "2", 0.0, int(moment.timestamp())),
+    ]
+    rows = found.items().rows(named=True)
+    assert rows[0]["attributes"] == [
+        {"kind": "tags", "value": "x"},
+        {"kind": "tags", "value": "y"},
+    ]
+    assert (rows[0]["year"], rows[1]["title"], rows[1]["attributes"]) == (1999, None, [])
+
+
+@pytest.mark.parametrize(
+    ("cell", "seconds"),
+    [
+        ("1700000000", 1_700_000_000),
+        ("2024-05-01", 1_714_521_600),
+        ("2024-05-01T02:00:00+02:00", 1_714_521_600),
+        ("2024-05-01 00:00:00.75", 1_714_521_600),
+        ("2024-05-01T00:00:00Z", 1_714_521_600),
+        ("-1.5", -2),
+    ],
+)
+def test_times(tmp_path: Path, cell: str, seconds: int) -> None:
+    events = f"user_id,item_id,rating,timestamp\nu,i,1,{cell}\n"
+    assert source(tmp_path, events).interactions()["timestamp"].to_list() == [seconds]
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        [date(2024, 5, 1)],
+        [datetime(2024, 5, 1)],
+        [datetime(2024, 5, 1, tzinfo=UTC)],
+        [1_714_521_600],
+        [1_714_521_600.5],
+    ],
+)
+def test_times_in_parquet(tmp_path: Path, times: list[Any]) -> None:
+    events = pl.DataFrame({"user_id": ["u"], "item_id": ["i"], "rating": [1], "timestamp": times})
+    assert source(tmp_path, events).interactions()["timestamp"].to_list() == [1_714_521_600]
+
+
+@pytest.mark.parametrize(
+    ("rows", "parts"),
+    [
+        (["u,i,1,1700000000", "u,i,1,soon"], ["data row 2 (line 3)", "'timestamp'", "'soon'"]),
+        (["u,i,1,1700000000", "u,i,1,"], ["data row 2 (line 3)", "found nothing", "ISO 8601"]),
+        (["u,i,1,2024-05-01", "u,i,1,17"], ["data row 2", "'17'", "one form"]),
+        (["u,i,1,1700000000123"], ["milliseconds", "divide the column by 1000"]),
+        (["u,i,good,1"], ["data row 1 (line 2)", "'rating'", "'good'", "a number"]),
+        (["u,i,true,1", "u,i,3,1"], ["'rating'", "'true'"]),
+        (["u,i,,1"], ["'rating'", "found nothing"]),
+        (["u,i,nan,1"], ["'rating'", "'nan'"]),
+        (["u,i,1,1", ",i,1,1"], ["data row 2 (line 3)", "'user_id'", "expected an id"]),
+        (["u, ,1,1"], ["data row 1 (line 2)", "'item_id'", "expected an id"]),
+        ([], ["no data row"]),
+    ],
+)
+def test_a_bad_cell_is_named(tmp_path: Path, rows: list[str], parts: list[str]) -> None:
+    message = refused(source(tmp_path, "\n".join(["user_id,item_id,rating,timestamp", *rows])))
+    assert "interactions.csv" in message
+    for part in parts:
+        assert part in message
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "part"),
+    [
+        ("user_id", [1.5], "a whole number"),
+        ("user_id", [[1]], "expected ids"),
+        ("rating", [date(2024, 5, 1)], "expected a number"),
+        ("timestamp", [True], "expected Unix seconds"),
+        ("timestamp", pl.Series([None], dtype=pl.Date), "a time"),
+    ],
+)
+def test_a_bad_parquet_column_is_named(tmp_path: Path, column: str, values: Any, part: str) -> None:
+    good = {"user_id": ["u"], "item_id": ["i"], "rating": [1.0], "timestamp": [5]}
+    message = refused(source(tmp_path, pl.DataFrame({**good, column: values})))
+    assert f"'{column}'" in message.replace('"', "'") and part in message
+
+
+def test_whole_floats_are_ids(tmp_path: Path) -> None:
+    events = pl.DataFrame({"user_id": [1.0], "item_id": [2], "rating": [1.0], "timestamp": [5]})
+    assert source(tmp_path, events).interactions()["user_id"].to_list() == ["1"]
+
+
+def test_a_line_is_not_named_where_rows_span_lines(tmp_path: Path) -> None:
+    events = 'user_id,item_id,rating,timestamp\n"a\nb",i,1,1\nu,i,x,1\n'
+    message = refused(source(tmp_path, events))
+    assert "data row 2, column 'rating'" in message
+
+
+@pytest.mark.parametrize("table", ["interactions", "items"])
+def test_a_missing_column_is_named_with_those_there(tmp_path: Path, table: str) -> None:
+    message = refused(source(tmp_path, "who,rating\nu,1\n", "who,rating\nu,1\n"), table)
+    for part in (f"{table}.csv", "has no column", "'who', 'rating'", "data."):
+        assert part in message
+
+
+def test_a_missing_attribute_column_is_named(tmp_path: Path) -> None:
+    message = refused(source(tmp_path, attribute_columns=("colour",)), "items")
+    assert "'colour'" in message and "data.attribute_columns" in message
+
+
+@pytest.mark.parametrize("table", ["interactions", "items"])
+def test_a_missing_file_is_named(tmp_path: Path, table: str) -> None:
+    found = source(tmp_path)
+    (tmp_path / f"{table}.csv").unlink()
+    message = refused(found, table)
+    assert f"{table}.csv" in message and f"data.{table}_path" in message
+    with pytest.raises(DataError, match="does not exist"):
+        getattr(found, f"{table}_fingerprint")()
+
+
+def test_a_repeated_item_id_is_named(tmp_path: Path) -> None:
+    message = refused(source(tmp_path, items="item_id,title\nx,A\ny,B\nx,C\n"), "items")
+    for part in ("data row 3 (line 4)", "'x' a second time", "first in data row 1"):
+        assert part in message
+
+
+@pytest.mark.parametrize(
+    ("content", "part"), [("", "empty"), ("a,b\n1,2,3\n", "cannot be read as CSV")]
+)
+def test_an_unreadable_file_is_named(tmp_path: Path, content: str, part: str) -> None:
+    message = refused(source(tmp_path, content))
+    assert "interactions.csv" in message and part in message
+
+
+def test_an_unknown_ending_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "events.xlsx"
+    path.write_bytes(b"PK")
+    found = FilesSource(
+        DataSettings(source="files", interactions_path=str(path), items_path=str(path))
+    )
+    assert "expected .csv, .tsv or .parquet" in refused(found)
+
+
+def test_damaged_parquet_is_an_error(tmp_path: Path) -> None:
+    found = source(tmp_path, pl.DataFrame({"a": [1]}))
+    (tmp_path / "interactions.parquet").write_bytes(b"not parquet")
+    assert "cannot be read as PARQUET" in refused(found)
+
+
+def test_prose_and_numbers_are_no_attributes(tmp_path: Path) -> None:
+    prose = "A cream, mild and light, " + "very " * 20 + "mild"
+    items = f'item_id,title,brand,about,price,year\n1,A,Acme,"{prose}",9.99,2001\n2,B,,,5,\n'
+    rows = source(tmp_path, items=items).items().rows(named=True)
+    assert rows[0]["attributes"] == [{"kind": "brand", "value": "Acme"}]
+    assert (rows[0]["description"], rows[0]["year"]) == (prose, 2001)
+    assert (rows[1]["attributes"], rows[1]["description"]) == ([], None)
+
+
+def test_named_attribute_columns_are_the_only_ones(tmp_path: Path) -> None:
+    items = "item_id,title,brand,colour\n1,A,Acme,red|blue\n"
+    found = source(
+        tmp_path, items=items, attribute_columns=("colour",), attribute_separator="|"
+    ).items()
+    assert found.row(0, named=True)["attributes"] == [
+        {"kind": "colour", "value": "red"},
+        {"kind": "colour", "value": "blue"},
+    ]
+    assert found.row(0, named=True)["description"] == "Acme"
+
+
+def test_fingerprints_follow_content_and_mapping(tmp_path: Path) -> None:
+    found = source(tmp_path)
+    first = found.interactions_fingerprint()
+    assert first == source(tmp_path).interactions_fingerprint()
+    assert first != source(tmp_path, rating_column="item_id").interactions_fingerprint()
+    assert first != source(tmp_path, INTERACTIONS + "u,x1,3,1\n").interactions_fingerprint()
+    assert (
+        found.items_fingerprint() != source(tmp_path, items=ITEMS + "x9,A,,\n").items_fingerprint()
+    )
+
+
+def test_the_settings_choose_the_source(tmp_path: Path) -> None:
+    from curec_assets.datasets.sources.movielens import MovieLensSource
+    from curec_assets.datasets.sources.source import open_source
+    from curec_assets.datasets.sources.toy import ToySource
+
+    downloads = Downloads(cache_dir=str(tmp_path))
+    kinds = {"toy": ToySource, "files": FilesSource, "movielens-100k": MovieLensSource}
+    for name, kind in kinds.items():
+        assert isinstance(open_source(DataSettings(source=name), downloads, 1), kind)  # type: ignore[arg-type]

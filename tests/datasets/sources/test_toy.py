@@ -1,0 +1,43 @@
+"""The synthetic set: the same from the same seed, and with structure to find."""
+
+import polars as pl
+
+from curec_assets.datasets import schema
+from curec_assets.datasets.sources.toy import N_EVENTS, N_ITEMS, N_USERS, ToySource
+
+
+def test_shape() -> None:
+    source = ToySource(1)
+    events, items = source.interactions(), source.items()
+    assert (events.schema, items.schema) == (schema.RAW_INTERACTIONS, schema.RAW_ITEMS)
+    assert (events["user_id"].n_unique(), items.height) == (N_USERS, N_ITEMS)
+    assert abs(events.height - N_EVENTS) <= 30
+    assert items["title"].n_unique() == N_ITEMS
+    assert events.select("user_id", "item_id").is_unique().all()
+    assert events["timestamp"].n_unique() < events.height, "some timestamps are tied"
+    assert events.group_by("user_id", "timestamp").len()["len"].max() > 1, "also of one user"
+
+
+def test_the_seed_decides() -> None:
+    assert ToySource(1).interactions().equals(ToySource(1).interactions())
+    assert ToySource(1).items().equals(ToySource(1).items())
+    assert not ToySource(1).interactions().equals(ToySource(2).interactions())
+    assert ToySource(1).items_fingerprint() != ToySource(2).items_fingerprint()
+
+
+def test_earlier_ratings_of_a_genre_tell_about_the_next() -> None:
+    source = ToySource(1)
+    genres = (
+        source.items()
+        .select("item_id", "attributes")
+        .explode("attributes")
+        .unnest("attributes")
+        .filter(pl.col("kind") == "genre")
+        .select("item_id", "value")
+    )
+    events = source.interactions().join(genres, on="item_id").sort("timestamp")
+    means = events.with_columns(
+        before=(pl.col("rating").cum_sum() - pl.col("rating")).over("user_id", "value")
+        / pl.col("rating").cum_count().sub(1).over("user_id", "value")
+    ).filter(pl.col("before").is_finite())
+    assert means.select(pl.corr("before", "rating")).item() > 0.3

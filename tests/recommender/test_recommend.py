@@ -1,0 +1,118 @@
+"""Retrievers, full ranking, and the two stages together."""
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from curec_assets.recommender.build import Inputs
+from curec_assets.recommender.output_checks import recommendation_problems
+from curec_assets.recommender.outputs import held_out_outputs
+from curec_assets.recommender.recommend import recommend
+from curec_assets.retrieval.candidates import Proposals, full_ranks, propose, two_stage_ranks
+from curec_assets.retrieval.item_scorers import Retrievers, ease
+from resources.errors import ArtifactError
+
+
+def test_ease_by_hand() -> None:
+    likes = np.array([[1, 1, 0], [1, 1, 0], [0, 0, 1]], dtype=np.float32)
+    weights = ease(likes, l2=1.0)
+    # G = [[3,2,0],[2,3,0],[0,0,2]]; P = inverse; B = -P / diag(P)
+    expected = [[0, 2 / 3, 0], [2 / 3, 0, 0], [0, 0, 0]]
+    np.testing.assert_allclose(weights, expected, atol=1e-6)
+
+
+def _log() -> pl.DataFrame:
+    rows = [("u", "a", True, 1), ("u", "b", True, 2), ("v", "a", True, 1), ("v", "b", True, 3)]
+    rows += [("w", "c", True, 1), ("w", "d", False, 2), ("x", "a", True, 5)]
+    schema = ["user_id", "item_id", "liked", "timestamp"]
+    return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def test_the_running_history_is_folded_in() -> None:
+    log = _log()
+    retrievers = Retrievers.fit(log.filter(pl.col("timestamp") < 5), list("abcd"), l2=1.0)
+    queries = pl.DataFrame({"user_id": ["x", "x"], "item_id": ["b", "b"], "timestamp": [6, 5]})
+    assert full_ranks(retrievers, "ease", log, queries).tolist() == [1.0, 1.5]
+    # before x liked anything, popularity decides: a and b lead with two likes each
+    proposed = propose(retrievers, log, queries, 10)
+    assert proposed.items[0, 0] == 1  # b
+    assert np.isneginf(proposed.scores[0, -1]) and np.isfinite(proposed.scores[1]).all()
+
+
+def test_what_was_not_proposed_ranks_after_what_was() -> None:
+    proposals = Proposals(np.array([[4, 2], [4, 2]]), np.array([[2.0, 1.0]] * 2, dtype=np.float32))
+    ordered = np.array([[0.1, 0.9], [0.1, 0.9]])
+    ranks = two_stage_ranks(proposals, ordered, np.array([4, 7]), np.array([1.0, 5.0], np.float32))
+    assert ranks.tolist() == [2.0, 5.0]
+
+
+def test_retrievers_survive_storage(tmp_path: Path) -> None:
+    fitted = Retrievers.fit(_log(), list("abcd"), l2=1.0)
+    fitted.save(tmp_path)
+    loaded = Retrievers.load(tmp_path)
+    liked = np.array([[1, 0, 0, 1]], dtype=np.float32)
+    for name in ("ease", "popularity", "item_mean"):
+        np.testing.assert_array_equal(fitted.scores(name, liked), loaded.scores(name, liked))
+    with pytest.raises(ArtifactError, match="baseline_recommenders"):
+        Retrievers.load(tmp_path / "nowhere")
+
+
+def _recommend(problem: tuple[Inputs, Path], users: list[str]) -> pl.DataFrame:
+    inputs, folder = problem
+    return recommend(
+        users,
+        interactions=inputs.events,
+        items=inputs.items,
+        item_embeddings=inputs.item_embeddings,
+        baseline_folder=folder / "baselines",
+        recommender_folder=folder / "recommender",
+        candidates=5,
+        top_k=3,
+    )
+
+
+def test_recommendations_are_new_ranked_and_to_the_users_taste(
+    taste_problem: tuple[Inputs, Path],
+) -> None:
+    inputs, _ = taste_problem
+    users = [f"u{n}" for n in range(20)]
+    shown = _recommend(taste_problem, users)
+    assert recommendation_problems(shown, inputs.events.select("user_id", "item_id")) == []
+    assert shown["user_id"].unique(maintain_order=True).to_list() == users
+    assert shown["score"].is_between(0, 1).all()
+    first = shown.filter(pl.col("rank") == 1)
+    parity = pl.col("user_id").str.slice(1).cast(int) + pl.col("item_id").str.slice(1).cast(int)
+    assert first.select((parity % 2 == 0).mean()).item() > 0.8
+
+
+def test_a_user_without_history_and_an_empty_list_of_users(
+    taste_problem: tuple[Inputs, Path],
+) -> None:
+    assert _recommend(taste_problem, ["nobody"])["rank"].to_list() == [1, 2, 3]
+    nobody = _recommend(taste_problem, [])
+    assert nobody.is_empty()
+    assert nobody.columns == ["user_id", "rank", "item_id", "score"]
+
+
+def test_users_are_served_alike_alone_and_together(taste_problem: tuple[Inputs, Path]) -> None:
+    together = _recommend(taste_problem, ["u3", "u4"])
+    alone = _recommend(taste_problem, ["u4"])
+    assert_frame_equal(together.filter(pl.col("user_id") == "u4"), alone, abs_tol=1e-5)
+
+
+def test_a_seen_or_repeated_item_is_a_problem() -> None:
+    shown = pl.DataFrame({"user_id": ["u", "u"], "rank": [1, 3], "item_id": ["a", "a"]})
+    seen = pl.DataFrame({"user_id": ["u"], "item_id": ["a"]})
+    assert len(recommendation_problems(shown, seen)) == 3
+
+
+def test_all_recommenders_are_read_for_the_evaluation(taste_problem: tuple[Inputs, Path]) -> None:
+    _, folder = taste_problem
+    predictions, ranks = held_out_outputs(folder / "baselines", folder / "recommender")
+    variants = {"id", "id_text", "id_text_reason"}
+    assert set(predictions["recommender"]) == variants | {"item_mean", "running_statistics"}
+    assert set(ranks["recommender"]) == variants | {"item_mean", "popularity", "ease"}
+    assert ranks["rank"].min() >= 1

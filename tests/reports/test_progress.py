@@ -1,0 +1,57 @@
+"""What a run cost: memory of each step, and the file that keeps it."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from curec_assets.reports.progress import (
+    AssetCost,
+    PeakMemory,
+    RunProgress,
+    cost_table,
+    write_costs,
+)
+
+_MEGABYTES = 2**20
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells the peak of a step")
+def test_each_step_has_a_peak_of_its_own() -> None:
+    memory = PeakMemory()
+    assert memory.of_each_step
+    memory.start_step()
+    block = bytearray(300 * _MEGABYTES)
+    block[::4096] = b"1" * len(block[::4096])  # touched, so that it is resident
+    large = memory.of_step()
+    del block
+    memory.start_step()
+    small = memory.of_step()
+    assert large - small > 0.2
+    assert memory.of_run() >= large
+
+
+def test_where_steps_cannot_be_told_apart_the_table_says_so() -> None:
+    progress = RunProgress(1)
+    progress.memory.of_each_step = False
+    assert "peak GB so far" in cost_table(progress, 1.0)
+
+
+def test_a_cached_asset_keeps_the_costs_of_the_run_that_made_it(tmp_path: Path) -> None:
+    path = tmp_path / "costs.json"
+
+    def run(*costs: AssetCost, profile: str = "laptop") -> dict[str, float]:
+        progress = RunProgress(len(costs))
+        progress.costs.extend(costs)
+        write_costs(path, progress, profile)
+        assets = json.loads(path.read_text(encoding="utf-8"))["assets"]
+        return {name: asset["peak_gigabytes"] for name, asset in assets.items()}
+
+    made = AssetCost("items", 3.0, 2.5, cached=False, peak_gigabytes=1.5)
+    cached = AssetCost("items", 0.1, 0.0, cached=True, peak_gigabytes=0.2)
+    other = AssetCost("histories", 3.0, 2.5, cached=False, peak_gigabytes=0.5)
+    assert run(made) == {"items": 1.5}
+    assert run(cached, other) == {"items": 1.5, "histories": 0.5}
+    assert run(cached, other, profile="smoke") == {"histories": 0.5}
+    assert [file.name for file in tmp_path.iterdir()] == ["costs.json"]
