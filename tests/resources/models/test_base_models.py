@@ -36,8 +36,8 @@ def content(folder):
 def test_tiny_is_byte_for_byte_the_same_in_another_process(tiny, tmp_path):
     # Another process: what a library draws from a hash seed is the same within one.
     script = (
-        "import sys; from pathlib import Path; from resources import tiny_models\n"
-        "tiny_models.build_language_model(Path(sys.argv[1]))"
+        "import sys; from pathlib import Path; from resources.models import tiny\n"
+        "tiny.build_language_model(Path(sys.argv[1]))"
     )
     again = tmp_path / "again"
     subprocess.run([sys.executable, "-c", script, str(again)], check=True, capture_output=True)
