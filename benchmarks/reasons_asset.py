@@ -17,6 +17,7 @@ from typing import Any
 import dagster as dg
 
 from benchmarks import harness, tables
+from curec_assets.core.asset import as_asset
 from curec_assets.definitions import default_resources
 from curec_assets.reasons.assets import generated_reasons
 from resources.generation.journal import DeliversEach
@@ -137,7 +138,7 @@ def _materialise(home: Path, engine: str) -> _Recording:
     recording = _Recording(resources["generator_factory"])
     with dg.DagsterInstance.ephemeral() as instance:
         dg.materialize(
-            [generated_reasons],
+            [as_asset(generated_reasons)],
             instance=instance,
             resources={**resources, "generator_factory": recording},
             run_config=_config(engine),

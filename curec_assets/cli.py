@@ -2,7 +2,8 @@
 
 `curec demo [--profile smoke]` materialises every asset in this process and prints the outcome;
 `curec outcome` prints the outcome of what is stored; `curec export-policy FOLDER` writes the policy
-for `transformers`, `peft` and `vllm serve`; `curec profiles` lists every setting.
+for `transformers`, `peft` and `vllm serve`; `curec accept-code ASSET` declares that changed code
+does not alter a stored result; `curec profiles` lists every setting.
 """
 
 import argparse
@@ -40,6 +41,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     export.add_argument(
         "--profile", help="profile that trained it; else CUREC_PROFILE, else laptop"
     )
+    accepting = commands.add_parser(
+        "accept-code", help="say that changed code does not alter what is stored of an asset"
+    )
+    accepting.add_argument("asset", help="name of the asset, such as aligned_llm")
     commands.add_parser("profiles", help="list every setting of every profile")
     chosen = parser.parse_args(arguments)
     try:
@@ -47,6 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _demo(chosen.profile)
         if chosen.command == "export-policy":
             print(_export(chosen.folder, chosen.asset, chosen.profile))
+        elif chosen.command == "accept-code":
+            print(_accept_code(chosen.asset))
         else:
             print(_outcome() if chosen.command == "outcome" else describe_profiles())
     except CurecError as error:
@@ -71,11 +78,11 @@ def _demo(profile: str | None) -> int:
 
     import dagster as dg
 
-    from curec_assets.automation.lanes import FAST, INGEST, SLOW
-    from curec_assets.definitions import build_definitions, home_folder
-    from curec_assets.reports.progress import RunProgress, cost_table, write_costs
+    from curec_assets.automation.run_progress import RunProgress
+    from curec_assets.definitions import build_definitions, home_folder, recipes
+    from curec_assets.reports.costs import cost_table, write_costs
 
-    progress = RunProgress(len((*INGEST, *FAST, *SLOW)))
+    progress = RunProgress(len(recipes()))
     definitions = build_definitions(profile=profile, loggers={"progress": progress.logger()})
     job = definitions.resolve_job_def("everything")
     with dg.DagsterInstance.get() as instance:
@@ -90,8 +97,8 @@ def _demo(profile: str | None) -> int:
             "What was made before is kept; the same command continues from there"
         )
     chosen = profile or os.environ.get("CUREC_PROFILE") or "laptop"
-    write_costs(home_folder() / "costs.json", progress, chosen)
-    print(f"\n{cost_table(progress, time.monotonic() - started)}\n\n{_outcome()}")
+    write_costs(home_folder() / "costs.json", progress.run_costs(), chosen)
+    print(f"\n{cost_table(progress.run_costs(), time.monotonic() - started)}\n\n{_outcome()}")
     return 0
 
 
@@ -106,11 +113,12 @@ def _silence_libraries() -> None:
 
 
 def _outcome() -> str:
-    from curec_assets.definitions import default_resources, home_folder
+    from curec_assets.definitions import default_resources, home_folder, recipes
     from curec_assets.reports.outcome import outcome
 
     resources = default_resources("laptop", home_folder())
-    return outcome(resources["warehouse"], resources["model_store"])
+    assets = [recipe.name for recipe in recipes()]
+    return outcome(resources["warehouse"], resources["model_store"], assets)
 
 
 def _export(folder: Path, asset: str, profile: str | None) -> str:
@@ -130,6 +138,17 @@ def _export(folder: Path, asset: str, profile: str | None) -> str:
         writers=resources["generator_factory"],
     )
     return export_policy(folder.resolve(), asset, chosen, home)
+
+
+def _accept_code(asset: str) -> str:
+    from curec_assets.core.accepted_code import accept_code
+    from curec_assets.definitions import default_resources, home_folder, recipes
+
+    known = {recipe.name: recipe for recipe in recipes()}
+    if asset not in known:
+        raise ConfigError(f"asset {asset!r} does not exist; choose one of {', '.join(known)}")
+    resources = default_resources("laptop", home_folder())
+    return accept_code(known[asset], resources["warehouse"], resources["model_store"])
 
 
 def describe_profiles() -> str:

@@ -15,11 +15,13 @@ from typing import Any
 
 import dagster as dg
 
-from curec_assets.automation.conditions import automate
 from curec_assets.automation.executor import step_processes
 from curec_assets.automation.jobs import JOBS
+from curec_assets.automation.policies import policies_of
 from curec_assets.automation.schedules import SCHEDULES
 from curec_assets.automation.sensors import SENSORS
+from curec_assets.core.asset import as_asset
+from curec_assets.core.recipe import Recipe
 from curec_assets.settings import Settings, load_profile
 from resources.compute.accelerator import Accelerator
 from resources.generation.factory import ConfiguredFactory
@@ -59,18 +61,22 @@ def build_definitions(
     """
     chosen = profile or os.environ.get("CUREC_PROFILE") or DEFAULT_PROFILE
     load_profile(chosen)
-    place = home.resolve() if home else home_folder()
-    assets = dg.load_assets_from_modules(_modules("assets"))
+    folder = home.resolve() if home else home_folder()
     return dg.Definitions(
-        assets=automate([asset for asset in assets if isinstance(asset, dg.AssetsDefinition)]),
+        assets=[as_asset(recipe, **policies_of(recipe.name)) for recipe in recipes()],
         asset_checks=dg.load_asset_checks_from_modules(_modules("checks")),
-        resources={**default_resources(chosen, place), **(resources or {})},
+        resources={**default_resources(chosen, folder), **(resources or {})},
         jobs=JOBS,
         schedules=SCHEDULES,
         sensors=SENSORS,
         executor=step_processes,
         loggers=loggers,
     )
+
+
+def recipes() -> tuple[Recipe, ...]:
+    """The recipe of every asset, stage by stage."""
+    return tuple(recipe for module in _modules("assets") for recipe in module.RECIPES)
 
 
 def home_folder() -> Path:

@@ -8,9 +8,10 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from curec_assets.automation.run_progress import RunProgress
 from curec_assets.cli import describe_profiles, main
+from curec_assets.reports.costs import cost_table
 from curec_assets.reports.outcome import text_table
-from curec_assets.reports.progress import RunProgress, cost_table
 from curec_assets.settings import PROFILES
 
 
@@ -110,7 +111,7 @@ def test_progress_tells_of_assets_checks_and_the_root_of_a_failure() -> None:
     assert "warn on good: doubtful: few rows" in shown
     assert progress.failure == "broken failed: no disk"
     assert [cost.name for cost in progress.costs] == ["good"]
-    assert "orchestration 10.0 s (100.0%)" in cost_table(progress, 10.0)
+    assert "orchestration 10.0 s (100.0%)" in cost_table(progress.run_costs(), 10.0)
 
 
 def test_text_table_aligns() -> None:

@@ -22,7 +22,7 @@ from curec_assets.explanation.prompts import (
     revision_prompt,
     verdict_prompt,
 )
-from curec_assets.explanation.selection import divide_policy_fold
+from curec_assets.explanation.selection import alignment_events
 from curec_assets.settings import Profile
 from resources.generation.protocol import Prompt
 
@@ -65,7 +65,7 @@ def build_corpus(
     `source`: who wrote the target, `composer` or `teacher`. `refused`: why answers of the teacher
     were not taken.
     """
-    chosen = divide_policy_fold(event_splits, evidence, profile).alignment
+    chosen = alignment_events(event_splits, evidence, profile)
     order = pl.DataFrame({"event_id": chosen, "position": range(len(chosen))})
     events = (
         event_splits.select("event_id", "user_id", "item_id", "liked")

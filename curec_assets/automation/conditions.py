@@ -1,15 +1,12 @@
-"""The automation condition of the fast lane, and where it is applied.
+"""The automation condition of the fast lane.
 
 `AutomationCondition.eager()` is not used: it fires again when an upstream was materialised with
 unchanged content, and it ignores new code versions.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 import dagster as dg
-
-from curec_assets.automation.lanes import FAST
 
 
 def follow_upstream() -> dg.AutomationCondition[Any]:
@@ -30,16 +27,3 @@ def follow_upstream() -> dg.AutomationCondition[Any]:
         & ~condition.any_deps_in_progress()
         & ~condition.in_progress()
     ).with_label("follow_upstream")
-
-
-def automate(assets: Sequence[dg.AssetsDefinition]) -> list[dg.AssetsDefinition]:
-    """The same assets, with `follow_upstream` on those of the fast lane."""
-    fast = {dg.AssetKey(name) for name in FAST}
-    condition = follow_upstream()
-
-    def with_condition(spec: dg.AssetSpec) -> dg.AssetSpec:
-        if spec.key not in fast:
-            return spec
-        return spec.replace_attributes(automation_condition=condition)
-
-    return list(dg.map_asset_specs(with_condition, assets))

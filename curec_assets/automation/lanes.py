@@ -30,3 +30,16 @@ SLOW = (
     "reason_policy",
 )
 """Made by `retrain` only, so that new data alone never retrains a language model."""
+
+ON_DEVICE = (
+    "aligned_llm",
+    "draft_reasons",
+    "reward_model",
+    "reason_policy",
+    "generated_reasons",
+    "item_embeddings",
+    "reason_embeddings",
+    "recommender",
+    "recommendations",
+)
+"""Compute on the accelerator, one at a time; all others write the warehouse, one at a time."""

@@ -7,11 +7,12 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
+from curec_assets.display.markdown import Markdown
 from curec_assets.display.tables import markdown_table
 
 
 def as_metadata(description: Mapping[str, Any]) -> dict[str, Any]:
-    """Frames as markdown tables, paths as links, dictionaries and lists as JSON; the rest as is."""
+    """Markdown is rendered; frames become tables, dictionaries and lists JSON; the rest stays."""
     return {name: _value(value) for name, value in description.items()}
 
 
@@ -35,6 +36,8 @@ def no_problems(problems: Sequence[str], **metadata: Any) -> dg.AssetCheckResult
 def _value(value: Any) -> Any:
     if isinstance(value, pl.DataFrame):
         return dg.MetadataValue.md(markdown_table(value))
+    if isinstance(value, Markdown):
+        return dg.MetadataValue.md(value)
     if isinstance(value, Path):
         return dg.MetadataValue.path(value)
     if isinstance(value, Mapping | list | tuple):

@@ -1,201 +1,156 @@
-"""The assets of this stage: read, call, record."""
+"""The assets of this stage: what each reads, depends on and writes, and how it is made."""
 
-from collections.abc import Callable
+from collections.abc import Mapping
+from typing import Any
 
-import dagster as dg
 import polars as pl
 
-from curec_assets.core import materialize
-from curec_assets.core.metadata import as_metadata
-from curec_assets.datasets import describe
+from curec_assets.core.inputs import Inputs
+from curec_assets.core.recipe import Choice, table
+from curec_assets.datasets import describe, schema
 from curec_assets.datasets.interactions import build_interactions
 from curec_assets.datasets.items import build_items
-from curec_assets.datasets.sources.source import open_source
-from curec_assets.settings import Settings
-from resources.models.downloads import Downloads
-from resources.storage.warehouse import Warehouse
+from curec_assets.datasets.sources.source import DataSource, open_source
 
 _GROUP = "datasets"
-_OWNERS = ["team:curec"]
 _KINDS = {"duckdb", "polars"}
-_POOL = "warehouse"
 
 
-@dg.asset(group_name=_GROUP, kinds=_KINDS, owners=_OWNERS, pool=_POOL, code_version="1")
-def raw_interactions(
-    context: dg.AssetExecutionContext,
-    settings: Settings,
-    warehouse: Warehouse,
-    downloads: Downloads,
-) -> dg.MaterializeResult[None]:
+def _source(inputs: Inputs) -> DataSource:
+    """The source that the settings name; nothing of it has been read yet."""
+    profile = inputs.settings
+    return open_source(profile.data, inputs.resource("downloads"), profile.seed)
+
+
+@table(
+    group=_GROUP,
+    kinds=_KINDS,
+    key=["row"],
+    schema=schema.RAW_INTERACTIONS,
+    settings=("data.source",),
+    resources=("downloads",),
+    view=Choice(
+        _source,
+        settings=("data", "seed"),
+        versions=lambda source: source.interactions_fingerprint(),
+    ),
+    describe=lambda rows, _: describe.raw_interactions(rows),
+)
+def raw_interactions(inputs: Inputs) -> pl.DataFrame:
     """Every row of the interactions source: user, item, rating, Unix seconds; ids are strings."""
-    profile = settings.resolve()
-    source = open_source(profile.data, downloads, profile.seed)
-    return materialize.table(
-        context,
-        warehouse,
-        key=["row"],
-        config={"source": profile.data.source},
-        inputs=source.interactions_fingerprint(),
-        build=source.interactions,
-        describe=_shown(describe.raw_interactions),
-    )
+    rows: pl.DataFrame = inputs.view.interactions()
+    return rows
 
 
-@dg.asset(group_name=_GROUP, kinds=_KINDS, owners=_OWNERS, pool=_POOL, code_version="1")
-def raw_items(
-    context: dg.AssetExecutionContext,
-    settings: Settings,
-    warehouse: Warehouse,
-    downloads: Downloads,
-) -> dg.MaterializeResult[None]:
+@table(
+    group=_GROUP,
+    kinds=_KINDS,
+    key=["item_id"],
+    schema=schema.RAW_ITEMS,
+    settings=("data.source",),
+    resources=("downloads",),
+    view=Choice(
+        _source,
+        settings=("data", "seed"),
+        versions=lambda source: source.items_fingerprint(),
+    ),
+    describe=lambda rows, inputs: describe.raw_items(rows, inputs.settings.data.source),
+)
+def raw_items(inputs: Inputs) -> pl.DataFrame:
     """Every item of the catalogue with its attributes; for MovieLens joined with Wikidata."""
-    profile = settings.resolve()
-    source = open_source(profile.data, downloads, profile.seed)
-    return materialize.table(
-        context,
-        warehouse,
-        key=["item_id"],
-        config={"source": profile.data.source},
-        inputs=source.items_fingerprint(),
-        build=source.items,
-        describe=_shown(lambda rows: describe.raw_items(rows, profile.data.source)),
-    )
+    rows: pl.DataFrame = inputs.view.items()
+    return rows
 
 
-@dg.asset(
-    group_name=_GROUP,
+@table(
+    group=_GROUP,
     kinds=_KINDS,
-    owners=_OWNERS,
-    pool=_POOL,
-    code_version="1",
-    deps=["raw_items"],
+    key=["item_id"],
+    schema=schema.ITEMS,
+    tables=("raw_items",),
+    describe=lambda rows, _: describe.items(rows),
 )
-def items(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.MaterializeResult[None]:
+def items(inputs: Inputs) -> pl.DataFrame:
     """One row per item: unique title, clean attributes, and the text that is embedded."""
-    return materialize.table(
-        context,
-        warehouse,
-        key=["item_id"],
-        config={},
-        inputs={"raw_items": warehouse.data_version("raw_items")},
-        build=lambda: build_items(warehouse.read("raw_items")),
-        describe=_shown(describe.items),
-    )
+    return build_items(inputs.table("raw_items"))
 
 
-@dg.asset(
-    group_name=_GROUP,
+@table(
+    group=_GROUP,
     kinds=_KINDS,
-    owners=_OWNERS,
-    pool=_POOL,
-    code_version="1",
-    deps=["raw_interactions", "items"],
+    key=["event_id"],
+    schema=schema.INTERACTIONS,
+    tables=("raw_interactions", "items"),
+    settings=("data.liked_threshold",),
+    describe=lambda rows, inputs: describe.interactions(rows, inputs.metrics),
 )
-def interactions(
-    context: dg.AssetExecutionContext, settings: Settings, warehouse: Warehouse
-) -> dg.MaterializeResult[None]:
+def interactions(inputs: Inputs) -> tuple[pl.DataFrame, Mapping[str, Any]]:
     """Events of known items with id and label; repeated rows and unknown items are left out."""
-    threshold = settings.resolve().data.liked_threshold
     outcome = build_interactions(
-        warehouse.read("raw_interactions"),
-        warehouse.read("items", ["item_id"])["item_id"],
-        liked_threshold=threshold,
+        inputs.table("raw_interactions"),
+        inputs.table("items", ["item_id"])["item_id"],
+        liked_threshold=inputs.settings.data.liked_threshold,
     )
     if outcome.unknown:
-        context.log.warning(
+        inputs.warn(
             f"{outcome.unknown} interactions name items that the catalogue lacks "
             f"({', '.join(outcome.unknown_items)}, ...) and are left out"
         )
-    return materialize.table(
-        context,
-        warehouse,
-        key=["event_id"],
-        config={"liked_threshold": threshold},
-        inputs={name: warehouse.data_version(name) for name in ("raw_interactions", "items")},
-        build=lambda: outcome.events,
-        describe=_shown(lambda events: describe.interactions(events, outcome)),
-    )
+    return outcome.events, outcome.left_out()
 
 
-@dg.asset(
-    group_name=_GROUP,
+@table(
+    group=_GROUP,
     kinds=_KINDS,
-    owners=_OWNERS,
-    pool=_POOL,
-    code_version="1",
-    deps=["interactions"],
+    key=["event_id"],
+    schema=schema.INTERACTIONS,
+    tables=("interactions",),
+    describe=lambda rows, _: describe.training_snapshot(rows),
 )
-def training_snapshot(
-    context: dg.AssetExecutionContext, warehouse: Warehouse
-) -> dg.MaterializeResult[None]:
+def training_snapshot(inputs: Inputs) -> pl.DataFrame:
     """The events that models are trained on: all up to now. Only the slow lane renews it."""
-    return materialize.table(
-        context,
-        warehouse,
-        key=["event_id"],
-        config={},
-        inputs={"interactions": warehouse.data_version("interactions")},
-        build=lambda: warehouse.read("interactions"),
-        describe=_shown(describe.training_snapshot),
-    )
+    return inputs.table("interactions")
 
 
-@dg.asset(
-    group_name=_GROUP,
+@table(
+    group=_GROUP,
     kinds=_KINDS,
-    owners=_OWNERS,
-    pool=_POOL,
-    code_version="1",
-    deps=["training_snapshot"],
+    key=["event_id"],
+    schema=schema.EVENT_SPLITS,
+    tables=("training_snapshot",),
+    settings=("split", "seed"),
+    describe=lambda rows, _: describe.event_splits(rows),
 )
-def event_splits(
-    context: dg.AssetExecutionContext, settings: Settings, warehouse: Warehouse
-) -> dg.MaterializeResult[None]:
+def event_splits(inputs: Inputs) -> pl.DataFrame:
     """Train, validation and test by time; reward and policy folds by user within train."""
     from curec_assets.datasets.splits import assign_splits
 
-    profile = settings.resolve()
-    return materialize.table(
-        context,
-        warehouse,
-        key=["event_id"],
-        config={**profile.split.config(), "seed": profile.seed},
-        inputs={"training_snapshot": warehouse.data_version("training_snapshot")},
-        build=lambda: assign_splits(
-            warehouse.read("training_snapshot"), profile.split, profile.seed
-        ),
-        describe=_shown(describe.event_splits),
-    )
+    profile = inputs.settings
+    return assign_splits(inputs.table("training_snapshot"), profile.split, profile.seed)
 
 
-@dg.asset(
-    group_name=_GROUP,
+@table(
+    group=_GROUP,
     kinds=_KINDS,
-    owners=_OWNERS,
-    pool=_POOL,
-    code_version="1",
-    deps=["interactions"],
+    key=["event_id"],
+    schema=schema.HISTORIES,
+    tables=("interactions",),
+    settings=("data.max_history",),
+    describe=lambda rows, _: describe.histories(rows),
 )
-def histories(
-    context: dg.AssetExecutionContext, settings: Settings, warehouse: Warehouse
-) -> dg.MaterializeResult[None]:
+def histories(inputs: Inputs) -> pl.DataFrame:
     """For every event, what its user did strictly before it: the latest items, oldest first."""
     from curec_assets.datasets.histories import build_histories
 
-    max_history = settings.resolve().data.max_history
-    return materialize.table(
-        context,
-        warehouse,
-        key=["event_id"],
-        config={"max_history": max_history},
-        inputs={"interactions": warehouse.data_version("interactions")},
-        build=lambda: build_histories(warehouse.read("interactions"), max_history),
-        describe=_shown(describe.histories),
-    )
+    return build_histories(inputs.table("interactions"), inputs.settings.data.max_history)
 
 
-def _shown(
-    describe_rows: Callable[[pl.DataFrame], describe.Description],
-) -> Callable[[pl.DataFrame], materialize.Metadata]:
-    return lambda rows: as_metadata(describe_rows(rows))
+RECIPES = (
+    raw_interactions,
+    raw_items,
+    items,
+    interactions,
+    training_snapshot,
+    event_splits,
+    histories,
+)

@@ -1,10 +1,9 @@
 """What is worth looking at in each table: numbers, texts and small tables, from the rows alone."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import polars as pl
-
-from curec_assets.datasets.interactions import Outcome
 
 Description = dict[str, Any]
 """Name → number, text, or a frame that is shown as a table."""
@@ -58,17 +57,17 @@ def items(rows: pl.DataFrame) -> Description:
     }
 
 
-def interactions(events: pl.DataFrame, outcome: Outcome) -> Description:
-    """Counts, density, like rate, time range, and what was left out."""
+def interactions(events: pl.DataFrame, left_out: Mapping[str, Any]) -> Description:
+    """Counts, density, like rate, time range, and what was left out (`Outcome.left_out`)."""
     users, catalogue = events["user_id"].n_unique(), events["item_id"].n_unique()
     return {
         "users": users,
         "items": catalogue,
         "density": events.height / max(users * catalogue, 1),
         "like_rate": _like_rate(events),
-        "left_out_repeated": outcome.repeated,
-        "left_out_unknown_item": outcome.unknown,
-        "unknown_items": ", ".join(outcome.unknown_items),
+        "left_out_repeated": left_out["repeated"],
+        "left_out_unknown_item": left_out["unknown"],
+        "unknown_items": ", ".join(left_out["unknown_items"]),
         "ratings": events.group_by("rating", "liked").agg(events=pl.len()).sort("rating"),
         **_time_range(events),
     }

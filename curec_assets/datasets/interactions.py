@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
+from typing import Any
 
 import polars as pl
 
@@ -24,6 +25,14 @@ class Outcome:
     """Rows whose item is not in the catalogue."""
     unknown_items: list[str]
     """Some of those items' ids."""
+
+    def left_out(self) -> dict[str, Any]:
+        """What is not among the events, as plain JSON."""
+        return {
+            "repeated": self.repeated,
+            "unknown": self.unknown,
+            "unknown_items": self.unknown_items,
+        }
 
 
 def build_interactions(

@@ -1,1 +1,1 @@
-"""Charts and tables as text, for metadata, reports and pages; knows no stage and no Dagster."""
+"""Charts and tables as Markdown, for metadata, reports and pages; knows no stage, no Dagster."""

@@ -8,6 +8,8 @@ import io
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from curec_assets.display.markdown import Markdown
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -17,7 +19,7 @@ _DPI = 100
 
 def line_chart(
     series: Mapping[str, Sequence[float]], *, title: str, x_label: str, y_label: str
-) -> str:
+) -> Markdown:
     """Markdown image with one line per series; x is 1, 2, 3, ... (steps, epochs)."""
 
     def draw(axes: "Axes") -> None:
@@ -34,7 +36,7 @@ def line_chart(
 
 def interval_chart(
     values: Mapping[str, tuple[float, float, float]], *, title: str, y_label: str
-) -> str:
+) -> Markdown:
     """Markdown image with a point and its interval per name: (value, low, high)."""
 
     def draw(axes: "Axes") -> None:
@@ -55,7 +57,7 @@ def interval_chart(
     return _picture(draw, title=title, y_label=y_label)
 
 
-def _picture(draw: "Callable[[Axes], None]", *, title: str, y_label: str) -> str:
+def _picture(draw: "Callable[[Axes], None]", *, title: str, y_label: str) -> Markdown:
     # The Figure is used without pyplot: no global state, no display, safe in threads.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -70,4 +72,4 @@ def _picture(draw: "Callable[[Axes], None]", *, title: str, y_label: str) -> str
     figure.savefig(buffer, format="png", metadata={"Software": None})
     encoded = base64.b64encode(buffer.getvalue()).decode("ascii")
     alt = title.replace("[", "(").replace("]", ")")
-    return f"![{alt}](data:image/png;base64,{encoded})"
+    return Markdown(f"![{alt}](data:image/png;base64,{encoded})")

@@ -2,10 +2,12 @@
 
 import polars as pl
 
+from curec_assets.display.markdown import Markdown
+
 _MAX_CELL = 300  # characters
 
 
-def markdown_table(frame: pl.DataFrame, limit: int = 10) -> str:
+def markdown_table(frame: pl.DataFrame, limit: int = 10) -> Markdown:
     """The first `limit` rows as a markdown table, with a last line that says how many were cut."""
     lines = [
         "| " + " | ".join(_cell(name) for name in frame.columns) + " |",
@@ -16,7 +18,7 @@ def markdown_table(frame: pl.DataFrame, limit: int = 10) -> str:
     ]
     if frame.height > limit:
         lines.append(f"\n{frame.height - limit} more rows")
-    return "\n".join(lines)
+    return Markdown("\n".join(lines))
 
 
 def _cell(value: object) -> str:

@@ -32,6 +32,16 @@ def draw(event_ids: Iterable[str], count: int, *, seed: int, purpose: str) -> tu
     return tuple(ranked[:count])
 
 
+def alignment_events(
+    event_splits: pl.DataFrame, evidence: pl.DataFrame, profile: Profile
+) -> tuple[str, ...]:
+    """Those that align the model; the tables are those of `divide_policy_fold`."""
+    sizes = profile.alignment
+    wanted = sizes.reason_examples + sizes.verdict_examples + sizes.note_examples
+    arguable = _arguable(event_splits, evidence)
+    return draw(arguable, wanted, seed=profile.seed, purpose="alignment")
+
+
 def divide_policy_fold(
     event_splits: pl.DataFrame, evidence: pl.DataFrame, profile: Profile
 ) -> PolicyFold:
@@ -39,12 +49,8 @@ def divide_policy_fold(
 
     `event_splits`: event_id, split, fold. `evidence`: event_id, liked_ids, disliked_ids.
     """
-    fold = event_splits.filter(pl.col("fold") == "policy")["event_id"]
-    arguable = with_evidence(fold, evidence)
-    sizes = profile.alignment
-    wanted = sizes.reason_examples + sizes.verdict_examples + sizes.note_examples
-    alignment = draw(arguable, wanted, seed=profile.seed, purpose="alignment")
-    left = set(arguable) - set(alignment)
+    alignment = alignment_events(event_splits, evidence, profile)
+    left = set(_arguable(event_splits, evidence)) - set(alignment)
     prompts = profile.policy.steps * profile.policy.prompts_per_step
     reinforcement = draw(left, prompts, seed=profile.seed, purpose="reinforcement")
     return PolicyFold(alignment, reinforcement, tuple(sorted(left - set(reinforcement))))
@@ -56,3 +62,8 @@ def with_evidence(event_ids: Collection[str] | pl.Series, evidence: pl.DataFrame
         (pl.col("liked_ids").list.len() + pl.col("disliked_ids").list.len()) > 0
     )
     return shown.filter(pl.col("event_id").is_in(list(event_ids)))["event_id"].to_list()
+
+
+def _arguable(event_splits: pl.DataFrame, evidence: pl.DataFrame) -> list[str]:
+    """Events of the policy fold whose prompt would show at least one history item."""
+    return with_evidence(event_splits.filter(pl.col("fold") == "policy")["event_id"], evidence)

@@ -2,169 +2,56 @@
 
 import shutil
 from collections.abc import Mapping
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
-import dagster as dg
 import polars as pl
 
-from curec_assets.core import materialize
-from curec_assets.core.provenance import content_hash
+from curec_assets.core.inputs import Inputs
+from curec_assets.core.recipe import Choice, artifact, table
 from curec_assets.display.tables import markdown_table
-from curec_assets.explanation.facts import Catalogue, facts_by_event, facts_fingerprint
+from curec_assets.explanation.facts import Catalogue, Facts, facts_by_event
 from curec_assets.explanation.grounding import GroundingChecker
 from curec_assets.explanation.selection import divide_policy_fold
 from curec_assets.reasons.selection import select_walk
-from curec_assets.settings import Settings
-from resources.compute.accelerator import Accelerator
 from resources.errors import ArtifactError
 from resources.generation.journaling import journaled_generator
-from resources.generation.protocol import GeneratorFactory
-from resources.models.base_models import LanguageModel
-from resources.models.text_encoder import TextEncoder
-from resources.storage.model_store import Artifact, ModelStore
-from resources.storage.warehouse import Warehouse
+from resources.storage.model_store import Artifact
 
 
-@dg.asset(
-    group_name="reasons",
-    kinds={"huggingface", "parquet"},
-    owners=["team:curec"],
-    pool="gpu",
-    code_version="3",
-    deps=[
-        "reason_policy",
-        "reward_model",
-        "event_splits",
-        "collaborative_evidence",
-        "histories",
-        "items",
-    ],
-)
-def generated_reasons(
-    context: dg.AssetExecutionContext,
-    settings: Settings,
-    warehouse: Warehouse,
-    model_store: ModelStore,
-    language_model: LanguageModel,
-    generator_factory: dg.ResourceParam[GeneratorFactory],
-    text_encoder: TextEncoder,
-    accelerator: Accelerator,
-) -> dg.MaterializeResult[None]:
-    """Reasons written event by event in time order, with notes corrected by earlier outcomes.
+@dataclass(frozen=True)
+class _Walked:
+    """The events that are walked, and all that prompts, checks and reward are made from."""
 
-    One Parquet shard per round; an interrupted walk goes on after its last finished round.
-    """
-    profile = settings.resolve()
-    policy, reward = model_store.current("reason_policy"), model_store.current("reward_model")
-    _require_same("reason_policy", policy, "reward_model", reward)
-    splits, evidence = warehouse.read("event_splits"), warehouse.read("collaborative_evidence")
+    events: pl.DataFrame
+    histories: pl.DataFrame
+    facts: Mapping[str, Facts]
+    items: pl.DataFrame
+
+
+def _events_to_walk(inputs: Inputs) -> _Walked:
+    profile = inputs.settings
+    splits, evidence = inputs.table("event_splits"), inputs.table("collaborative_evidence")
     events = select_walk(splits, evidence, divide_policy_fold(splits, evidence, profile), profile)
-    histories = warehouse.read("histories", ["event_id", "item_ids", "likes"]).filter(
+    histories = inputs.table("histories", ["event_id", "item_ids", "likes"]).filter(
         pl.col("event_id").is_in(events["event_id"].to_list())
     )
-    catalogue = Catalogue(warehouse.read("items"))
-    facts = facts_by_event(events, evidence, histories, catalogue, profile.evidence)
-
-    def build(folder: Path, workspace: Path) -> Mapping[str, Any]:
-        from curec_assets.reasons.events import walk_rounds
-        from curec_assets.reasons.walk import Walk
-        from curec_assets.reward.scoring import RewardScorer
-
-        model = profile.language_model
-        base = language_model.prepare(model.base, allow_code_of=model.allow_code_of)
-        with journaled_generator(
-            generator_factory,
-            base.path,
-            policy.path / "adapter",
-            profile.generator_options(),
-            workspace=workspace,
-            identity=policy.manifest.data_version,
-        ) as writer:
-            walk = Walk(
-                writer,
-                RewardScorer.load(reward, text_encoder, device=accelerator.resolve().device),
-                GroundingChecker(catalogue),
-                profile,
-                identity=f"{policy.manifest.data_version} {reward.manifest.data_version}",
-                shards=workspace,
-            )
-            shards = walk.run(walk_rounds(events, histories, facts, catalogue))
-            engine = writer.engine
-        for shard in shards:
-            shutil.copy(shard, folder / shard.name)
-        return {"rounds": len(shards), "reasons": events.height, "engine": engine}
-
-    return materialize.artifact(
-        context,
-        model_store,
-        config={
-            "reasons": profile.reasons.config(),
-            "max_new_tokens": profile.language_model.max_new_tokens,
-            "max_prompt_tokens": profile.language_model.max_prompt_tokens,
-            "temperature": profile.language_model.temperature,
-            "seed": profile.seed,
-        },
-        inputs={
-            "reason_policy": policy.manifest.data_version,
-            "reward_model": reward.manifest.data_version,
-            "base_model": language_model.revision(profile.language_model.base),
-            "events": content_hash(events, key=["event_id"]),
-            "histories": content_hash(histories, key=["event_id"]),
-            "facts": facts_fingerprint(facts),
-        },
-        build=build,
-        describe=lambda stored: _describe(_read_shards(stored)),
-    )
+    items = inputs.table("items", ["item_id", "title", "attributes"])
+    facts = facts_by_event(events, evidence, histories, Catalogue(items), profile.evidence)
+    return _Walked(events, histories, facts, items)
 
 
-@dg.asset(
-    group_name="reasons",
-    kinds={"duckdb", "polars"},
-    owners=["team:curec"],
-    pool="warehouse",
-    code_version="1",
-    deps=["generated_reasons", "reason_policy"],
-)
-def recommendation_reasons(
-    context: dg.AssetExecutionContext, warehouse: Warehouse, model_store: ModelStore
-) -> dg.MaterializeResult[None]:
-    """The product: one corrected reason per event, with its verdict, groundedness and lineage."""
-    generated = model_store.current("generated_reasons")
-    policy = model_store.current("reason_policy")
-    _require_same("generated_reasons", generated, "reason_policy", policy)
-
-    def build() -> pl.DataFrame:
-        return (
-            _read_shards(generated)
-            .drop("next_note")
-            .with_columns(
-                policy_fingerprint=pl.lit(policy.manifest.fingerprint),
-                generation_fingerprint=pl.lit(generated.manifest.fingerprint),
-            )
-            .sort("timestamp", "event_id")
-        )
-
-    return materialize.table(
-        context,
-        warehouse,
-        key=["event_id"],
-        config={},
-        inputs={
-            "generated_reasons": generated.manifest.data_version,
-            "reason_policy": policy.manifest.fingerprint,
-        },
-        build=build,
-        describe=_describe,
-    )
+def _policy_knows_the_reward_model(inputs: Inputs) -> None:
+    _require_same(inputs, "reason_policy", "reward_model")
 
 
-def _read_shards(stored: Artifact) -> pl.DataFrame:
-    return pl.concat([pl.read_parquet(path) for path in sorted(stored.path.glob("*.parquet"))])
+def _shards_are_of_the_policy(inputs: Inputs) -> None:
+    _require_same(inputs, "generated_reasons", "reason_policy")
 
 
-def _require_same(consumer: str, made: Artifact, name: str, current: Artifact) -> None:
-    """Refuse to mix generations: `made` must have been made with `current`."""
+def _require_same(inputs: Inputs, consumer: str, name: str) -> None:
+    """Refuse to mix generations: `consumer` must have been made with the current `name`."""
+    made, current = inputs.artifact(consumer), inputs.artifact(name)
     used = made.manifest.inputs[name]
     if used != current.manifest.data_version:
         raise ArtifactError(
@@ -174,7 +61,11 @@ def _require_same(consumer: str, made: Artifact, name: str, current: Artifact) -
         )
 
 
-def _describe(rows: pl.DataFrame) -> Mapping[str, Any]:
+def _read_shards(stored: Artifact) -> pl.DataFrame:
+    return pl.concat([pl.read_parquet(path) for path in sorted(stored.path.glob("*.parquet"))])
+
+
+def _describe(rows: pl.DataFrame, _: Inputs) -> Mapping[str, Any]:
     by_split = rows.group_by("split").agg(
         reasons=pl.len(),
         grounded=pl.col("grounded").mean().round(3),
@@ -184,9 +75,99 @@ def _describe(rows: pl.DataFrame) -> Mapping[str, Any]:
     )
     samples = rows.select("split", "round", "verdict", "source", "reward", "note", "reason")
     return {
-        "by_split": dg.MetadataValue.md(markdown_table(by_split.sort("split"))),
-        "samples": dg.MetadataValue.md(markdown_table(samples, limit=12)),
+        "by_split": by_split.sort("split"),
+        "samples": markdown_table(samples, limit=12),
         "grounded": float(rows["grounded"].mean() or 0.0),  # type: ignore[arg-type]
         "composer_share": float((rows["source"] == "composer").sum()) / max(rows.height, 1),
         "prompts_shortened": int((rows["history_left_out"] > 0).sum()),
     }
+
+
+@artifact(
+    group="reasons",
+    kinds={"huggingface", "parquet"},
+    artifacts=("reason_policy", "reward_model"),
+    settings=(
+        "reasons",
+        "language_model.max_new_tokens",
+        "language_model.max_prompt_tokens",
+        "server.model",
+        "language_model.temperature",
+        "seed",
+    ),
+    resources=("language_model", "generator_factory", "text_encoder", "accelerator"),
+    view=Choice(
+        _events_to_walk,
+        tables=("event_splits", "collaborative_evidence", "histories", "items"),
+        settings=(
+            "alignment.reason_examples",
+            "alignment.verdict_examples",
+            "alignment.note_examples",
+            "policy.steps",
+            "policy.prompts_per_step",
+            "evidence",
+        ),
+    ),
+    guard=_policy_knows_the_reward_model,
+    describe=lambda stored, inputs: _describe(_read_shards(stored), inputs),
+)
+def generated_reasons(inputs: Inputs) -> Mapping[str, Any]:
+    """Reasons written event by event in time order, with notes corrected by earlier outcomes.
+
+    One Parquet shard per round; an interrupted walk goes on after its last finished round.
+    """
+    from curec_assets.reasons.events import walk_rounds
+    from curec_assets.reasons.walk import Walk
+    from curec_assets.reward.scoring import RewardScorer
+
+    walked, workspace, folder = inputs.view, inputs.workspace(), inputs.output()
+    policy, reward = inputs.artifact("reason_policy"), inputs.artifact("reward_model")
+    catalogue = Catalogue(walked.items)
+    device = inputs.resource("accelerator").resolve().device
+    with journaled_generator(
+        inputs.resource("generator_factory"),
+        inputs.base_model().path,
+        policy.path / "adapter",
+        inputs.settings.generator_options(),
+        workspace=workspace,
+        identity=policy.manifest.data_version,
+    ) as writer:
+        walk = Walk(
+            writer,
+            RewardScorer.load(reward, inputs.resource("text_encoder"), device=device),
+            GroundingChecker(catalogue),
+            inputs.settings,
+            identity=f"{policy.manifest.data_version} {reward.manifest.data_version}",
+            shards=workspace,
+        )
+        shards = walk.run(walk_rounds(walked.events, walked.histories, walked.facts, catalogue))
+        engine = writer.engine
+    for shard in shards:
+        shutil.copy(shard, folder / shard.name)
+    return {"rounds": len(shards), "reasons": walked.events.height, "engine": engine}
+
+
+@table(
+    group="reasons",
+    kinds={"duckdb", "polars"},
+    key=["event_id"],
+    artifacts=("generated_reasons", "reason_policy"),
+    guard=_shards_are_of_the_policy,
+    lineage=True,
+    describe=_describe,
+)
+def recommendation_reasons(inputs: Inputs) -> pl.DataFrame:
+    """The product: one corrected reason per event, with its verdict, groundedness and lineage."""
+    generated, policy = inputs.artifact("generated_reasons"), inputs.artifact("reason_policy")
+    return (
+        _read_shards(generated)
+        .drop("next_note")
+        .with_columns(
+            policy_fingerprint=pl.lit(policy.manifest.fingerprint),
+            generation_fingerprint=pl.lit(generated.manifest.fingerprint),
+        )
+        .sort("timestamp", "event_id")
+    )
+
+
+RECIPES = (generated_reasons, recommendation_reasons)

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-import dagster as dg
 import polars as pl
 
 from curec_assets.display.charts import interval_chart, line_chart
@@ -21,7 +20,7 @@ def describe_baselines(stored: Artifact) -> Mapping[str, Any]:
         }
     )
     return {
-        "ease": dg.MetadataValue.md(markdown_table(curve)),
+        "ease": (markdown_table(curve)),
         "l2": metrics["l2"],
         "items_known_to_ease": metrics["items_known_to_ease"],
     }
@@ -47,11 +46,11 @@ def describe_recommender(stored: Artifact) -> Mapping[str, Any]:
         }
     )
     return {
-        "losses": dg.MetadataValue.md(losses),
-        "networks": dg.MetadataValue.md(markdown_table(table, limit=100)),
+        "losses": (losses),
+        "networks": (markdown_table(table, limit=100)),
         "retriever_weight": metrics["retriever_weight"],
-        "retriever_weights_tried": dg.MetadataValue.json(metrics["validation_ndcg"]),
-        "events_with_reason": dg.MetadataValue.json(metrics["events_with_reason"]),
+        "retriever_weights_tried": (metrics["validation_ndcg"]),
+        "events_with_reason": (metrics["events_with_reason"]),
     }
 
 
@@ -65,7 +64,7 @@ def describe_evaluation(rows: pl.DataFrame) -> Mapping[str, Any]:
     covered = rows.filter((pl.col("slice") == "with_reason") & (pl.col("metric") == "AUC"))
     counts: list[int] = covered["n_events"].to_list()
     return {
-        "auc": dg.MetadataValue.md(interval_chart(bars, title="AUC on test events", y_label="AUC")),
-        "all_test_events": dg.MetadataValue.md(markdown_table(everything.drop("slice"), limit=100)),
+        "auc": (interval_chart(bars, title="AUC on test events", y_label="AUC")),
+        "all_test_events": (markdown_table(everything.drop("slice"), limit=100)),
         "test_events_with_reason": max(counts, default=0),
     }

@@ -56,7 +56,7 @@ def export_policy(folder: Path, asset: str, profile: Profile, home: Home) -> str
     published = PublishedBase.of(profile.language_model.base, base.revision)
     place = home.accelerator.resolve()
     max_new_tokens = artifact.manifest.config.get(
-        "max_new_tokens", profile.language_model.max_new_tokens
+        "language_model.max_new_tokens", profile.language_model.max_new_tokens
     )
     with _appearing(folder) as unfinished:
         _write_adapter(unfinished / "adapter", adapter, published)

@@ -5,7 +5,6 @@ from textwrap import fill
 
 import polars as pl
 
-from curec_assets.automation.lanes import FAST, INGEST, SLOW
 from resources.storage.manifest import Manifest
 from resources.storage.model_store import ModelStore
 from resources.storage.warehouse import Warehouse
@@ -16,16 +15,17 @@ _USERS_SHOWN = 5
 _ITEMS_SHOWN = 3
 
 
-def outcome(warehouse: Warehouse, store: ModelStore) -> str:
+def outcome(warehouse: Warehouse, store: ModelStore, assets: Sequence[str]) -> str:
     """Evaluation, gate, reward curve, cost, some recommendations, and where to look further.
 
+    `assets`: names of all assets, for what each took.
     Raises `ArtifactError` when something has not been materialised yet.
     """
     sections = {
         "Evaluation on test events (95 % interval over users)": evaluation_text(warehouse),
         "Reward model: does a reason help to tell what is liked?": _gate(store),
         "Reinforcement learning (GRPO)": _reward_curve(store),
-        "Where the time went": _time_shares(warehouse, store),
+        "Where the time went": _time_shares(warehouse, store, assets),
         "Recommendations (probability of a like; the order also weighs the retriever)": (
             _recommendations(warehouse)
         ),
@@ -92,8 +92,9 @@ def _reward_curve(store: ModelStore) -> str:
     )
 
 
-def _time_shares(warehouse: Warehouse, store: ModelStore) -> str:
-    seconds = {manifest.asset: manifest.seconds or 0.0 for manifest in _manifests(warehouse, store)}
+def _time_shares(warehouse: Warehouse, store: ModelStore, assets: Sequence[str]) -> str:
+    manifests = _manifests(warehouse, store, assets)
+    seconds = {manifest.asset: manifest.seconds or 0.0 for manifest in manifests}
     total = sum(seconds.values()) or 1.0
     costly = sorted(seconds.items(), key=lambda item: -item[1])
     rows = [[name, f"{spent:.1f}", f"{spent / total:.1%}"] for name, spent in costly]
@@ -101,8 +102,10 @@ def _time_shares(warehouse: Warehouse, store: ModelStore) -> str:
     return text_table(["asset", "seconds", "share"], rows)
 
 
-def _manifests(warehouse: Warehouse, store: ModelStore) -> Iterator[Manifest]:
-    for name in (*INGEST, *FAST, *SLOW):
+def _manifests(
+    warehouse: Warehouse, store: ModelStore, assets: Sequence[str]
+) -> Iterator[Manifest]:
+    for name in assets:
         manifest = warehouse.manifest(name)
         yield manifest if manifest is not None else store.current(name).manifest
 

@@ -15,8 +15,13 @@ from pydantic import (
     PositiveInt,
     model_validator,
 )
+from pydantic.config import JsonDict
 
 from resources.generation.protocol import Engine, ServerEndpoint
+
+OPERATIONAL: JsonDict = {"operational": True}
+"""Marks settings that say how or where work is done, and not what comes of it: they are in no
+asset's identity, and every asset may read them."""
 
 
 class Section(BaseModel):
@@ -124,8 +129,11 @@ class LanguageModelSettings(Section):
         description="What generates text: `transformers`, `vllm` (in this process), `server` (the "
         "section of that name says where), or `auto`: vLLM where it is installed and there is a "
         "GPU, else transformers.",
+        json_schema_extra=OPERATIONAL,
     )
-    batch_size: PositiveInt = Field(32, description="Completions generated at once.")
+    batch_size: PositiveInt = Field(
+        32, description="Completions generated at once.", json_schema_extra=OPERATIONAL
+    )
     max_new_tokens: PositiveInt = Field(96, description="Longest completion, in tokens.")
     max_prompt_tokens: PositiveInt = Field(512, description="Longest prompt, in tokens.")
     temperature: PositiveFloat = Field(
@@ -136,19 +144,31 @@ class LanguageModelSettings(Section):
 class ServerSettings(Section):
     """An OpenAI-compatible endpoint, `vllm serve` for instance."""
 
-    url: str = Field("", description="Base address, such as http://127.0.0.1:8000/v1.")
+    url: str = Field(
+        "",
+        description="Base address, such as http://127.0.0.1:8000/v1.",
+        json_schema_extra=OPERATIONAL,
+    )
     model: str = Field(
         "",
         description="Name of the served model. For the writer, empty means the name that "
         "`curec export-policy` prints, which changes with the weights.",
     )
     api_key_variable: str = Field(
-        "", description="Environment variable that holds the key; the key itself is no setting."
+        "",
+        description="Environment variable that holds the key; the key itself is no setting.",
+        json_schema_extra=OPERATIONAL,
     )
-    concurrency: PositiveInt = Field(16, description="Requests under way at once.")
-    timeout_seconds: PositiveFloat = Field(120.0, description="Longest wait for one request.")
+    concurrency: PositiveInt = Field(
+        16, description="Requests under way at once.", json_schema_extra=OPERATIONAL
+    )
+    timeout_seconds: PositiveFloat = Field(
+        120.0, description="Longest wait for one request.", json_schema_extra=OPERATIONAL
+    )
     retries: NonNegativeInt = Field(
-        5, description="Attempts after the first, with exponential backoff."
+        5,
+        description="Attempts after the first, with exponential backoff.",
+        json_schema_extra=OPERATIONAL,
     )
 
     def endpoint(self) -> ServerEndpoint | None:
@@ -229,7 +249,11 @@ class PolicySettings(Section):
         "the section `server`, on other GPUs.",
     )
     vllm_memory: float = Field(
-        0.3, gt=0.0, le=1.0, description="Share of the GPU's memory for a colocated engine."
+        0.3,
+        gt=0.0,
+        le=1.0,
+        description="Share of the GPU's memory for a colocated engine.",
+        json_schema_extra=OPERATIONAL,
     )
 
 
@@ -251,7 +275,9 @@ class EncoderSettings(Section):
         description="`all-minilm-l6-v2` (embedded default), `tiny` (random, for tests), a local "
         "path, or a hub id with `@revision`."
     )
-    batch_size: PositiveInt = Field(64, description="Texts encoded at once.")
+    batch_size: PositiveInt = Field(
+        64, description="Texts encoded at once.", json_schema_extra=OPERATIONAL
+    )
 
 
 class RecommenderSettings(Section):

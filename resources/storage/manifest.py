@@ -23,6 +23,8 @@ class Manifest(BaseModel):
     """Hash of the content that was stored."""
     code_version: str
     """The asset's code version when this was made."""
+    code: dict[str, str] = Field(default_factory=dict)
+    """File → digest of the code that this came from."""
     config: dict[str, Any] = Field(default_factory=dict)
     """The settings that the result depends on."""
     inputs: dict[str, str] = Field(default_factory=dict)

@@ -73,12 +73,16 @@ class Warehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
                 f'DROP TABLE "{table}" in that file and materialise the asset {table!r} again'
             ) from error
 
-    def data_version(self, table: str) -> str:
-        """Content hash of the stored table. Raises `ArtifactError` when there is none."""
+    def existing_manifest(self, table: str) -> Manifest:
+        """How the stored table was made. Raises `ArtifactError` when there is none."""
         manifest = self.manifest(table)
         if manifest is None:
             raise _never_made(table, self.path)
-        return manifest.data_version
+        return manifest
+
+    def data_version(self, table: str) -> str:
+        """Content hash of the stored table. Raises `ArtifactError` when there is none."""
+        return self.existing_manifest(table).data_version
 
     def write(self, table: str, frame: pl.DataFrame, manifest: Manifest) -> None:
         """Replace the table and its manifest in one transaction."""

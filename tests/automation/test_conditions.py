@@ -7,7 +7,8 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from curec_assets.automation.conditions import automate, follow_upstream
+from curec_assets.automation.conditions import follow_upstream
+from curec_assets.automation.policies import policies_of
 
 
 @dataclass
@@ -23,7 +24,7 @@ class Lane:
     def definitions(self) -> dg.Definitions:
         lane = self
 
-        @dg.asset(code_version="1")
+        @dg.asset(code_version="1", **policies_of("raw_items"))
         def raw_items() -> dg.MaterializeResult[None]:
             return dg.MaterializeResult(data_version=dg.DataVersion(lane.content))
 
@@ -31,16 +32,15 @@ class Lane:
         def raw_is_fine() -> dg.AssetCheckResult:
             return dg.AssetCheckResult(passed=lane.check_passes)
 
-        @dg.asset(deps=[raw_items], code_version=self.code_version)
+        @dg.asset(deps=[raw_items], code_version=self.code_version, **policies_of("items"))
         def items() -> dg.MaterializeResult[None]:
             return dg.MaterializeResult(data_version=dg.DataVersion("items of " + lane.content))
 
-        @dg.asset(deps=[items], code_version="1")
+        @dg.asset(deps=[items], code_version="1", **policies_of("reward_model"))
         def reward_model() -> dg.MaterializeResult[None]:
             return dg.MaterializeResult(data_version=dg.DataVersion("model"))
 
-        assets = automate([raw_items, items, reward_model])
-        return dg.Definitions(assets=assets, asset_checks=[raw_is_fine])
+        return dg.Definitions(assets=[raw_items, items, reward_model], asset_checks=[raw_is_fine])
 
     def tick(self) -> set[str]:
         result = dg.evaluate_automation_conditions(

@@ -8,14 +8,16 @@ import dagster as dg
 import polars as pl
 import pytest
 
+from curec_assets.core.asset import as_asset
 from curec_assets.datasets import assets, checks, schema
 from curec_assets.evidence import assets as evidence_assets
 from curec_assets.evidence import checks as evidence_checks
 from curec_assets.settings import Settings
 from resources.models.downloads import Downloads
+from resources.storage.model_store import ModelStore
 from resources.storage.warehouse import Warehouse
 
-ASSETS = dg.load_assets_from_modules([assets, evidence_assets])
+ASSETS = [as_asset(recipe) for recipe in (*assets.RECIPES, *evidence_assets.RECIPES)]
 CHECKS = dg.load_asset_checks_from_modules([checks, evidence_checks])
 
 
@@ -26,6 +28,7 @@ def run(home: Path, **overrides: Any) -> dg.ExecuteInProcessResult:
             "settings": Settings(profile="smoke", **overrides),
             "warehouse": Warehouse(path=str(home / "warehouse.duckdb")),
             "downloads": Downloads(cache_dir=str(home / "cache")),
+            "model_store": ModelStore(root=str(home / "models")),
         },
         raise_on_error=False,
     )

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from curec_assets.core.asset import as_asset
 from curec_assets.features import assets, checks
 from curec_assets.features.embedding import neighbours
 from curec_assets.settings import Settings
@@ -15,6 +16,7 @@ from resources.compute.accelerator import Accelerator
 from resources.models.downloads import Downloads
 from resources.models.text_encoder import TextEncoder
 from resources.storage.manifest import Manifest
+from resources.storage.model_store import ModelStore
 from resources.storage.warehouse import Warehouse
 
 ITEMS = pl.DataFrame(
@@ -61,8 +63,9 @@ def stage(home, instance):
             "settings": Settings(profile="smoke"),
             "warehouse": warehouse,
             "text_encoder": encoder,
+            "model_store": ModelStore(root=str(home / "models")),
         }
-        defined = [assets.item_embeddings, assets.reason_embeddings]
+        defined = [as_asset(recipe) for recipe in assets.RECIPES]
         defined += [checks.item_vectors_are_valid, checks.reason_vectors_are_valid]
         result = dg.materialize(
             defined, instance=instance, resources=resources, raise_on_error=False

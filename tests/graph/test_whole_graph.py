@@ -102,7 +102,7 @@ def test_every_check_is_evaluated_and_no_blocking_one_fails(runs: GraphRuns) -> 
 
 def test_the_outcome_can_be_printed(runs: GraphRuns) -> None:
     resources = default_resources("smoke", runs.home)
-    text = outcome(resources["warehouse"], resources["model_store"])
+    text = outcome(resources["warehouse"], resources["model_store"], ASSETS)
     for expected in ("Evaluation", "gate", "first step", "recommend", "make ui", ".html"):
         assert expected in text
 

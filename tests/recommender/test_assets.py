@@ -8,6 +8,7 @@ import dagster as dg
 import polars as pl
 import pytest
 
+from curec_assets.core.asset import as_asset
 from curec_assets.core.provenance import content_hash
 from curec_assets.recommender import assets, checks
 from curec_assets.recommender.build import Inputs
@@ -20,12 +21,13 @@ from resources.storage.manifest import Manifest
 from resources.storage.model_store import ModelStore
 from resources.storage.warehouse import Warehouse
 
-_ASSETS = [
+_RECIPES = [
     assets.baseline_recommenders,
     assets.recommender,
     assets.recommender_evaluation,
     quality_report,
 ]
+_ASSETS = [as_asset(recipe) for recipe in _RECIPES]
 _TABLES = ("items", "histories", "item_embeddings", "reason_embeddings")
 
 
@@ -124,7 +126,7 @@ def test_an_evaluation_of_models_from_other_data_is_refused(
     _store_table(resources["warehouse"], "event_splits", splits[:-1])
     with pytest.raises(ArtifactError, match=r"'recommender' .* was made from 'event_splits'"):
         dg.materialize(
-            [assets.recommender_evaluation],
+            [as_asset(assets.recommender_evaluation)],
             resources=resources,
             instance=instance,
         )

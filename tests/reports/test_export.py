@@ -18,6 +18,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from curec_assets.alignment.training import save_adapter
 from curec_assets.cli import main
+from curec_assets.core.inputs import values_at
 from curec_assets.definitions import default_resources
 from curec_assets.reports.export import Home, export_policy
 from curec_assets.reports.model_card.card import EXAMPLE
@@ -86,13 +87,15 @@ def home(tmp_path_factory: pytest.TempPathFactory, profile: Profile) -> Home:
         writers=resources["generator_factory"],
     )
     base = made.language_model.prepare("tiny")
-    raw = manifest("raw_interactions", config={"source": "toy"}, inputs={SECRET: "1"}, row_count=9)
+    raw = manifest(
+        "raw_interactions", config={"data.source": "toy"}, inputs={SECRET: "1"}, row_count=9
+    )
     interactions = manifest(
         "interactions", inputs={"raw_interactions": raw.data_version}, row_count=7
     )
     corpus = manifest(
         "alignment_corpus",
-        config={"teacher": {"model": "big-teacher"}},
+        config={"teacher.model": "big-teacher"},
         inputs={"interactions": interactions.data_version},
         row_count=8,
     )
@@ -106,7 +109,7 @@ def home(tmp_path_factory: pytest.TempPathFactory, profile: Profile) -> Home:
     reward = manifest("reward_model", metrics={"gate": _gate()})
     policy = manifest(
         "reason_policy",
-        config={"policy": profile.policy.config(), "max_new_tokens": 24},
+        config={**values_at(profile, ["policy"]), "language_model.max_new_tokens": 24},
         inputs={
             "base_model": base.revision,
             "aligned_llm": aligned.data_version,

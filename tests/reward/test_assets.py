@@ -7,6 +7,7 @@ import dagster as dg
 import polars as pl
 import pytest
 
+from curec_assets.core.asset import as_asset
 from curec_assets.reward.assets import reward_model
 from curec_assets.reward.checks import reward_gate, reward_losses_finite
 from curec_assets.settings import Settings
@@ -60,7 +61,7 @@ class House:
         """Metadata and data version of one materialisation, with its checks."""
         chosen = {"epochs": 1, "dim": 4, **reward}
         result = dg.materialize(
-            [reward_model, reward_gate, reward_losses_finite],
+            [as_asset(reward_model), reward_gate, reward_losses_finite],
             resources={
                 "settings": Settings(profile="smoke", **{"reward": chosen}),
                 "warehouse": self.warehouse,

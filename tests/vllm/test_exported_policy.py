@@ -76,7 +76,7 @@ def exported(
                 fingerprint="random",
                 data_version="random",
                 code_version="1",
-                config={"max_new_tokens": MAX_NEW_TOKENS},
+                config={"language_model.max_new_tokens": MAX_NEW_TOKENS},
                 inputs={"base_model": language_model.revision("smollm2-135m")},
                 metrics={"loss": [1.0, 0.5], "examples": 1, "steps": 2},
                 files=hash_files(temporary),

@@ -77,7 +77,7 @@ def model_card(content: CardContent) -> str:
 
 def _source(content: CardContent) -> str | None:
     raw = content.lineage.get("raw_interactions")
-    return None if raw is None else raw.config.get("source")
+    return None if raw is None else raw.config.get("data.source")
 
 
 def _licence(base: PublishedBase, source: str | None) -> tuple[str, str | None]:
@@ -201,14 +201,15 @@ def _training(content: CardContent) -> str:
         + _targets(content),
     ]
     if content.policy.asset == "reason_policy":
-        policy = content.policy.config["policy"]
+        config = content.policy.config
         lines += [
             "2. Reward model: a click model (DIN) that reads the reason, fitted on other users' "
             "events.",
             f"3. GRPO: {len(content.policy.metrics['reward'])} steps of "
-            f"{policy['prompts_per_step']} events with {policy['generations']} sampled reasons "
-            "each. Reward: what the reason adds to the log-likelihood of the outcome, less the "
-            "part that is not about this user, plus form and groundedness, less excess length.",
+            f"{config['policy.prompts_per_step']} events with {config['policy.generations']} "
+            "sampled reasons each. Reward: what the reason adds to the log-likelihood of the "
+            "outcome, less the part that is not about this user, plus form and groundedness, less "
+            "excess length.",
         ]
     return "\n".join(lines)
 
@@ -216,7 +217,7 @@ def _training(content: CardContent) -> str:
 def _teacher(content: CardContent) -> str | None:
     """The model that targets came from; None where the composer wrote all, as far as is known."""
     corpus = content.lineage.get("alignment_corpus")
-    return None if corpus is None else corpus.config.get("teacher", {}).get("model")
+    return None if corpus is None else corpus.config.get("teacher.model")
 
 
 def _targets(content: CardContent) -> str:

@@ -6,13 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from curec_assets.reports.progress import (
-    AssetCost,
-    PeakMemory,
-    RunProgress,
-    cost_table,
-    write_costs,
-)
+from curec_assets.reports.costs import AssetCost, PeakMemory, RunCosts, cost_table, write_costs
 
 _MEGABYTES = 2**20
 
@@ -33,18 +27,16 @@ def test_each_step_has_a_peak_of_its_own() -> None:
 
 
 def test_where_steps_cannot_be_told_apart_the_table_says_so() -> None:
-    progress = RunProgress(1)
-    progress.memory.of_each_step = False
-    assert "peak GB so far" in cost_table(progress, 1.0)
+    memory = PeakMemory()
+    memory.of_each_step = False
+    assert "peak GB so far" in cost_table(RunCosts([], 0.0, memory), 1.0)
 
 
 def test_a_cached_asset_keeps_the_costs_of_the_run_that_made_it(tmp_path: Path) -> None:
     path = tmp_path / "costs.json"
 
     def run(*costs: AssetCost, profile: str = "laptop") -> dict[str, float]:
-        progress = RunProgress(len(costs))
-        progress.costs.extend(costs)
-        write_costs(path, progress, profile)
+        write_costs(path, RunCosts(costs, 0.0, PeakMemory()), profile)
         assets = json.loads(path.read_text(encoding="utf-8"))["assets"]
         return {name: asset["peak_gigabytes"] for name, asset in assets.items()}
 

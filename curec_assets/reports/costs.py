@@ -1,0 +1,130 @@
+"""What a run cost: time and memory per asset, as a table, and kept in a file."""
+
+import datetime
+import json
+import os
+import resource
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from curec_assets.reports.outcome import text_table
+
+
+@dataclass(frozen=True)
+class AssetCost:
+    """What one asset of a run cost."""
+
+    name: str
+    seconds: float
+    """Wall time of its step, Dagster's part included."""
+    work_seconds: float
+    """Its own work, 0 when it was cached."""
+    cached: bool
+    peak_gigabytes: float
+    """Largest memory of the process during the step; where the system cannot tell, up to its end
+    (`PeakMemory.of_each_step`)."""
+
+
+@dataclass(frozen=True)
+class RunCosts:
+    """What a run cost so far."""
+
+    assets: Sequence[AssetCost]
+    check_seconds: float
+    """Time of the steps that only check."""
+    memory: "PeakMemory"
+
+
+def cost_table(run: RunCosts, total: float) -> str:
+    """Time and memory of a whole run that took `total` seconds, imports included."""
+    rows = [
+        [
+            cost.name,
+            f"{cost.seconds:.1f}",
+            f"{cost.seconds / total:.1%}",
+            f"{cost.peak_gigabytes:.2f}",
+            "cached" if cost.cached else "",
+        ]
+        for cost in run.assets
+    ]
+    overhead = total - sum(cost.work_seconds for cost in run.assets)
+    peak = "peak GB" if run.memory.of_each_step else "peak GB so far"
+    table = text_table(["asset", "seconds", "share", peak, ""], rows)
+    return (
+        f"{table}\n\ntotal {total:.1f} s, peak memory {run.memory.of_run():.2f} GB; "
+        f"orchestration {overhead:.1f} s ({overhead / total:.1%}), of which checks "
+        f"{run.check_seconds:.1f} s"
+    )
+
+
+def write_costs(path: Path, run: RunCosts, profile: str) -> None:
+    """Keep what each asset cost in `path` (JSON), for `benchmarks/memory.py` and whoever asks.
+
+    A cached asset keeps the costs of the run that made it, if that was of the same profile.
+    """
+    before: dict[str, Any] = {}
+    if path.exists():
+        before = json.loads(path.read_text(encoding="utf-8"))
+    kept = before.get("assets", {}) if before.get("profile") == profile else {}
+    made = {
+        cost.name: {
+            **asdict(cost),
+            "peak_of_step": run.memory.of_each_step,
+            "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
+            "date": datetime.date.today().isoformat(),
+        }
+        for cost in run.assets
+        if not cost.cached
+    }
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    values = {"profile": profile, "assets": {**kept, **made}}
+    temporary.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+    temporary.replace(path)
+
+
+class PeakMemory:
+    """Largest resident memory of this process, in GB (2^30 bytes): of a step, and of the run.
+
+    Linux can forget the peak so far (5 written to /proc/self/clear_refs, `man 5 proc`), so each
+    step has its own. Elsewhere a step's peak is that of the process up to its end.
+    """
+
+    def __init__(self) -> None:
+        self._run = 0.0
+        self.of_each_step = self._forget()
+        """Whether `of_step` is of the step alone."""
+
+    def start_step(self) -> None:
+        """From here on a new step's peak counts."""
+        self._forget()
+
+    def of_step(self) -> float:
+        """Peak since `start_step`."""
+        peak = _peak_gigabytes()
+        self._run = max(self._run, peak)
+        return peak
+
+    def of_run(self) -> float:
+        """Peak since this object was made."""
+        self._run = max(self._run, _peak_gigabytes())
+        return self._run
+
+    def _forget(self) -> bool:
+        self._run = max(self._run, _peak_gigabytes())
+        try:
+            Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+        except OSError:
+            return False
+        return True
+
+
+def _peak_gigabytes() -> float:
+    try:
+        status = Path("/proc/self/status").read_text(encoding="utf-8")
+        return int(status.split("VmHWM:", 1)[1].split(maxsplit=1)[0]) / 2**20
+    except (OSError, IndexError):
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak / 2**30 if sys.platform == "darwin" else peak / 2**20
