@@ -25,6 +25,10 @@ class Interval:
     low: float
     high: float
 
+    def __str__(self) -> str:
+        """`0.712 [0.650, 0.771]`."""
+        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+
 
 @dataclass(frozen=True)
 class Resamples:

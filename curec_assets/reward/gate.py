@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from curec_assets.evaluation.bootstrap import Interval, Resamples, interval, weighted_auc
 from resources.errors import ArtifactError
 from resources.storage.manifest import Manifest
 
@@ -24,31 +25,18 @@ _FEWEST_USERS = 10  # with fewer, a bootstrap over users has too few units to me
 
 
 @dataclass(frozen=True)
-class Estimate:
-    """A number with its 95 % interval."""
-
-    value: float
-    low: float
-    high: float
-
-    def __str__(self) -> str:
-        """`0.712 [0.650, 0.771]`."""
-        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
-
-
-@dataclass(frozen=True)
 class Gate:
     """Outcome of the comparison. Undecidable (see `n_*`): AUCs of 0.5 with interval 0 to 1."""
 
-    reason: Estimate
+    reason: Interval
     """AUC with the event's own reason."""
-    null: Estimate
+    null: Interval
     """AUC with the learned null."""
-    shuffled: Estimate
+    shuffled: Interval
     """AUC with another user's reason, mean over several shuffles."""
-    over_null: Estimate
+    over_null: Interval
     """AUC(reason) - AUC(null), paired."""
-    over_shuffled: Estimate
+    over_shuffled: Interval
     """AUC(reason) - AUC(shuffled), paired."""
     n_events: int
     n_liked: int
@@ -78,11 +66,11 @@ class Gate:
     def from_json(cls, values: Mapping[str, Any]) -> "Gate":
         """The inverse of `to_json`. Raises `KeyError` or `TypeError` when `values` is no gate."""
         return cls(
-            reason=Estimate(**values["reason"]),
-            null=Estimate(**values["null"]),
-            shuffled=Estimate(**values["shuffled"]),
-            over_null=Estimate(**values["over_null"]),
-            over_shuffled=Estimate(**values["over_shuffled"]),
+            reason=Interval(**values["reason"]),
+            null=Interval(**values["null"]),
+            shuffled=Interval(**values["shuffled"]),
+            over_null=Interval(**values["over_null"]),
+            over_shuffled=Interval(**values["over_shuffled"]),
             n_events=values["n_events"],
             n_liked=values["n_liked"],
             n_users=values["n_users"],
@@ -109,22 +97,23 @@ def decide(
     unit = "users" if n_users >= _FEWEST_USERS else "events"
     make = partial(Gate, n_events=len(liked), n_liked=int(liked.sum()), n_users=n_users, unit=unit)
     if liked.all() or not liked.any() or not len(with_shuffled):
-        unknown, difference = Estimate(0.5, 0.0, 1.0), Estimate(0.0, -1.0, 1.0)
+        unknown, difference = Interval(0.5, 0.0, 1.0), Interval(0.0, -1.0, 1.0)
         return make(unknown, unknown, unknown, difference, difference)
-    wins = [
-        _wins(with_reason, liked),
-        _wins(with_null, liked),
-        np.mean([_wins(scores, liked) for scores in with_shuffled], axis=0),
-    ]
-    weights = _resamples(users if unit == "users" else None, len(liked), samples, rng)
-    value = [float(matrix.mean()) for matrix in wins]
-    resampled = _weighted_aucs(wins, weights, liked)  # (3, samples)
+    units = np.unique(users) if unit == "users" else np.arange(len(liked))
+    drawn = np.searchsorted(units, users) if unit == "users" else units
+    resamples = Resamples.draw(rng, users=len(units), seeds=1, samples=samples)
+
+    def auc(scores: Scores) -> Scores:  # (samples + 1,), the first of the events as they are
+        return weighted_auc(resamples.users, drawn, liked, scores)
+
+    reason, null = auc(with_reason), auc(with_null)
+    shuffled = np.mean([auc(scores) for scores in with_shuffled], axis=0)
     return make(
-        reason=_estimate(value[0], resampled[0]),
-        null=_estimate(value[1], resampled[1]),
-        shuffled=_estimate(value[2], resampled[2]),
-        over_null=_estimate(value[0] - value[1], resampled[0] - resampled[1]),
-        over_shuffled=_estimate(value[0] - value[2], resampled[0] - resampled[2]),
+        reason=interval(reason),
+        null=interval(null),
+        shuffled=interval(shuffled),
+        over_null=interval(reason - null),
+        over_shuffled=interval(reason - shuffled),
     )
 
 
@@ -152,39 +141,3 @@ def stored_gate(manifest: Manifest) -> Gate:
             f"the manifest of {manifest.asset!r} {manifest.fingerprint} holds no readable gate "
             f"({error!r}); materialise the asset 'reward_model' again"
         ) from error
-
-
-def _wins(scores: Scores, liked: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """(liked, disliked): 1 where the liked event scores higher, 0.5 for a tie; its mean is AUC."""
-    difference = scores[liked][:, None] - scores[~liked][None, :]
-    return ((np.sign(difference) + 1.0) / 2.0).astype(np.float32)
-
-
-def _resamples(
-    users: NDArray[np.str_] | None, n: int, samples: int, rng: np.random.Generator
-) -> NDArray[np.float32]:
-    """(samples, n) how often each event is drawn; a user's events are drawn together."""
-    unit = np.arange(n) if users is None else np.unique(users, return_inverse=True)[1]
-    units = int(unit.max()) + 1
-    drawn = rng.multinomial(units, np.full(units, 1.0 / units), size=samples)
-    return drawn[:, unit].astype(np.float32)
-
-
-def _weighted_aucs(
-    wins: list[NDArray[np.float32]], weights: NDArray[np.float32], liked: NDArray[np.bool_]
-) -> NDArray[np.float64]:
-    """(methods, resamples); resamples without both labels are left out."""
-    positive, negative = weights[:, liked], weights[:, ~liked]
-    pairs = positive.sum(axis=1, dtype=np.float64) * negative.sum(axis=1, dtype=np.float64)
-    usable = pairs > 0
-    return np.array(
-        [
-            ((positive @ matrix) * negative).sum(axis=1, dtype=np.float64)[usable] / pairs[usable]
-            for matrix in wins
-        ]
-    )
-
-
-def _estimate(value: float, resampled: NDArray[np.float64]) -> Estimate:
-    low, high = np.quantile(resampled, [0.025, 0.975])
-    return Estimate(value, float(low), float(high))

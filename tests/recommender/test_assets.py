@@ -10,10 +10,11 @@ import pytest
 
 from curec_assets.core.asset import as_asset
 from curec_assets.core.provenance import content_hash
+from curec_assets.evaluation.bootstrap import Interval
 from curec_assets.recommender import assets, checks
 from curec_assets.recommender.build import Inputs
 from curec_assets.reports.assets import quality_report
-from curec_assets.reward.gate import Estimate, Gate
+from curec_assets.reward.gate import Gate
 from curec_assets.settings import Settings
 from resources.compute.accelerator import Accelerator
 from resources.errors import ArtifactError
@@ -66,7 +67,7 @@ def resources(tmp_path: Path, reason_problem: tuple[Inputs, Path]) -> dict[str, 
     _store_table(warehouse, "recommendation_reasons", reasons)
     shown = pl.DataFrame([{"user_id": "new", "rank": 1, "item_id": "i1", "title": "One"} | reason])
     _store_table(warehouse, "recommendations", shown.with_columns(score=pl.lit(0.5)))
-    unsure = Estimate(0.5, 0.4, 0.6)
+    unsure = Interval(0.5, 0.4, 0.6)
     gate = Gate(unsure, unsure, unsure, unsure, unsure, 12, 5, 4, "users").to_json()
     for manifest in (
         _manifest("reward_model", "v", gate=gate),

@@ -5,8 +5,9 @@ import dagster as dg
 import polars as pl
 import pytest
 
+from curec_assets.evaluation.bootstrap import Interval
 from curec_assets.reward.checks import drafts_in_their_fold, reward_gate, reward_losses_finite
-from curec_assets.reward.gate import Estimate, Gate
+from curec_assets.reward.gate import Gate
 from curec_assets.settings import Settings
 from resources.storage.manifest import Manifest
 from resources.storage.model_store import ModelStore
@@ -16,11 +17,11 @@ EPOCH = {"train": 0.6, "shuffled": 0.0, "held_out": 0.6}
 
 
 def gate(difference: float) -> Gate:
-    around = Estimate(difference, difference - 0.01, difference + 0.01)
+    around = Interval(difference, difference - 0.01, difference + 0.01)
     return Gate(
-        Estimate(0.7, 0.6, 0.8),
-        Estimate(0.6, 0.5, 0.7),
-        Estimate(0.6, 0.5, 0.7),
+        Interval(0.7, 0.6, 0.8),
+        Interval(0.6, 0.5, 0.7),
+        Interval(0.6, 0.5, 0.7),
         around,
         around,
         n_events=40,

@@ -4,7 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from curec_assets.reward.gate import Estimate, Gate, decide, require_gate, stored_gate
+from curec_assets.evaluation.bootstrap import Interval
+from curec_assets.reward.gate import Gate, decide, require_gate, stored_gate
 from resources.errors import ArtifactError
 
 
@@ -52,10 +53,10 @@ def test_auc_is_the_usual_one_ties_included(pairs):
         samples=50,
     )
     if liked.all() or not liked.any():
-        assert gate.reason == Estimate(0.5, 0.0, 1.0)
+        assert gate.reason == Interval(0.5, 0.0, 1.0)
     else:
         assert gate.reason.value == pytest.approx(roc_auc_score(liked, scores))
-        assert gate.over_null == Estimate(0.0, 0.0, 0.0)
+        assert gate.over_null == Interval(0.0, 0.0, 0.0)
     assert not gate.passed
 
 
