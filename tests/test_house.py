@@ -12,6 +12,7 @@ ORDER = (
     "curec_assets.settings",
     "curec_assets.display",
     "curec_assets.core",
+    "curec_assets.networks",
     "curec_assets.evaluation",
     "curec_assets.datasets",
     "curec_assets.evidence",

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from curec_assets.networks.attention import TargetAttention
 from curec_assets.recommender.dataset import Batch, Catalogue
 
 Variant = Literal["id", "id_text", "id_text_reason"]
@@ -77,9 +78,7 @@ class DIN(nn.Module):
         nn.init.normal_(self.ids.weight, std=_ID_SPREAD)
         self.feedback_gate = nn.Linear(config.feedback, dim) if config.feedback else None
         self.feedback = nn.Linear(config.feedback, dim) if config.feedback else None
-        self.attention_query = nn.Linear(dim, dim)
-        self.attention_key = nn.Linear(2 * dim, dim, bias=False)
-        self.attention_score = nn.Linear(dim, 1)
+        self.attention = TargetAttention(dim, softmax=False)
         self.register_buffer("statistics_mean", torch.zeros(features))
         self.register_buffer("statistics_spread", torch.ones(features))
         self.wide = nn.Linear(features, 1)
@@ -119,7 +118,7 @@ class DIN(nn.Module):
             feedback = functional.pad(batch.feedback, (0, 1), value=1.0)  # (size, length, 4)
             gate = _per_example(self.feedback_gate, feedback)
             history = torch.addcmul(_per_example(self.feedback, feedback), history, gate)
-        interest = self._interest(candidate, history, batch.mask)
+        interest = self.attention(candidate, history, batch.mask)
         statistics = (batch.statistics - self.statistics_mean) / self.statistics_spread
         joined = torch.cat([candidate, interest, candidate * interest, statistics], dim=-1)
         hidden = self.hidden(joined)  # (size, 2 dim)
@@ -139,22 +138,6 @@ class DIN(nn.Module):
             text = catalogue.texts[rows]  # (n, text dim)
             represented = represented + self.text_adaptor(text, text.any(dim=-1))
         return represented
-
-    def _interest(self, candidate: Tensor, history: Tensor, mask: Tensor) -> Tensor:
-        """Target attention: (size, dim), (size, length, dim), (size, length) → (size, dim).
-
-        Weights are not normalised, as in DIN: an irrelevant history adds nothing.
-        """
-        # Two small products cost less than one of twice the width and the tensor it would read.
-        own, crossed = self.attention_key.weight.chunk(2, dim=1)  # (dim, dim) each
-        joined = (
-            functional.linear(history, own)
-            + functional.linear(history * candidate.unsqueeze(1), crossed)
-            + self.attention_query(candidate).unsqueeze(1)
-        )
-        scores = self.attention_score(torch.relu(joined)).squeeze(-1)  # (size, length)
-        weights = torch.sigmoid(scores) * mask / mask.shape[1] ** 0.5
-        return torch.einsum("sl,sld->sd", weights, history)
 
     def _kept(self, has_reason: Tensor) -> Tensor:
         if not self.training:

@@ -99,9 +99,11 @@ def decide(
     if liked.all() or not liked.any() or not len(with_shuffled):
         unknown, difference = Interval(0.5, 0.0, 1.0), Interval(0.0, -1.0, 1.0)
         return make(unknown, unknown, unknown, difference, difference)
-    units = np.unique(users) if unit == "users" else np.arange(len(liked))
-    drawn = np.searchsorted(units, users) if unit == "users" else units
-    resamples = Resamples.draw(rng, users=len(units), seeds=1, samples=samples)
+    if unit == "users":
+        drawn = np.unique(users, return_inverse=True)[1].astype(np.int64)
+    else:
+        drawn = np.arange(len(liked), dtype=np.int64)
+    resamples = Resamples.draw(rng, users=int(drawn.max()) + 1, seeds=1, samples=samples)
 
     def auc(scores: Scores) -> Scores:  # (samples + 1,), the first of the events as they are
         return weighted_auc(resamples.users, drawn, liked, scores)

@@ -13,7 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-_ABSENT = -1e9  # attention logit of padding; finite, so that an empty history gives 0, not NaN
+from curec_assets.networks.attention import TargetAttention
+
 PAD, DISLIKED, LIKED = 0, 1, 2
 """Codes of a history position in `signals`."""
 
@@ -44,12 +45,7 @@ class RewardNetwork(nn.Module):
         self.shape = shape
         self.item = nn.Embedding(shape.items, dim)
         self.signal = nn.Embedding(3, dim)  # added to a history item: liked or disliked
-        # DIN feeds [e_i, h, e_i - h, ...]; the difference is linear in the other two, so the
-        # product is kept instead, and the first layer is applied to each part by itself.
-        self.attend_candidate = nn.Linear(dim, dim)
-        self.attend_history = nn.Linear(dim, dim, bias=False)
-        self.attend_product = nn.Linear(dim, dim, bias=False)
-        self.attend_score = nn.Linear(dim, 1, bias=False)
+        self.attention = TargetAttention(dim, softmax=True)
         self.null = nn.Parameter(torch.empty(shape.text_dim))
         self.adaptor = nn.Linear(shape.text_dim, dim)
         self.mlp = nn.Sequential(
@@ -65,14 +61,7 @@ class RewardNetwork(nn.Module):
         """
         candidate = self.item(items)  # (batch, dim)
         past = self.item(history) + self.signal(signals)  # (batch, positions, dim)
-        one = candidate.unsqueeze(1)
-        hidden = torch.relu(
-            self.attend_candidate(one) + self.attend_history(past) + self.attend_product(one * past)
-        )
-        present = signals != PAD
-        logits = self.attend_score(hidden).squeeze(-1).masked_fill(~present, _ABSENT)
-        weights = torch.softmax(logits, dim=1) * present  # (batch, positions)
-        attended = torch.bmm(weights.unsqueeze(1), past).squeeze(1)
+        attended = self.attention(candidate, past, signals != PAD)
         return torch.cat([candidate, attended], dim=1)
 
     def head(self, context: Tensor, reasons: Tensor | None, present: Tensor | None) -> Tensor:

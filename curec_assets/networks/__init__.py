@@ -1,0 +1,1 @@
+"""What the reward model and the recommender have in common: target attention, item vocabulary."""
