@@ -27,9 +27,10 @@ from benchmarks.harness import ROOT, Pairs, Record, Run, Spread, cores, pairs, p
 from benchmarks.home import Home
 from benchmarks.tables import publish
 from curec_assets.core.seeds import derive
-from curec_assets.recommender.build import HISTORY_LENGTH, Inputs, TrainingData
-from curec_assets.recommender.din import DINConfig, Variant
-from curec_assets.recommender.training import WEIGHT_DECAY, Training, train
+from curec_assets.recommender.build import network_config
+from curec_assets.recommender.dataset import TrainingData, TrainingTables
+from curec_assets.recommender.din import Variant
+from curec_assets.recommender.training import Training, train
 from curec_assets.settings import PROFILES
 
 COMMAND = "make bench-speed-recommender"
@@ -58,8 +59,8 @@ def main() -> None:
     for message in ("Initializing zero-element tensors", "std\\(\\): degrees of freedom"):
         warnings.filterwarnings("ignore", message=message)  # of the variants without statistics
     warehouse = Home.open(chosen.home).warehouse
-    inputs = Inputs(*(warehouse.read(table) for table in _TABLES))
-    ours = Ours(TrainingData.make(inputs))
+    inputs = TrainingTables(*(warehouse.read(table) for table in _TABLES))
+    ours = Ours(TrainingData.make(inputs, _SETTINGS.history_length))
     with tempfile.TemporaryDirectory() as folder:
         write_atomic_files(inputs, Path(folder))
         with RecBole.started(chosen.recbole, Path(folder), _HIDDEN) as recbole:
@@ -164,16 +165,17 @@ class Ours:
 
     def _arguments(self, variant: str, seed: int) -> tuple[list[Any], dict[str, Any]]:
         named: Variant = "id_text_reason" if variant == "id_text_reason" else "id"
-        config, examples = self.data.config(named, _SETTINGS), self.data.examples
+        config, examples = network_config(named, self.data, _SETTINGS), self.data.examples
         if variant in ("without running statistics", "ids alone"):
             config = replace(config, statistics=0)
             examples = replace(examples, statistics=examples.statistics[:, :0])
         if variant == "ids alone":
             config = replace(config, feedback=0)
         rows = self.data.rows["train"]
-        return [config, examples, self.data.catalogue, self.data.liked, rows], {
+        return [config, examples, self.data.item_table, self.data.liked, rows], {
             "batch_size": _SETTINGS.batch_size,
             "learning_rate": _SETTINGS.learning_rate,
+            "weight_decay": _SETTINGS.weight_decay,
             "seed": derive(_SEED, "recommender", seed),
             "epochs": _OUR_EPOCHS,
         }
@@ -202,7 +204,7 @@ class Ours:
         return trained.validation_aucs[trained.best_epoch] or 0.0
 
 
-def write_atomic_files(inputs: Inputs, folder: Path) -> None:
+def write_atomic_files(inputs: TrainingTables, folder: Path) -> None:
     """`curec.{split}.inter` in RecBole's format: the rows of `event_splits`, latest items first
     to last in `item_id_list`, as many as our network reads.
     """
@@ -218,7 +220,7 @@ def write_atomic_files(inputs: Inputs, folder: Path) -> None:
             pl.col("user_id").alias("user_id:token"),
             pl.col("item_id").alias("item_id:token"),
             pl.col("item_ids")
-            .list.tail(HISTORY_LENGTH)
+            .list.tail(_SETTINGS.history_length)
             .list.join(" ")
             .alias("item_id_list:token_seq"),
             pl.col("liked").cast(pl.Int8).alias("liked:float"),
@@ -279,9 +281,9 @@ class RecBole:
         """A new model, to be trained our way; see the driver's `begin`."""
         recipe = {
             "learning_rate": _SETTINGS.learning_rate,
-            "weight_decay": WEIGHT_DECAY,
+            "weight_decay": _SETTINGS.weight_decay,
             "epochs": epochs,
-            "dropout": DINConfig.dropout,
+            "dropout": _SETTINGS.dropout,
             "bounded": bounded,
         }
         self.ask("begin", seed=seed, recipe=recipe)
@@ -303,7 +305,7 @@ def _recbole_settings(data: Path, hidden: list[int]) -> dict[str, Any]:
         "load_col": {"inter": ["user_id", "item_id", "item_id_list", "liked"]},
         "LABEL_FIELD": "liked",
         "alias_of_item_id": ["item_id_list"],
-        "MAX_ITEM_LIST_LENGTH": HISTORY_LENGTH,
+        "MAX_ITEM_LIST_LENGTH": _SETTINGS.history_length,
         "train_neg_sample_args": None,
         "eval_args": {
             "split": {"LS": "valid_and_test"},

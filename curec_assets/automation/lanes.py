@@ -14,6 +14,7 @@ FAST = (
     "reason_embeddings",
     "baseline_recommenders",
     "recommender",
+    "recommender_ranking",
     "recommender_evaluation",
     "recommendations",
     "quality_report",
@@ -40,6 +41,7 @@ ON_DEVICE = (
     "item_embeddings",
     "reason_embeddings",
     "recommender",
+    "recommender_ranking",
     "recommendations",
 )
 """Compute on the accelerator, one at a time; all others write the warehouse, one at a time."""

@@ -12,13 +12,26 @@ from curec_assets.explanation.facts import Catalogue
 from curec_assets.recommender.describe import (
     describe_baselines,
     describe_evaluation,
+    describe_ranking,
     describe_recommender,
 )
 from curec_assets.recommender.outputs import held_out_outputs, require_made_from
-from curec_assets.settings import Profile
 from resources.generation.journaling import journaled_generator
 
 _GROUP = "recommender"
+_NETWORK_SETTINGS = (
+    "recommender.dim",
+    "recommender.epochs",
+    "recommender.learning_rate",
+    "recommender.batch_size",
+    "recommender.experts",
+    "recommender.seeds",
+    "recommender.history_length",
+    "recommender.weight_decay",
+    "recommender.dropout",
+    "recommender.id_dropout",
+    "recommender.reason_dropout",
+)
 _TRAINED_ON = ("event_splits", "histories", "items", "item_embeddings", "reason_embeddings")
 
 
@@ -26,7 +39,7 @@ _TRAINED_ON = ("event_splits", "histories", "items", "item_embeddings", "reason_
     group=_GROUP,
     kinds={"scikitlearn", "numpy"},
     tables=("event_splits", "items"),
-    settings=("seed",),
+    settings=("recommender.ease_l2", "recommender.ease_items", "recommender.ranked_events", "seed"),
     describe=lambda stored, _: describe_baselines(stored),
 )
 def baseline_recommenders(inputs: Inputs) -> Mapping[str, Any]:
@@ -40,47 +53,33 @@ def baseline_recommenders(inputs: Inputs) -> Mapping[str, Any]:
         inputs.output(),
         inputs.table("event_splits"),
         inputs.table("items"),
+        settings=inputs.settings.recommender,
         seed=inputs.settings.seed,
         log=inputs.log,
     )
-
-
-def _network_settings(profile: Profile) -> tuple[str, ...]:
-    """What is recommended to whom, and how finely intervals are drawn, is not of the model."""
-    elsewhere = {"top_k", "recommended_users", "bootstrap_samples"}
-    fields = type(profile.recommender).model_fields
-    return (*(f"recommender.{name}" for name in fields if name not in elsewhere), "seed")
-
-
-def _baselines_are_of_these_events(inputs: Inputs) -> None:
-    versions = inputs.versions("event_splits", "items")
-    require_made_from(inputs.artifact("baseline_recommenders").manifest, versions)
 
 
 @artifact(
     group=_GROUP,
     kinds={"torch"},
     tables=_TRAINED_ON,
-    artifacts=("baseline_recommenders",),
-    settings=_network_settings,
+    settings=(*_NETWORK_SETTINGS, "seed"),
     resources=("accelerator",),
-    guard=_baselines_are_of_these_events,
     describe=lambda stored, _: describe_recommender(stored),
 )
 def recommender(inputs: Inputs) -> Mapping[str, Any]:
     """DIN with gated text adaptors, from scratch: ids; + item text; + reasons; several seeds each.
 
-    Holds every network, its predictions for validation and test events, and its test ranks.
+    Holds every network, and its predictions for validation and test events.
     """
-    from curec_assets.recommender.build import Inputs as Tables
     from curec_assets.recommender.build import build_recommender
-    from curec_assets.retrieval.item_scorers import Retrievers
+    from curec_assets.recommender.dataset import TrainingData, TrainingTables
 
     profile = inputs.settings
+    tables = TrainingTables(*(inputs.table(name) for name in _TRAINED_ON))
     return build_recommender(
         inputs.output(),
-        Tables(*(inputs.table(name) for name in _TRAINED_ON)),
-        Retrievers.load(inputs.artifact("baseline_recommenders").path),
+        TrainingData.make(tables, profile.recommender.history_length),
         settings=profile.recommender,
         seed=profile.seed,
         device=inputs.resource("accelerator").resolve().device,
@@ -88,9 +87,70 @@ def recommender(inputs: Inputs) -> Mapping[str, Any]:
     )
 
 
-def _networks_are_of_these_events(inputs: Inputs) -> None:
-    versions = inputs.versions("event_splits", "reason_embeddings", "baseline_recommenders")
-    require_made_from(inputs.artifact("recommender").manifest, versions)
+def _models_are_of_these_events(inputs: Inputs) -> None:
+    require_made_from(
+        inputs.artifact("baseline_recommenders").manifest, inputs.versions("event_splits", "items")
+    )
+    require_made_from(
+        inputs.artifact("recommender").manifest, inputs.versions("event_splits", "item_embeddings")
+    )
+
+
+@artifact(
+    group=_GROUP,
+    kinds={"torch", "numpy"},
+    tables=("event_splits", "histories", "items", "item_embeddings"),
+    artifacts=("baseline_recommenders", "recommender"),
+    settings=(
+        "recommender.candidates",
+        "recommender.retriever_weights",
+        "recommender.ranked_events",
+        "seed",
+    ),
+    resources=("accelerator",),
+    guard=_models_are_of_these_events,
+    describe=lambda stored, _: describe_ranking(stored),
+)
+def recommender_ranking(inputs: Inputs) -> Mapping[str, Any]:
+    """Two stages together: EASE proposes, each network orders; where liked test events then stand.
+
+    The weight of EASE's score beside the network's is chosen on validation.
+    """
+    from curec_assets.recommender.dataset import EventTables
+    from curec_assets.recommender.ranker import Ranker
+    from curec_assets.recommender.ranking import build_ranking
+    from curec_assets.retrieval.item_scorers import Retrievers
+
+    return build_ranking(
+        inputs.output(),
+        EventTables(
+            events=inputs.table("event_splits"),
+            histories=inputs.table("histories"),
+            items=inputs.table("items"),
+            item_embeddings=inputs.table("item_embeddings"),
+        ),
+        Retrievers.load(inputs.artifact("baseline_recommenders").path),
+        Ranker.load(inputs.artifact("recommender").path),
+        settings=inputs.settings.recommender,
+        seed=inputs.settings.seed,
+        device=inputs.resource("accelerator").resolve().device,
+        log=inputs.log,
+    )
+
+
+def _outputs_are_of_these_events(inputs: Inputs) -> None:
+    require_made_from(
+        inputs.artifact("recommender").manifest,
+        inputs.versions("event_splits", "reason_embeddings"),
+    )
+    _ranking_is_of_these_models(inputs)
+
+
+def _ranking_is_of_these_models(inputs: Inputs) -> None:
+    require_made_from(
+        inputs.artifact("recommender_ranking").manifest,
+        inputs.versions("baseline_recommenders", "recommender"),
+    )
 
 
 @table(
@@ -98,9 +158,9 @@ def _networks_are_of_these_events(inputs: Inputs) -> None:
     kinds={"duckdb", "polars"},
     key=["recommender", "slice", "metric"],
     tables=("event_splits", "reason_embeddings"),
-    artifacts=("baseline_recommenders", "recommender"),
+    artifacts=("baseline_recommenders", "recommender", "recommender_ranking"),
     settings=("recommender.bootstrap_samples", "seed"),
-    guard=_networks_are_of_these_events,
+    guard=_outputs_are_of_these_events,
     describe=lambda rows, _: describe_evaluation(rows),
 )
 def recommender_evaluation(inputs: Inputs) -> pl.DataFrame:
@@ -108,7 +168,9 @@ def recommender_evaluation(inputs: Inputs) -> pl.DataFrame:
     from curec_assets.evaluation.protocol import evaluate, sliced_events
 
     predictions, ranks = held_out_outputs(
-        inputs.artifact("baseline_recommenders").path, inputs.artifact("recommender").path
+        inputs.artifact("baseline_recommenders").path,
+        inputs.artifact("recommender").path,
+        inputs.artifact("recommender_ranking").path,
     )
     covered = inputs.table("reason_embeddings", ["event_id"])
     return evaluate(
@@ -133,7 +195,7 @@ def _describe_recommendations(rows: pl.DataFrame, _: Inputs) -> Mapping[str, Any
     kinds={"torch", "huggingface", "duckdb"},
     key=["user_id", "rank"],
     tables=("interactions", "items", "event_splits", "item_embeddings", "recommendation_reasons"),
-    artifacts=("baseline_recommenders", "recommender", "reason_policy"),
+    artifacts=("baseline_recommenders", "recommender", "recommender_ranking", "reason_policy"),
     settings=(
         "recommender.recommended_users",
         "recommender.candidates",
@@ -148,6 +210,7 @@ def _describe_recommendations(rows: pl.DataFrame, _: Inputs) -> Mapping[str, Any
         "seed",
     ),
     resources=("language_model", "generator_factory", "accelerator"),
+    guard=_ranking_is_of_these_models,
     describe=_describe_recommendations,
 )
 def recommendations(inputs: Inputs) -> pl.DataFrame:
@@ -169,6 +232,7 @@ def recommendations(inputs: Inputs) -> pl.DataFrame:
         item_embeddings=inputs.table("item_embeddings"),
         baseline_folder=inputs.artifact("baseline_recommenders").path,
         recommender_folder=inputs.artifact("recommender").path,
+        ranking_folder=inputs.artifact("recommender_ranking").path,
         candidates=chosen.candidates,
         top_k=chosen.top_k,
         device=inputs.resource("accelerator").resolve().device,
@@ -191,4 +255,10 @@ def recommendations(inputs: Inputs) -> pl.DataFrame:
         )
 
 
-RECIPES = (baseline_recommenders, recommender, recommender_evaluation, recommendations)
+RECIPES = (
+    baseline_recommenders,
+    recommender,
+    recommender_ranking,
+    recommender_evaluation,
+    recommendations,
+)

@@ -12,9 +12,8 @@ from curec_assets.recommender.logistic_regression import preference_predictions,
 from curec_assets.recommender.statistics import item_attributes, running_statistics
 from curec_assets.retrieval.candidates import full_ranks, ranked_events
 from curec_assets.retrieval.item_scorers import Retrievers
+from curec_assets.settings import RecommenderSettings
 
-EASE_L2 = (30.0, 100.0, 300.0, 1000.0)
-"""Regularisations tried on validation."""
 RETRIEVERS = ("popularity", "item_mean", "ease")
 
 
@@ -23,6 +22,7 @@ def build_baselines(
     events: pl.DataFrame,
     items: pl.DataFrame,
     *,
+    settings: RecommenderSettings,
     seed: int,
     log: Callable[[str], None] = lambda _: None,
 ) -> Mapping[str, Any]:
@@ -32,11 +32,13 @@ def build_baselines(
     split, probability`) and `ranks.parquet` (`event_id, recommender, split, rank`).
     """
     training = events.filter(pl.col("split") == "train")
-    validation = ranked_events(events, "validation", seed)
+    validation = ranked_events(events, "validation", settings.ranked_events, seed)
     fitted: dict[float, Retrievers] = {}
     curve: dict[float, float] = {}
-    for l2 in EASE_L2:
-        fitted[l2] = Retrievers.fit(training, items["item_id"].to_list(), l2)
+    for l2 in settings.ease_l2:
+        fitted[l2] = Retrievers.fit(
+            training, items["item_id"].to_list(), l2=l2, ease_items=settings.ease_items
+        )
         gains = ndcg(full_ranks(fitted[l2], "ease", events, validation))
         curve[l2] = float(gains.mean()) if gains.size else 0.0
         log(f"EASE with L2 {l2:g}: validation NDCG@10 {curve[l2]:.4f}")
@@ -46,7 +48,7 @@ def build_baselines(
         asked.select("event_id", pl.lit(name).alias("recommender"), "split").with_columns(
             rank=pl.Series(full_ranks(retrievers, name, events, asked), dtype=pl.Float32)
         )
-        for asked in (validation, ranked_events(events, "test", seed))
+        for asked in (validation, ranked_events(events, "test", settings.ranked_events, seed))
         for name in RETRIEVERS
     ]
     pl.concat(ranks).write_parquet(folder / "ranks.parquet")

@@ -1,10 +1,10 @@
 """Tensors for the recommender: what it reads of an event, a history, an item and a reason.
 
-An item is named by its row in the `Catalogue`; row 0 is "no such item". An item that was never
+An item is named by its row in the `ItemTable`; row 0 is "no such item". An item that was never
 seen in training has a row (its text can be read) but shares the id embedding 0.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -13,11 +13,12 @@ import polars as pl
 import torch
 from torch import Tensor
 
+from curec_assets.networks.vocabulary import Vocabulary
 from curec_assets.recommender.statistics import item_attributes, running_statistics
 
 
 @dataclass(frozen=True)
-class Catalogue:
+class ItemTable:
     """Every item that can be scored."""
 
     item_ids: tuple[str, ...]
@@ -32,12 +33,11 @@ class Catalogue:
         """From `item_embeddings` (`item_id, embedding`) and the ids known in training, in order."""
         ordered = embeddings.sort("item_id")
         item_ids = tuple(ordered["item_id"].to_list())
-        index = {item: place for place, item in enumerate(trained, start=1)}
-        vocabulary = torch.tensor([0, *(index.get(item, 0) for item in item_ids)])
+        vocabulary = torch.tensor([0, *Vocabulary(trained).rows(item_ids)])
         return cls(item_ids, vocabulary, _with_zero_row(ordered["embedding"]))
 
     def rows(self, items: pl.Series) -> np.ndarray:
-        """Row of each item id; 0 for an id that is not in the catalogue."""
+        """Row of each item id; 0 for an id that is not in the item_table."""
         index = pl.DataFrame(
             {"item_id": self.item_ids, "row": np.arange(1, len(self.item_ids) + 1)},
             schema={"item_id": pl.String, "row": pl.Int64},
@@ -55,7 +55,7 @@ class Histories:
     """Padded histories, latest events last; `length` columns."""
 
     items: Tensor
-    """(histories, length) catalogue rows, 0 where `mask` is false."""
+    """(histories, length) rows of the item table, 0 where `mask` is false."""
     feedback: Tensor
     """(histories, length, 3): standardised rating, liked as ±1, log hours before the query."""
     mask: Tensor
@@ -63,7 +63,7 @@ class Histories:
 
     @classmethod
     def make(
-        cls, frame: pl.DataFrame, catalogue: Catalogue, *, length: int, scale: "RatingScale"
+        cls, frame: pl.DataFrame, item_table: ItemTable, *, length: int, scale: "RatingScale"
     ) -> Self:
         """From rows of `item_ids, ratings, likes, timestamps` (lists) and the query `timestamp`."""
         lists = ["item_ids", "ratings", "likes", "timestamps"]
@@ -84,7 +84,7 @@ class Histories:
             axis=-1,
         )
         items = np.zeros(mask.shape, dtype=np.int64)
-        items[mask] = catalogue.rows(flat["item_ids"].cast(pl.String))
+        items[mask] = item_table.rows(flat["item_ids"].cast(pl.String))
         return cls(torch.from_numpy(items), torch.from_numpy(feedback), torch.from_numpy(mask))
 
 
@@ -110,8 +110,8 @@ class RatingScale:
 class Batch:
     """What the model reads of some examples; `size` is the number of examples."""
 
-    item: Tensor  # (size,) catalogue rows
-    history_items: Tensor  # (size, length) catalogue rows
+    item: Tensor  # (size,) rows of the item table
+    history_items: Tensor  # (size, length) rows of the item table
     feedback: Tensor  # (size, length, 3)
     mask: Tensor  # (size, length)
     statistics: Tensor  # (size, features)
@@ -123,7 +123,7 @@ class Batch:
 class Examples:
     """Queries (user, item, time) as tensors; a query points at its history and its reason."""
 
-    item: Tensor  # (queries,) catalogue rows
+    item: Tensor  # (queries,) rows of the item table
     history: Tensor  # (queries,) rows of `histories`
     statistics: Tensor  # (queries, features)
     reason: Tensor  # (queries,) rows of `reasons`; 0 = no reason
@@ -152,31 +152,82 @@ class Examples:
         )
 
 
+@dataclass(frozen=True)
+class EventTables:
+    """What candidates are ranked from."""
+
+    events: pl.DataFrame
+    """`event_splits`: training reads its train split, selection its validation split."""
+    histories: pl.DataFrame
+    items: pl.DataFrame
+    item_embeddings: pl.DataFrame
+
+
+@dataclass(frozen=True)
+class TrainingTables(EventTables):
+    """What the networks are trained on."""
+
+    reason_embeddings: pl.DataFrame
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """The tables as tensors, and which rows each split has."""
+
+    events: pl.DataFrame
+    trained_items: tuple[str, ...]
+    item_table: ItemTable
+    scale: RatingScale
+    examples: Examples
+    liked: Tensor
+    rows: Mapping[str, Tensor]
+
+    @classmethod
+    def make(cls, tables: TrainingTables, history_length: int) -> Self:
+        """From the tables; ratings are scaled, and ids known, by the train split alone."""
+        training = tables.events.filter(pl.col("split") == "train")
+        trained_items = tuple(training["item_id"].unique().sort().to_list())
+        item_table = ItemTable.make(tables.item_embeddings, trained_items)
+        scale = RatingScale.fit(training["rating"])
+        split = tables.events["split"].to_numpy()
+        return cls(
+            tables.events,
+            trained_items,
+            item_table,
+            scale,
+            event_examples(tables, item_table, length=history_length, scale=scale),
+            torch.from_numpy(tables.events["liked"].to_numpy(writable=True)),
+            {
+                name: torch.from_numpy(np.flatnonzero(split == name))
+                for name in ("train", "validation", "test")
+            },
+        )
+
+    def coverage(self) -> dict[str, int]:
+        """Events with a reason, per split."""
+        has_reason = self.examples.reason > 0
+        return {name: int(has_reason[rows].sum()) for name, rows in self.rows.items()}
+
+
 def event_examples(
-    events: pl.DataFrame,
-    histories: pl.DataFrame,
-    items: pl.DataFrame,
-    reason_embeddings: pl.DataFrame,
-    catalogue: Catalogue,
-    *,
-    length: int,
-    scale: RatingScale,
+    tables: TrainingTables, item_table: ItemTable, *, length: int, scale: RatingScale
 ) -> Examples:
     """Every event of `event_splits`, in its order, with what was known just before it."""
+    events = tables.events
     ordered = events.select("event_id", "timestamp").join(
-        histories, on="event_id", how="left", maintain_order="left"
+        tables.histories, on="event_id", how="left", maintain_order="left"
     )
-    reasons = reason_embeddings.sort("event_id").with_row_index("reason", offset=1)
+    reasons = tables.reason_embeddings.sort("event_id").with_row_index("reason", offset=1)
     reason = events.select("event_id").join(
         reasons.select("event_id", "reason"), on="event_id", how="left", maintain_order="left"
     )["reason"]
     return Examples(
-        item=torch.from_numpy(catalogue.rows(events["item_id"])),
+        item=torch.from_numpy(item_table.rows(events["item_id"])),
         history=torch.arange(events.height),
-        statistics=_statistics(events, items, events),
+        statistics=_statistics(events, tables.items, events),
         reason=torch.from_numpy(reason.fill_null(0).cast(pl.Int64).to_numpy(writable=True)),
-        histories=Histories.make(ordered, catalogue, length=length, scale=scale),
-        reasons=_with_zero_row(reasons["embedding"], catalogue.texts.shape[1]),
+        histories=Histories.make(ordered, item_table, length=length, scale=scale),
+        reasons=_with_zero_row(reasons["embedding"], item_table.texts.shape[1]),
     )
 
 
@@ -185,7 +236,7 @@ def candidate_examples(
     log: pl.DataFrame,
     items: pl.DataFrame,
     histories: pl.DataFrame,
-    catalogue: Catalogue,
+    item_table: ItemTable,
     *,
     length: int,
     scale: RatingScale,
@@ -197,12 +248,12 @@ def candidate_examples(
     """
     size = queries.height
     return Examples(
-        item=torch.from_numpy(catalogue.rows(queries["item_id"])),
+        item=torch.from_numpy(item_table.rows(queries["item_id"])),
         history=torch.from_numpy(queries["history"].cast(pl.Int64).to_numpy(writable=True)),
         statistics=_statistics(log, items, queries),
         reason=torch.zeros(size, dtype=torch.int64),
-        histories=Histories.make(histories, catalogue, length=length, scale=scale),
-        reasons=torch.zeros(1, catalogue.texts.shape[1]),
+        histories=Histories.make(histories, item_table, length=length, scale=scale),
+        reasons=torch.zeros(1, item_table.texts.shape[1]),
     )
 
 

@@ -20,7 +20,7 @@ def describe_baselines(stored: Artifact) -> Mapping[str, Any]:
         }
     )
     return {
-        "ease": (markdown_table(curve)),
+        "ease": markdown_table(curve),
         "l2": metrics["l2"],
         "items_known_to_ease": metrics["items_known_to_ease"],
     }
@@ -46,12 +46,22 @@ def describe_recommender(stored: Artifact) -> Mapping[str, Any]:
         }
     )
     return {
-        "losses": (losses),
-        "networks": (markdown_table(table, limit=100)),
-        "retriever_weight": metrics["retriever_weight"],
-        "retriever_weights_tried": (metrics["validation_ndcg"]),
-        "events_with_reason": (metrics["events_with_reason"]),
+        "losses": losses,
+        "networks": markdown_table(table, limit=100),
+        "events_with_reason": metrics["events_with_reason"],
     }
+
+
+def describe_ranking(stored: Artifact) -> Mapping[str, Any]:
+    """The retriever's weight, and what validation said of each weight."""
+    metrics = stored.manifest.metrics
+    tried = pl.DataFrame(
+        {
+            "retriever weight": list(metrics["validation_ndcg"]),
+            "validation NDCG@10": list(metrics["validation_ndcg"].values()),
+        }
+    )
+    return {"weights": markdown_table(tried), "retriever_weight": metrics["retriever_weight"]}
 
 
 def describe_evaluation(rows: pl.DataFrame) -> Mapping[str, Any]:
@@ -64,7 +74,7 @@ def describe_evaluation(rows: pl.DataFrame) -> Mapping[str, Any]:
     covered = rows.filter((pl.col("slice") == "with_reason") & (pl.col("metric") == "AUC"))
     counts: list[int] = covered["n_events"].to_list()
     return {
-        "auc": (interval_chart(bars, title="AUC on test events", y_label="AUC")),
-        "all_test_events": (markdown_table(everything.drop("slice"), limit=100)),
+        "auc": interval_chart(bars, title="AUC on test events", y_label="AUC"),
+        "all_test_events": markdown_table(everything.drop("slice"), limit=100),
         "test_events_with_reason": max(counts, default=0),
     }

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from curec_assets.networks.attention import TargetAttention
-from curec_assets.recommender.dataset import Batch, Catalogue
+from curec_assets.recommender.dataset import Batch, ItemTable
 
 Variant = Literal["id", "id_text", "id_text_reason"]
 VARIANTS: tuple[Variant, ...] = ("id", "id_text", "id_text_reason")
@@ -32,18 +32,18 @@ class DINConfig:
     statistics: int
     """Number of running statistics."""
     text_dim: int
-    dim: int = 32
-    experts: int = 2
-    length: int = 30
+    dim: int
+    experts: int
+    length: int
     """History events read."""
+    dropout: float
+    """Of the hidden layer."""
+    id_dropout: float
+    """Share of item ids replaced by the unknown id, so that it is learned."""
+    reason_dropout: float
+    """Share of reasons replaced by the null: candidates are ranked before reasons are written."""
     feedback: int = 3
     """Feedback features of a history event; 0: events are read as their items, as in Zhou et al."""
-    dropout: float = 0.2
-    """Of the hidden layer."""
-    id_dropout: float = 0.05
-    """Share of item ids replaced by the unknown id, so that it is learned."""
-    reason_dropout: float = 0.3
-    """Share of reasons replaced by the null: candidates are ranked before reasons are written."""
 
 
 class GatedAdaptor(nn.Module):
@@ -99,17 +99,17 @@ class DIN(nn.Module):
         self.statistics_mean = statistics.mean(dim=0)
         self.statistics_spread = statistics.std(dim=0, correction=0).clamp_min(1e-3)
 
-    def forward(self, batch: Batch, catalogue: Catalogue) -> Tensor:
+    def forward(self, batch: Batch, item_table: ItemTable) -> Tensor:
         """Logits (size,)."""
         size, length = batch.history_items.shape
         wanted = torch.cat([batch.item, batch.history_items.flatten()])
-        if len(catalogue.texts) <= len(wanted):  # cheaper than finding the distinct ones
+        if len(item_table.texts) <= len(wanted):  # cheaper than finding the distinct ones
             table = self._represent(
-                torch.arange(len(catalogue.texts), device=wanted.device), catalogue
+                torch.arange(len(item_table.texts), device=wanted.device), item_table
             )
         else:
             rows, wanted = torch.unique(wanted, return_inverse=True)
-            table = self._represent(rows, catalogue)  # (distinct items, dim)
+            table = self._represent(rows, item_table)  # (distinct items, dim)
         read = functional.embedding(wanted, table)  # (size + size * length, dim)
         candidate = read[:size]  # (size, dim)
         history = read[size:].view(size, length, read.shape[1])  # (size, length, dim)
@@ -127,15 +127,15 @@ class DIN(nn.Module):
         hidden = functional.dropout(torch.relu(hidden), self.config.dropout, self.training)
         return (self.output(hidden) + self.wide(statistics)).squeeze(-1)
 
-    def _represent(self, rows: Tensor, catalogue: Catalogue) -> Tensor:
-        """Catalogue rows (n,) → item representations (n, dim)."""
-        ids = catalogue.vocabulary[rows]  # (n,)
+    def _represent(self, rows: Tensor, item_table: ItemTable) -> Tensor:
+        """Rows of the item table (n,) → item representations (n, dim)."""
+        ids = item_table.vocabulary[rows]  # (n,)
         if self.training:
             dropped = torch.rand(ids.shape, device=ids.device) < self.config.id_dropout
             ids = ids.masked_fill(dropped, 0)
         represented: Tensor = self.ids(ids)
         if self.text_adaptor is not None:
-            text = catalogue.texts[rows]  # (n, text dim)
+            text = item_table.texts[rows]  # (n, text dim)
             represented = represented + self.text_adaptor(text, text.any(dim=-1))
         return represented
 

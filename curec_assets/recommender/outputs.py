@@ -10,24 +10,27 @@ from resources.storage.manifest import Manifest
 
 
 def held_out_outputs(
-    baseline_folder: Path, recommender_folder: Path, split: str = "test"
+    baseline_folder: Path, recommender_folder: Path, ranking_folder: Path, split: str = "test"
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Predictions and ranks of all recommenders on `split`.
 
     Columns: `event_id, recommender, seed` and `probability`, or `rank`.
     """
 
-    def both(name: str, value: str) -> pl.DataFrame:
+    def both(name: str, value: str, trained_folder: Path) -> pl.DataFrame:
         columns = ["event_id", "recommender", "seed", value]
         baselines = pl.read_parquet(baseline_folder / name).with_columns(
             seed=pl.lit(0, dtype=pl.Int64)
         )
-        trained = pl.read_parquet(recommender_folder / name).rename({"variant": "recommender"})
+        trained = pl.read_parquet(trained_folder / name).rename({"variant": "recommender"})
         return pl.concat(
             frame.filter(pl.col("split") == split).select(columns) for frame in (baselines, trained)
         )
 
-    return both("predictions.parquet", "probability"), both("ranks.parquet", "rank")
+    return (
+        both("predictions.parquet", "probability", recommender_folder),
+        both("ranks.parquet", "rank", ranking_folder),
+    )
 
 
 def require_made_from(manifest: Manifest, current: Mapping[str, str]) -> None:

@@ -8,12 +8,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from curec_assets.evaluation.metrics import auc, log_losses
-from curec_assets.recommender.dataset import Catalogue, Examples
+from curec_assets.recommender.dataset import Examples, ItemTable
 from curec_assets.recommender.din import DIN, DINConfig
 from resources.errors import EngineError
 
 _SCORING_BATCH = 4096
-WEIGHT_DECAY = 1e-2
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,7 @@ class Trained:
 def train(
     config: DINConfig,
     examples: Examples,
-    catalogue: Catalogue,
+    item_table: ItemTable,
     liked: Tensor,
     *,
     train_rows: Tensor,
@@ -45,6 +44,7 @@ def train(
     epochs: int,
     batch_size: int,
     learning_rate: float,
+    weight_decay: float,
     seed: int,
     device: str = "cpu",
 ) -> Trained:
@@ -58,12 +58,13 @@ def train(
         training = Training(
             config,
             examples,
-            catalogue,
+            item_table,
             liked,
             train_rows,
             epochs=epochs,
             batch_size=batch_size,
             learning_rate=learning_rate,
+            weight_decay=weight_decay,
             seed=seed,
             device=device,
         )
@@ -75,7 +76,7 @@ def train(
         best: dict[str, Tensor] = {}
         for epoch in range(epochs):
             losses.append(training.epoch())
-            scores = score(network, examples, training.catalogue, validation_rows, device)
+            scores = score(network, examples, training.item_table, validation_rows, device)
             if not (np.isfinite(losses[-1]) and np.isfinite(scores).all()):
                 raise EngineError(
                     f"the recommender diverged in epoch {epoch + 1}: training loss {losses[-1]}; "
@@ -97,13 +98,14 @@ class Training:
         self,
         config: DINConfig,
         examples: Examples,
-        catalogue: Catalogue,
+        item_table: ItemTable,
         liked: Tensor,
         rows: Tensor,
         *,
         epochs: int,
         batch_size: int,
         learning_rate: float,
+        weight_decay: float,
         seed: int,
         device: str = "cpu",
     ) -> None:
@@ -112,12 +114,12 @@ class Training:
         self.network = DIN(config)
         self.network.standardise(examples.statistics[rows])
         self.network.to(device)
-        self.catalogue = on_device(catalogue, device)
+        self.item_table = on_device(item_table, device)
         self._examples, self._liked, self._rows = examples, liked, rows
         self._batch_size, self._device = batch_size, device
         self._order = torch.Generator().manual_seed(seed)
         self._optimiser = torch.optim.AdamW(
-            self.network.parameters(), lr=learning_rate, weight_decay=WEIGHT_DECAY
+            self.network.parameters(), lr=learning_rate, weight_decay=weight_decay
         )
         steps = epochs * -(-len(rows) // batch_size)
         self._schedule = torch.optim.lr_scheduler.LambdaLR(
@@ -130,7 +132,7 @@ class Training:
         total = 0.0
         shuffled = self._rows[torch.randperm(len(self._rows), generator=self._order)]
         for rows in shuffled.split(self._batch_size):
-            logits = self.network(self._examples.batch(rows, self._device), self.catalogue)
+            logits = self.network(self._examples.batch(rows, self._device), self.item_table)
             target = self._liked[rows].to(self._device, torch.float32)
             loss = functional.binary_cross_entropy_with_logits(logits, target)
             self._optimiser.zero_grad()
@@ -143,20 +145,20 @@ class Training:
 
 @torch.inference_mode()
 def score(
-    network: DIN, examples: Examples, catalogue: Catalogue, rows: Tensor, device: str = "cpu"
+    network: DIN, examples: Examples, item_table: ItemTable, rows: Tensor, device: str = "cpu"
 ) -> np.ndarray:
     """Probabilities (rows,) as float32."""
     network.eval()
-    catalogue = on_device(catalogue, device)
+    item_table = on_device(item_table, device)
     parts = [
-        torch.sigmoid(network(examples.batch(part, device), catalogue)).cpu()
+        torch.sigmoid(network(examples.batch(part, device), item_table)).cpu()
         for part in rows.split(_SCORING_BATCH)
     ]
     return torch.cat([torch.empty(0), *parts]).numpy()
 
 
-def on_device(catalogue: Catalogue, device: str) -> Catalogue:
-    """The catalogue with its tensors on `device`."""
-    return Catalogue(
-        catalogue.item_ids, catalogue.vocabulary.to(device), catalogue.texts.to(device)
+def on_device(item_table: ItemTable, device: str) -> ItemTable:
+    """The table with its tensors on `device`."""
+    return ItemTable(
+        item_table.item_ids, item_table.vocabulary.to(device), item_table.texts.to(device)
     )

@@ -15,7 +15,13 @@ _TABLES = (
     "recommender_evaluation",
     "recommendations",
 )
-_MODELS = ("reward_model", "reason_policy", "baseline_recommenders", "recommender")
+_MODELS = (
+    "reward_model",
+    "reason_policy",
+    "baseline_recommenders",
+    "recommender",
+    "recommender_ranking",
+)
 
 
 @artifact(

@@ -10,15 +10,13 @@ import polars as pl
 from curec_assets.core.seeds import generator
 from curec_assets.retrieval.item_scorers import Floats, Retrievers
 
-RANKED_EVENTS = 1000
-"""Liked events of a split that are ranked: a seeded sample, the same for every recommender."""
 _CHUNK = 256  # queries scored at once: (chunk, items) matrices
 
 
-def ranked_events(events: pl.DataFrame, split: str, seed: int) -> pl.DataFrame:
-    """Sample of the liked events of `split`, in the order of `events`."""
+def ranked_events(events: pl.DataFrame, split: str, count: int, seed: int) -> pl.DataFrame:
+    """Seeded sample of at most `count` liked events of `split`, in time order."""
     liked = events.filter((pl.col("split") == split) & pl.col("liked")).sort("event_id")
-    size = min(RANKED_EVENTS, liked.height)
+    size = min(count, liked.height)
     chosen = generator(seed, "ranked events", split).permutation(liked.height)[:size]
     return liked[np.sort(chosen)].sort("timestamp", "event_id")
 

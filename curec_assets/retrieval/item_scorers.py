@@ -19,8 +19,6 @@ from resources.errors import ArtifactError
 
 Floats = npt.NDArray[np.float32]
 
-MAX_EASE_ITEMS = 10_000
-"""Most liked items that EASE knows: it inverts a matrix of this size. Others score 0."""
 _SMOOTHING = 5.0  # events of prior belief in an item's like rate
 _TIE_BREAK = 1e-6  # share of popularity in EASE scores: decides only between equal scores
 
@@ -43,8 +41,13 @@ class Retrievers:
     """EASE's regularisation."""
 
     @classmethod
-    def fit(cls, training: pl.DataFrame, item_ids: Sequence[str], l2: float) -> Self:
-        """From training events (`user_id, item_id, liked`) and the catalogue's ids."""
+    def fit(
+        cls, training: pl.DataFrame, item_ids: Sequence[str], *, l2: float, ease_items: int
+    ) -> Self:
+        """From training events (`user_id, item_id, liked`) and the catalogue's ids.
+
+        EASE learns the `ease_items` most liked items; it scores all others 0.
+        """
         catalogue = tuple(sorted(item_ids))
         totals = (
             pl.DataFrame({"item_id": catalogue}, schema={"item_id": pl.String})
@@ -58,7 +61,7 @@ class Retrievers:
         )
         likes, count = totals["likes"].to_numpy(), totals["count"].to_numpy()
         prior = likes.sum() / max(count.sum(), 1)
-        chosen = np.argsort(-likes, kind="stable")[:MAX_EASE_ITEMS]
+        chosen = np.argsort(-likes, kind="stable")[:ease_items]
         known = np.sort(chosen[likes[chosen] > 0])
         return cls(
             catalogue,

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from curec_assets.networks.vocabulary import Vocabulary
 from curec_assets.reward.dataset import (
     NO_REASON,
-    Vocabulary,
     encode_events,
     held_out_users,
     pooled_histories,

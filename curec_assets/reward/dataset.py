@@ -11,6 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from curec_assets.core.seeds import derive
+from curec_assets.networks.vocabulary import Vocabulary
 from resources.errors import DataError
 
 Ints = NDArray[np.int64]
@@ -18,33 +19,7 @@ Floats = NDArray[np.float32]
 
 NO_REASON = -1
 """In `Events.reason`: nothing was drafted for this event."""
-_RARE = 2  # items met less often share index 0, which so learns what a rarely seen item is like
 _SIGNAL = {False: 1, True: 2}  # as in `model.py`; 0 is padding
-
-
-class Vocabulary:
-    """Item ids → rows of the item table; whatever is not in it is row 0."""
-
-    def __init__(self, item_ids: Sequence[str]) -> None:
-        """`item_ids` get rows 1, 2, ... in this order."""
-        self.item_ids = tuple(item_ids)
-        self._rows = {item: row for row, item in enumerate(self.item_ids, start=1)}
-
-    @classmethod
-    def of(cls, item_ids: Iterable[str]) -> "Vocabulary":
-        """The items that occur at least twice, sorted."""
-        counts: dict[str, int] = {}
-        for item in item_ids:
-            counts[item] = counts.get(item, 0) + 1
-        return cls(sorted(item for item, count in counts.items() if count >= _RARE))
-
-    def __len__(self) -> int:
-        """Rows of the item table, row 0 included."""
-        return len(self.item_ids) + 1
-
-    def rows(self, items: Iterable[str]) -> list[int]:
-        """Row of each item, 0 for unknown ones."""
-        return [self._rows.get(item, 0) for item in items]
 
 
 @dataclass(frozen=True)

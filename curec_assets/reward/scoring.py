@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from curec_assets.core.provenance import digest
 from curec_assets.core.seeds import generator
-from curec_assets.reward.dataset import PooledHistory, Vocabulary, pad_histories
+from curec_assets.networks.vocabulary import Vocabulary
+from curec_assets.reward.dataset import PooledHistory, pad_histories
 from curec_assets.reward.model import RewardNetwork
 from curec_assets.reward.storage import Description, read_model
 from resources.errors import ArtifactError, DataError

@@ -1,7 +1,7 @@
 """The settings as a Dagster resource: the launchpad shows every field of every section."""
 
 import json
-from typing import Any
+from typing import Annotated, Any, get_args, get_origin
 
 import dagster as dg
 from pydantic import Field, create_model
@@ -24,8 +24,10 @@ def _override_type(section: type[Section]) -> type[dg.Config]:
 def _launchpad_type(annotation: Any) -> Any:
     if annotation in (bool, int, float):
         return annotation | None
-    if annotation == tuple[str, ...]:
-        return list[str] | None
+    if get_origin(annotation) is tuple:
+        element = get_args(annotation)[0]
+        plain: Any = get_args(element)[0] if get_origin(element) is Annotated else element
+        return list[plain] | None
     return str | None
 
 

@@ -9,7 +9,10 @@ import pytest
 
 from curec_assets.datasets.histories import build_histories
 from curec_assets.recommender.baselines import build_baselines
-from curec_assets.recommender.build import Inputs, build_recommender
+from curec_assets.recommender.build import build_recommender
+from curec_assets.recommender.dataset import TrainingData, TrainingTables
+from curec_assets.recommender.ranker import Ranker
+from curec_assets.recommender.ranking import build_ranking
 from curec_assets.retrieval.item_scorers import Retrievers
 from curec_assets.settings import RecommenderSettings
 
@@ -24,6 +27,9 @@ SETTINGS = RecommenderSettings(
     bootstrap_samples=50,
 )
 TEXT_DIM = 6
+
+Problem = tuple[TrainingTables, Path]
+"""Tables, and a folder with everything that was built from them."""
 
 
 def with_splits(events: pl.DataFrame) -> pl.DataFrame:
@@ -41,7 +47,7 @@ def planted(
     items: int = 30,
     per_user: int = 24,
     reasons: bool = False,
-) -> Inputs:
+) -> TrainingTables:
     """Users who rate random items; `liked(user, item, rng)` decides.
 
     With `reasons`, every event has an embedding that carries its outcome.
@@ -73,7 +79,7 @@ def planted(
     signal[:, 0] += np.where(events["liked"].to_numpy(), 2.0, -2.0)
     embedding = pl.Array(pl.Float32, TEXT_DIM)
     covered = events.height if reasons else 0
-    return Inputs(
+    return TrainingTables(
         events=events,
         histories=build_histories(events, 50),
         items=catalogue,
@@ -97,23 +103,26 @@ def chance(user: np.ndarray, item: np.ndarray, rng: np.random.Generator) -> np.n
     return rng.random(len(user)) < 0.5
 
 
-def _built(inputs: Inputs, folder: Path, settings: RecommenderSettings) -> tuple[Inputs, Path]:
-    for name in ("baselines", "recommender"):
+def _built(inputs: TrainingTables, folder: Path, settings: RecommenderSettings) -> Problem:
+    for name in ("baselines", "recommender", "ranking"):
         (folder / name).mkdir()
-    build_baselines(folder / "baselines", inputs.events, inputs.items, seed=3)
+    build_baselines(folder / "baselines", inputs.events, inputs.items, settings=settings, seed=3)
+    data = TrainingData.make(inputs, settings.history_length)
+    build_recommender(folder / "recommender", data, settings=settings, seed=3)
     retrievers = Retrievers.load(folder / "baselines")
-    build_recommender(folder / "recommender", inputs, retrievers, settings=settings, seed=3)
+    ranker = Ranker.load(folder / "recommender")
+    build_ranking(folder / "ranking", inputs, retrievers, ranker, settings=settings, seed=3)
     return inputs, folder
 
 
 @pytest.fixture(scope="session")
-def taste_problem(tmp_path_factory: pytest.TempPathFactory) -> tuple[Inputs, Path]:
+def taste_problem(tmp_path_factory: pytest.TempPathFactory) -> Problem:
     """Users with a taste, no reasons: inputs, and a folder with everything that was built."""
     return _built(planted(taste), tmp_path_factory.mktemp("taste"), SETTINGS)
 
 
 @pytest.fixture(scope="session")
-def reason_problem(tmp_path_factory: pytest.TempPathFactory) -> tuple[Inputs, Path]:
+def reason_problem(tmp_path_factory: pytest.TempPathFactory) -> Problem:
     """Outcomes by chance, told by the reasons alone."""
     settings = SETTINGS.model_copy(update={"seeds": 1, "epochs": 6})
     return _built(planted(chance, reasons=True), tmp_path_factory.mktemp("reasons"), settings)

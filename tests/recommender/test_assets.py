@@ -12,7 +12,6 @@ from curec_assets.core.asset import as_asset
 from curec_assets.core.provenance import content_hash
 from curec_assets.evaluation.bootstrap import Interval
 from curec_assets.recommender import assets, checks
-from curec_assets.recommender.build import Inputs
 from curec_assets.reports.assets import quality_report
 from curec_assets.reward.gate import Gate
 from curec_assets.settings import Settings
@@ -21,10 +20,12 @@ from resources.errors import ArtifactError
 from resources.storage.manifest import Manifest
 from resources.storage.model_store import ModelStore
 from resources.storage.warehouse import Warehouse
+from tests.recommender.conftest import Problem
 
 _RECIPES = [
     assets.baseline_recommenders,
     assets.recommender,
+    assets.recommender_ranking,
     assets.recommender_evaluation,
     quality_report,
 ]
@@ -49,7 +50,7 @@ def _manifest(name: str, version: str, **metrics: Any) -> Manifest:
 
 
 @pytest.fixture
-def resources(tmp_path: Path, reason_problem: tuple[Inputs, Path]) -> dict[str, Any]:
+def resources(tmp_path: Path, reason_problem: Problem) -> dict[str, Any]:
     """A warehouse and a model store with all that comes before this stage."""
     inputs, _ = reason_problem
     warehouse = Warehouse(path=str(tmp_path / "warehouse.duckdb"))
@@ -117,6 +118,31 @@ def test_the_stage_runs_is_checked_and_is_cached_the_second_time(
     assert "id_text_reason" in report.read_text(encoding="utf-8")
     rows = resources["warehouse"].read("recommender_evaluation")
     assert rows.select("recommender", "slice", "metric").is_unique().all()
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "again"),
+    [
+        ("bootstrap_samples", 60, {"recommender_evaluation"}),
+        ("candidates", 7, {"recommender_ranking", "recommender_evaluation"}),
+        ("top_k", 2, set()),
+        ("dim", 4, {"recommender", "recommender_ranking", "recommender_evaluation"}),
+    ],
+)
+def test_only_what_reads_a_setting_is_made_again(
+    resources: dict[str, Any],
+    instance: dg.DagsterInstance,
+    setting: str,
+    value: int,
+    again: set[str],
+) -> None:
+    _run(resources, instance)
+    settings = {"profile": "smoke", "recommender": {setting: value}}
+    changed = _run(resources | {"settings": Settings.model_validate(settings)}, instance)
+    made = {
+        name for name in (a.key.path[-1] for a in _ASSETS) if not _metadata(changed, name, "cached")
+    }
+    assert made - {"quality_report"} == again
 
 
 def test_an_evaluation_of_models_from_other_data_is_refused(

@@ -7,13 +7,13 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from curec_assets.recommender.build import Inputs
 from curec_assets.recommender.output_checks import recommendation_problems
 from curec_assets.recommender.outputs import held_out_outputs
 from curec_assets.recommender.recommend import recommend
 from curec_assets.retrieval.candidates import Proposals, full_ranks, propose, two_stage_ranks
 from curec_assets.retrieval.item_scorers import Retrievers, ease
 from resources.errors import ArtifactError
+from tests.recommender.conftest import Problem
 
 
 def test_ease_by_hand() -> None:
@@ -33,7 +33,9 @@ def _log() -> pl.DataFrame:
 
 def test_the_running_history_is_folded_in() -> None:
     log = _log()
-    retrievers = Retrievers.fit(log.filter(pl.col("timestamp") < 5), list("abcd"), l2=1.0)
+    retrievers = Retrievers.fit(
+        log.filter(pl.col("timestamp") < 5), list("abcd"), l2=1.0, ease_items=10
+    )
     queries = pl.DataFrame({"user_id": ["x", "x"], "item_id": ["b", "b"], "timestamp": [6, 5]})
     assert full_ranks(retrievers, "ease", log, queries).tolist() == [1.0, 1.5]
     # before x liked anything, popularity decides: a and b lead with two likes each
@@ -50,7 +52,7 @@ def test_what_was_not_proposed_ranks_after_what_was() -> None:
 
 
 def test_retrievers_survive_storage(tmp_path: Path) -> None:
-    fitted = Retrievers.fit(_log(), list("abcd"), l2=1.0)
+    fitted = Retrievers.fit(_log(), list("abcd"), l2=1, ease_items=9)
     fitted.save(tmp_path)
     loaded = Retrievers.load(tmp_path)
     liked = np.array([[1, 0, 0, 1]], dtype=np.float32)
@@ -60,7 +62,7 @@ def test_retrievers_survive_storage(tmp_path: Path) -> None:
         Retrievers.load(tmp_path / "nowhere")
 
 
-def _recommend(problem: tuple[Inputs, Path], users: list[str]) -> pl.DataFrame:
+def _recommend(problem: Problem, users: list[str]) -> pl.DataFrame:
     inputs, folder = problem
     return recommend(
         users,
@@ -69,13 +71,14 @@ def _recommend(problem: tuple[Inputs, Path], users: list[str]) -> pl.DataFrame:
         item_embeddings=inputs.item_embeddings,
         baseline_folder=folder / "baselines",
         recommender_folder=folder / "recommender",
+        ranking_folder=folder / "ranking",
         candidates=5,
         top_k=3,
     )
 
 
 def test_recommendations_are_new_ranked_and_to_the_users_taste(
-    taste_problem: tuple[Inputs, Path],
+    taste_problem: Problem,
 ) -> None:
     inputs, _ = taste_problem
     users = [f"u{n}" for n in range(20)]
@@ -89,7 +92,7 @@ def test_recommendations_are_new_ranked_and_to_the_users_taste(
 
 
 def test_a_user_without_history_and_an_empty_list_of_users(
-    taste_problem: tuple[Inputs, Path],
+    taste_problem: Problem,
 ) -> None:
     assert _recommend(taste_problem, ["nobody"])["rank"].to_list() == [1, 2, 3]
     nobody = _recommend(taste_problem, [])
@@ -97,7 +100,9 @@ def test_a_user_without_history_and_an_empty_list_of_users(
     assert nobody.columns == ["user_id", "rank", "item_id", "score"]
 
 
-def test_users_are_served_alike_alone_and_together(taste_problem: tuple[Inputs, Path]) -> None:
+def test_users_are_served_alike_alone_and_together(
+    taste_problem: Problem,
+) -> None:
     together = _recommend(taste_problem, ["u3", "u4"])
     alone = _recommend(taste_problem, ["u4"])
     assert_frame_equal(together.filter(pl.col("user_id") == "u4"), alone, abs_tol=1e-5)
@@ -109,9 +114,13 @@ def test_a_seen_or_repeated_item_is_a_problem() -> None:
     assert len(recommendation_problems(shown, seen)) == 3
 
 
-def test_all_recommenders_are_read_for_the_evaluation(taste_problem: tuple[Inputs, Path]) -> None:
+def test_all_recommenders_are_read_for_the_evaluation(
+    taste_problem: Problem,
+) -> None:
     _, folder = taste_problem
-    predictions, ranks = held_out_outputs(folder / "baselines", folder / "recommender")
+    predictions, ranks = held_out_outputs(
+        folder / "baselines", folder / "recommender", folder / "ranking"
+    )
     variants = {"id", "id_text", "id_text_reason"}
     assert set(predictions["recommender"]) == variants | {"item_mean", "running_statistics"}
     assert set(ranks["recommender"]) == variants | {"item_mean", "popularity", "ease"}

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from curec_assets.networks.vocabulary import Vocabulary
 from curec_assets.reward.dataset import (
-    Vocabulary,
     events_with_histories,
     held_out_users,
     misplaced_drafts,
