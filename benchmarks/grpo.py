@@ -119,7 +119,7 @@ class _Bench:
         from transformers import AutoTokenizer
 
         self.home = home
-        self._tokenizer = AutoTokenizer.from_pretrained(home.base)
+        self._tokenizer = AutoTokenizer.from_pretrained(home.base.path)
         self.place = Accelerator().resolve()
         warehouse, profile = home.warehouse, home.profile
         splits, evidence = warehouse.read("event_splits"), warehouse.read("collaborative_evidence")
@@ -180,7 +180,7 @@ class _Bench:
         profile = self.home.profile
         policy = profile.policy
         model = PeftModel.from_pretrained(
-            AutoModelForCausalLM.from_pretrained(self.home.base, dtype=torch.float32),
+            AutoModelForCausalLM.from_pretrained(self.home.base.path, dtype=torch.float32),
             self.home.adapter("aligned_llm"),
             is_trainable=True,
         )

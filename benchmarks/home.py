@@ -7,6 +7,7 @@ from typing import Any
 from curec_assets.definitions import default_resources
 from curec_assets.settings import Profile, load_profile
 from resources.models.base_models import LanguageModel
+from resources.models.checkpoint import BaseCheckpoint
 from resources.storage.model_store import Artifact, ModelStore
 from resources.storage.warehouse import Warehouse
 
@@ -19,7 +20,7 @@ class Home:
     profile: Profile
     warehouse: Warehouse
     models: ModelStore
-    base: Path
+    base: BaseCheckpoint
     """The base model."""
 
     @classmethod
@@ -33,7 +34,7 @@ class Home:
             profile,
             resources["warehouse"],
             resources["model_store"],
-            language_model.prepare(profile.language_model.base).path,
+            language_model.prepare(profile.language_model.base),
         )
 
     def adapter(self, asset: str) -> Path:

@@ -28,6 +28,7 @@ from resources.generation.protocol import (
     Prompt,
     Sampling,
 )
+from resources.models.checkpoint import BaseCheckpoint
 
 _USERS = {"transformers": 32, "vllm": 4}  # one event of each; vLLM's CPU build is slow
 
@@ -43,7 +44,7 @@ class _Recording:
 
     @contextmanager
     def open(
-        self, base: Path, adapter: Path | None, options: GeneratorOptions
+        self, base: BaseCheckpoint, adapter: Path | None, options: GeneratorOptions
     ) -> Iterator["_RecordingWriter"]:
         with self.inner.open(base, adapter, options) as writer:
             started = time.perf_counter()

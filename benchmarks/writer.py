@@ -90,8 +90,8 @@ class _PlainSide:
 
         from resources.generation.transformers.constrained_decoding import GrammarCompiler
 
-        self.tokenizer = AutoTokenizer.from_pretrained(home.base)
-        model: Any = AutoModelForCausalLM.from_pretrained(home.base, dtype=torch.float32)
+        self.tokenizer = AutoTokenizer.from_pretrained(home.base.path)
+        model: Any = AutoModelForCausalLM.from_pretrained(home.base.path, dtype=torch.float32)
         model = PeftModel.from_pretrained(model, home.adapter("reason_policy"))
         self.model = model.merge_and_unload().eval()
         self.compiler = GrammarCompiler(self.tokenizer, self.model.config.vocab_size)

@@ -75,7 +75,7 @@ def alignment_corpus(inputs: Inputs) -> pl.DataFrame:
 
     with journaled_generator(
         inputs.resource("generator_factory"),
-        inputs.base_model().path,
+        inputs.base_model(),
         None,
         teacher_options(profile),
         workspace=inputs.workspace("teacher"),
@@ -122,7 +122,7 @@ def aligned_llm(inputs: Inputs) -> Mapping[str, Any]:
 
     return fine_tune(
         inputs.table("alignment_corpus"),
-        inputs.base_model().path,
+        inputs.base_model(),
         inputs.settings.alignment,
         seed=inputs.settings.seed,
         place=inputs.resource("accelerator").resolve(),

@@ -19,7 +19,7 @@ from curec_assets.settings import AlignmentSettings
 from resources.compute.accelerator import ResolvedAccelerator
 from resources.compute.memory import release
 from resources.errors import EngineError
-from resources.models.foreign_code import is_allowed
+from resources.models.checkpoint import BaseCheckpoint
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ MAX_TOKENS = 1024
 
 def fine_tune(
     corpus: pl.DataFrame,
-    base: Path,
+    base: BaseCheckpoint,
     settings: AlignmentSettings,
     *,
     seed: int,
@@ -61,7 +61,7 @@ def fine_tune(
 
 def sft_trainer(
     corpus: pl.DataFrame,
-    base: Path,
+    base: BaseCheckpoint,
     settings: AlignmentSettings,
     *,
     seed: int,
@@ -79,9 +79,9 @@ def sft_trainer(
     from transformers import AutoModelForCausalLM, AutoTokenizer, PrinterCallback
     from trl import SFTConfig, SFTTrainer
 
-    tokenizer = AutoTokenizer.from_pretrained(base, trust_remote_code=is_allowed(base))
+    tokenizer = AutoTokenizer.from_pretrained(base.path, trust_remote_code=base.trust_remote_code)
     model = AutoModelForCausalLM.from_pretrained(
-        base, dtype=getattr(torch, place.dtype), trust_remote_code=is_allowed(base)
+        base.path, dtype=getattr(torch, place.dtype), trust_remote_code=base.trust_remote_code
     )
     dataset = Dataset.from_list(_examples(corpus, tokenizer))
     layers = range(settings.lora_first_layer, model.config.num_hidden_layers)

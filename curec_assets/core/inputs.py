@@ -13,6 +13,7 @@ from typing import Any, cast
 import polars as pl
 
 from curec_assets.settings import Profile, Section
+from resources.models.checkpoint import BaseCheckpoint
 from resources.storage.manifest import Manifest
 from resources.storage.model_store import Artifact, ModelStore
 from resources.storage.warehouse import Warehouse
@@ -71,12 +72,13 @@ class Inputs:
         self._require("resource", role, self.resources)
         return self.resources[role]
 
-    def base_model(self) -> Any:
-        """The checkpoint of the base language model (`BaseCheckpoint`), made on first use."""
+    def base_model(self) -> BaseCheckpoint:
+        """The checkpoint of the base language model, made on first use."""
         chosen = self.settings.language_model
-        return self.resource("language_model").prepare(
+        found: BaseCheckpoint = self.resource("language_model").prepare(
             chosen.base, allow_code_of=chosen.allow_code_of
         )
+        return found
 
     def output(self) -> Path:
         """The folder that an artifact's `build` writes into."""

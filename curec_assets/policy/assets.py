@@ -118,7 +118,7 @@ def reason_policy(inputs: Inputs) -> Mapping[str, Any]:
     return optimise(
         policy_events(explored.events, explored.histories, explored.facts),
         ComposedReward(scorer, checker, profile.policy),
-        inputs.base_model().path,
+        inputs.base_model(),
         inputs.artifact("aligned_llm").path / "adapter",
         profile.policy,
         profile.language_model,

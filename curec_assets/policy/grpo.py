@@ -28,7 +28,7 @@ from resources.compute.memory import release
 from resources.generation.chat_tokens import chat_tokens
 from resources.generation.protocol import GeneratorOptions, ServerEndpoint, TextGenerator
 from resources.generation.server.generator import ServerFactory
-from resources.models.foreign_code import is_allowed
+from resources.models.checkpoint import BaseCheckpoint
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 def optimise(
     events: Sequence[PolicyEvent],
     reward: ComposedReward,
-    base: Path,
+    base: BaseCheckpoint,
     aligned_adapter: Path,
     settings: PolicySettings,
     generation: LanguageModelSettings,
@@ -58,10 +58,10 @@ def optimise(
     from transformers import AutoModelForCausalLM, AutoTokenizer, PrinterCallback
     from trl import GRPOConfig, GRPOTrainer
 
-    tokenizer = AutoTokenizer.from_pretrained(base, trust_remote_code=is_allowed(base))
+    tokenizer = AutoTokenizer.from_pretrained(base.path, trust_remote_code=base.trust_remote_code)
     model = PeftModel.from_pretrained(
         AutoModelForCausalLM.from_pretrained(
-            base, dtype=getattr(torch, place.dtype), trust_remote_code=is_allowed(base)
+            base.path, dtype=getattr(torch, place.dtype), trust_remote_code=base.trust_remote_code
         ),
         aligned_adapter,
         is_trainable=True,
@@ -120,7 +120,7 @@ def optimise(
 def _writer(
     settings: PolicySettings,
     generation: LanguageModelSettings,
-    base: Path,
+    base: BaseCheckpoint,
     tokenizer: Any,
     server: ServerEndpoint | None,
 ) -> Iterator[Callable[[Any], TextGenerator]]:

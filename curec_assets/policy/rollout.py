@@ -8,7 +8,6 @@ those of the distribution that was sampled from.
 from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 from math import gcd
-from pathlib import Path
 from typing import Any
 
 from curec_assets.core.seeds import derive
@@ -16,7 +15,7 @@ from curec_assets.explanation.prompts import reason_prompt
 from curec_assets.policy.rewards import PolicyEvent
 from resources.generation.protocol import Completion, Sampling, TextGenerator
 from resources.generation.transformers.generator import TransformersGenerator
-from resources.models.foreign_code import is_allowed
+from resources.models.checkpoint import BaseCheckpoint
 
 _EVENT_ID = "event_id"
 
@@ -72,7 +71,7 @@ class MergedGenerator:
     """
 
     def __init__(
-        self, base: Path, tokenizer: Any, *, batch_size: int, max_prompt_tokens: int
+        self, base: BaseCheckpoint, tokenizer: Any, *, batch_size: int, max_prompt_tokens: int
     ) -> None:
         self._base = base
         self._tokenizer = tokenizer
@@ -130,10 +129,10 @@ def event_id_of(prompt: Sequence[Mapping[str, str]]) -> str:
     return prompt[-1][_EVENT_ID]
 
 
-def _plain_copy(base: Path, trained: Any) -> Any:
+def _plain_copy(base: BaseCheckpoint, trained: Any) -> Any:
     from transformers import AutoModelForCausalLM
 
     copy = AutoModelForCausalLM.from_pretrained(
-        base, dtype=trained.dtype, trust_remote_code=is_allowed(base)
+        base.path, dtype=trained.dtype, trust_remote_code=base.trust_remote_code
     )
     return copy.to(trained.device).eval()

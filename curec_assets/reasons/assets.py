@@ -126,7 +126,7 @@ def generated_reasons(inputs: Inputs) -> Mapping[str, Any]:
     device = inputs.resource("accelerator").resolve().device
     with journaled_generator(
         inputs.resource("generator_factory"),
-        inputs.base_model().path,
+        inputs.base_model(),
         policy.path / "adapter",
         inputs.settings.generator_options(),
         workspace=workspace,

@@ -244,7 +244,7 @@ def recommendations(inputs: Inputs) -> pl.DataFrame:
     policy = inputs.artifact("reason_policy")
     with journaled_generator(
         inputs.resource("generator_factory"),
-        inputs.base_model().path,
+        inputs.base_model(),
         policy.path / "adapter",
         profile.generator_options(),
         workspace=inputs.workspace(),

@@ -23,7 +23,8 @@ from resources.compute.accelerator import Accelerator
 from resources.errors import ArtifactError, ConfigError
 from resources.generation.protocol import GeneratorFactory, Sampling
 from resources.models.adapter import require_adapter_fits
-from resources.models.base_models import BaseCheckpoint, LanguageModel
+from resources.models.base_models import LanguageModel
+from resources.models.checkpoint import BaseCheckpoint
 from resources.models.served_name import served_model_name
 from resources.storage.manifest import Manifest
 from resources.storage.model_store import Artifact, ModelStore
@@ -52,7 +53,7 @@ def export_policy(folder: Path, asset: str, profile: Profile, home: Home) -> str
     artifact = _current(home.store, asset)
     base = _base_of(artifact.manifest, profile, home.language_model)
     adapter = artifact.path / "adapter"
-    require_adapter_fits(base.path, adapter)
+    require_adapter_fits(base, adapter)
     published = PublishedBase.of(profile.language_model.base, base.revision)
     place = home.accelerator.resolve()
     max_new_tokens = artifact.manifest.config.get(
@@ -60,9 +61,7 @@ def export_policy(folder: Path, asset: str, profile: Profile, home: Home) -> str
     )
     with _appearing(folder) as unfinished:
         _write_adapter(unfinished / "adapter", adapter, published)
-        _write_models(
-            unfinished, base.path, adapter, dtype=place.dtype, max_new_tokens=max_new_tokens
-        )
+        _write_models(unfinished, base, adapter, dtype=place.dtype, max_new_tokens=max_new_tokens)
         free, constrained = _example(unfinished / "merged", profile, home, max_new_tokens)
         content = CardContent(
             base=published,
@@ -151,16 +150,16 @@ def _write_adapter(folder: Path, adapter: Path, base: PublishedBase) -> None:
 
 
 def _write_models(
-    folder: Path, base: Path, adapter: Path, *, dtype: str, max_new_tokens: int
+    folder: Path, base: BaseCheckpoint, adapter: Path, *, dtype: str, max_new_tokens: int
 ) -> None:
     """`merged/`, and the tokenizer in both folders."""
     import torch
     from peft import PeftModel
     from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
-    tokenizer = AutoTokenizer.from_pretrained(base)
+    tokenizer = AutoTokenizer.from_pretrained(base.path)
     # In the number format that CURec itself merges and writes in: the same weights to the bit.
-    model: Any = AutoModelForCausalLM.from_pretrained(base, dtype=getattr(torch, dtype))
+    model: Any = AutoModelForCausalLM.from_pretrained(base.path, dtype=getattr(torch, dtype))
     model = PeftModel.from_pretrained(model, adapter).merge_and_unload()
     end = tokenizer.eos_token_id
     model.generation_config = GenerationConfig(
@@ -178,7 +177,7 @@ def _write_models(
 def _example(merged: Path, profile: Profile, home: Home, max_new_tokens: int) -> tuple[str, str]:
     """What the exported model writes to the card's example: free, and under the grammar."""
     options = replace(profile.generator_options(), engine="transformers", batch_size=2)
-    with home.writers.open(merged, None, options) as writer:
+    with home.writers.open(BaseCheckpoint(merged), None, options) as writer:
         free, constrained = writer.write(
             [replace(EXAMPLE, grammar=""), EXAMPLE], Sampling(max_new_tokens)
         )

@@ -78,7 +78,7 @@ def draft_reasons(inputs: Inputs) -> pl.DataFrame:
     aligned, drafted = inputs.artifact("aligned_llm"), inputs.view
     with journaled_generator(
         inputs.resource("generator_factory"),
-        inputs.base_model().path,
+        inputs.base_model(),
         aligned.path / "adapter",
         inputs.settings.generator_options(),
         workspace=inputs.workspace(),

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from resources.compute.accelerator import Accelerator
 from resources.generation.protocol import Engine, GeneratorFactory, GeneratorOptions, TextGenerator
+from resources.models.checkpoint import BaseCheckpoint
 
 
 class ConfiguredFactory(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -20,7 +21,7 @@ class ConfiguredFactory(dg.ConfigurableResource):  # type: ignore[type-arg]
     )
 
     def open(
-        self, base: Path, adapter: Path | None, options: GeneratorOptions
+        self, base: BaseCheckpoint, adapter: Path | None, options: GeneratorOptions
     ) -> AbstractContextManager[TextGenerator]:
         """A writer of the engine that `options` name; see each engine for what it raises."""
         engine = options.engine

@@ -6,12 +6,13 @@ from pathlib import Path
 
 from resources.generation.journal import Journal, JournaledGenerator
 from resources.generation.protocol import GeneratorFactory, GeneratorOptions, TextGenerator
+from resources.models.checkpoint import BaseCheckpoint
 
 
 @contextmanager
 def journaled_generator(
     factory: GeneratorFactory,
-    base: Path,
+    base: BaseCheckpoint,
     adapter: Path | None,
     options: GeneratorOptions,
     *,

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
+from resources.models.checkpoint import BaseCheckpoint
+
 Message = dict[str, str]
 """One chat turn: `{"role": "system" | "user" | "assistant", "content": ...}`."""
 
@@ -122,7 +124,7 @@ class GeneratorFactory(Protocol):
     """The resource `generator_factory`: opens a writer for a base model and an adapter."""
 
     def open(
-        self, base: Path, adapter: Path | None, options: GeneratorOptions
+        self, base: BaseCheckpoint, adapter: Path | None, options: GeneratorOptions
     ) -> AbstractContextManager[TextGenerator]:
         """A writer that is closed, with all its memory, at the end of the `with` block."""
         ...

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from resources.errors import EngineError
-from resources.models.foreign_code import is_allowed
+from resources.models.checkpoint import BaseCheckpoint
 
 Shape = tuple[int, ...]
 
 _SHOWN = 3
 
 
-def require_adapter_fits(base: Path, adapter: Path) -> None:
+def require_adapter_fits(base: BaseCheckpoint, adapter: Path) -> None:
     """Refuse an adapter whose tensors are not those that PEFT would make for `base`.
 
     `base` and `adapter`: folders of a `transformers` model and a PEFT adapter. Neither's weights
@@ -42,7 +42,7 @@ def require_adapter_fits(base: Path, adapter: Path) -> None:
         raise _misfit(base, adapter, "; ".join(problems))
 
 
-def _wanted(base: Path, adapter: Path) -> dict[str, Shape]:
+def _wanted(base: BaseCheckpoint, adapter: Path) -> dict[str, Shape]:
     """Name → shape of the tensors that an adapter of this configuration has on this base."""
     import torch
     from peft import PeftConfig, get_peft_model, get_peft_model_state_dict
@@ -53,9 +53,9 @@ def _wanted(base: Path, adapter: Path) -> dict[str, Shape]:
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise _unreadable(adapter, "adapter_config.json", error) from error
     shape.base_model_name_or_path = None  # else PEFT warns that this base has another name
-    config = AutoConfig.from_pretrained(base, trust_remote_code=is_allowed(base))
+    config = AutoConfig.from_pretrained(base.path, trust_remote_code=base.trust_remote_code)
     with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(config, trust_remote_code=is_allowed(base))
+        model = AutoModelForCausalLM.from_config(config, trust_remote_code=base.trust_remote_code)
     try:
         adapted = get_peft_model(model, shape, low_cpu_mem_usage=True)
     except ValueError as error:  # PEFT: none of the target modules is in the model
@@ -80,10 +80,10 @@ def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
-def _misfit(base: Path, adapter: Path, why: str) -> EngineError:
+def _misfit(base: BaseCheckpoint, adapter: Path, why: str) -> EngineError:
     return EngineError(
-        f"adapter {adapter} was not made for base model {base}: {why}. Choose the profile whose "
-        "language_model.base it was trained on, or materialise the asset that made it again"
+        f"adapter {adapter} was not made for base model {base.path}: {why}. Choose the profile "
+        "whose language_model.base it was trained on, or materialise the asset that made it again"
     )
 
 

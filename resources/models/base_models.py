@@ -5,7 +5,6 @@ import json
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,22 +12,11 @@ import dagster as dg
 from pydantic import Field
 
 from resources.errors import ConfigError, EngineError
+from resources.models.checkpoint import BaseCheckpoint
 from resources.models.downloads import SMOLLM2, Downloads
-from resources.models.foreign_code import allow
 
 _TINY_REVISION = "tiny-1"  # change it when what tiny_models.build_language_model makes changes
 _CONTENT = ("*.json", "*.safetensors", "*.jinja", "*.txt", "*.model", "**/*.py")
-
-
-@dataclass(frozen=True)
-class BaseCheckpoint:
-    """A base model that `transformers` can load from a folder."""
-
-    path: Path
-    revision: str
-    """Names the content, for fingerprints."""
-    trust_remote_code: bool = False
-    """Whether it needs Python code of its own, which was allowed (see `foreign_code`)."""
 
 
 class LanguageModel(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -71,7 +59,6 @@ class LanguageModel(dg.ConfigurableResource):  # type: ignore[type-arg]
         code = _own_code(path)
         if code:
             _require_allowed(base, revision, path, code, allow_code_of)
-            allow(path)
         _require_chat_template(path)
         return BaseCheckpoint(path, revision, trust_remote_code=bool(code))
 

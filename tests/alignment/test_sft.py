@@ -11,6 +11,7 @@ from curec_assets.alignment.sft import fine_tune
 from curec_assets.settings import AlignmentSettings
 from resources.compute.accelerator import ResolvedAccelerator
 from resources.models.base_models import LanguageModel
+from resources.models.checkpoint import BaseCheckpoint
 from resources.models.downloads import Downloads
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # TRL's and torch's own, in training
@@ -38,7 +39,7 @@ def tuned(base: Path, folder: Path) -> dict[str, object]:
     (folder / "out").mkdir(parents=True, exist_ok=True)
     return fine_tune(
         CORPUS,
-        base,
+        BaseCheckpoint(base),
         SETTINGS,
         seed=5,
         place=ResolvedAccelerator("cpu", "float32", 1),

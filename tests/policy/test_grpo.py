@@ -55,10 +55,10 @@ def test_events_with_equal_facts_keep_their_own_outcomes(tmp_path: Path) -> None
         for number, liked in enumerate((True, False))
     ]
     downloads = Downloads(cache_dir=str(tmp_path / "downloads"))
-    base = LanguageModel(cache_dir=str(tmp_path), downloads=downloads).prepare("tiny").path
+    base = LanguageModel(cache_dir=str(tmp_path), downloads=downloads).prepare("tiny")
     torch.manual_seed(1)
     get_peft_model(
-        AutoModelForCausalLM.from_pretrained(base),
+        AutoModelForCausalLM.from_pretrained(base.path),
         LoraConfig(r=4, target_modules=["q_proj"], task_type="CAUSAL_LM"),
     ).save_pretrained(tmp_path / "aligned")
     items = pl.DataFrame(

@@ -17,6 +17,7 @@ from resources.compute.accelerator import Accelerator
 from resources.generation.protocol import GeneratorOptions, Sampling
 from resources.generation.transformers.generator import TransformersFactory
 from resources.models.base_models import LanguageModel
+from resources.models.checkpoint import BaseCheckpoint
 from resources.models.downloads import Downloads
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:peft")
@@ -59,7 +60,7 @@ def trained(base: Path, seed: int) -> PeftModel:
 
 def test_the_writer_has_the_weights_of_the_moment(base: Path, tmp_path: Path) -> None:
     tokenizer = AutoTokenizer.from_pretrained(base)
-    merged = MergedGenerator(base, tokenizer, batch_size=4, max_prompt_tokens=400)
+    merged = MergedGenerator(BaseCheckpoint(base), tokenizer, batch_size=4, max_prompt_tokens=400)
     prompts, sampling = [reason_prompt(event.facts) for event in EVENTS], Sampling(60, 1.0)
     texts = []
     for seed in (1, 2):
@@ -67,7 +68,7 @@ def test_the_writer_has_the_weights_of_the_moment(base: Path, tmp_path: Path) ->
         model.save_pretrained(tmp_path / str(seed))
         found = [done.text for done in merged(trainer_of(model)).write(prompts, sampling)]
         with TransformersFactory(accelerator=Accelerator(device="cpu")).open(
-            base, tmp_path / str(seed), GeneratorOptions(4, 400, 60)
+            BaseCheckpoint(base), tmp_path / str(seed), GeneratorOptions(4, 400, 60)
         ) as writer:
             assert found == [done.text for done in writer.write(prompts, sampling)]
         texts.append(found)
@@ -77,7 +78,7 @@ def test_the_writer_has_the_weights_of_the_moment(base: Path, tmp_path: Path) ->
 def test_a_group_is_one_prompt_with_samples_that_differ_and_steps_differ(base: Path) -> None:
     tokenizer = AutoTokenizer.from_pretrained(base)
     rollout = Rollout(
-        MergedGenerator(base, tokenizer, batch_size=8, max_prompt_tokens=400),
+        MergedGenerator(BaseCheckpoint(base), tokenizer, batch_size=8, max_prompt_tokens=400),
         {event.event_id: event for event in EVENTS},
         seed=3,
         max_new_tokens=60,

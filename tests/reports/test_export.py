@@ -25,6 +25,7 @@ from curec_assets.reports.model_card.card import EXAMPLE
 from curec_assets.settings import Profile, load_profile
 from resources.errors import ArtifactError, ConfigError, EngineError
 from resources.generation.protocol import Prompt, Sampling
+from resources.models.checkpoint import BaseCheckpoint
 from resources.models.served_name import served_model_name
 from resources.storage.manifest import Manifest
 from resources.storage.model_store import ModelStore, hash_files
@@ -140,7 +141,7 @@ def exported(
 @pytest.fixture(scope="module")
 def written_by_curec(home: Home, profile: Profile) -> list[str]:
     base, adapter = home.language_model.prepare("tiny").path, _adapter(home)
-    with home.writers.open(base, adapter, profile.generator_options()) as writer:
+    with home.writers.open(BaseCheckpoint(base), adapter, profile.generator_options()) as writer:
         written = writer.write([Prompt(chat) for chat in CHATS], Sampling(24))
     return [completion.text for completion in written]
 

@@ -23,6 +23,7 @@ from resources.generation.server.generator import ServerFactory
 from resources.generation.transformers.generator import TransformersFactory
 from resources.generation.vllm.engine import installed
 from resources.models.base_models import LanguageModel
+from resources.models.checkpoint import BaseCheckpoint
 from resources.models.served_name import served_model_name
 from resources.storage.manifest import Manifest
 from resources.storage.model_store import hash_files
@@ -139,11 +140,13 @@ def test_the_server_writer_finds_the_policy_by_the_adapter_s_name(
     server: str, smollm2: Path, adapter: Path
 ) -> None:
     sampling = Sampling(MAX_NEW_TOKENS)
-    with TransformersFactory(accelerator=Accelerator()).open(smollm2, adapter, OPTIONS) as writer:
+    with TransformersFactory(accelerator=Accelerator()).open(
+        BaseCheckpoint(smollm2), adapter, OPTIONS
+    ) as writer:
         theirs = writer.write(PROMPTS, sampling)
     options = GeneratorOptions(
         8, 400, MAX_NEW_TOKENS, engine="server", server=ServerEndpoint(server)
     )
-    with ServerFactory().open(smollm2, adapter, options) as writer:
+    with ServerFactory().open(BaseCheckpoint(smollm2), adapter, options) as writer:
         ours = writer.write(PROMPTS, sampling)
     assert sum(a.text == b.text for a, b in zip(ours, theirs, strict=True)) >= SAME

@@ -32,6 +32,7 @@ from resources.generation.protocol import (
 from resources.generation.server.generator import ServerFactory
 from resources.generation.transformers.generator import TransformersFactory
 from resources.generation.vllm.engine import installed
+from resources.models.checkpoint import BaseCheckpoint
 from resources.models.served_name import served_model_name
 
 if not installed():
@@ -76,7 +77,7 @@ def server(
 def expected(smollm2: Path, adapter: Path) -> list[Completion]:
     """What `transformers` writes."""
     opening = TransformersFactory(accelerator=Accelerator()).open(
-        smollm2, adapter, GeneratorOptions(8, 400, TOKENS)
+        BaseCheckpoint(smollm2), adapter, GeneratorOptions(8, 400, TOKENS)
     )
     with opening as writer:
         return writer.write(PROMPTS, Sampling(TOKENS))
@@ -85,7 +86,7 @@ def expected(smollm2: Path, adapter: Path) -> list[Completion]:
 def test_greedy_completions_are_those_of_transformers(
     server: str, smollm2: Path, adapter: Path, expected: list[Completion]
 ) -> None:
-    with ServerFactory().open(smollm2, adapter, options(server)) as writer:
+    with ServerFactory().open(BaseCheckpoint(smollm2), adapter, options(server)) as writer:
         assert writer.engine == f"server {served_model_name(adapter)}"
         written = writer.write(PROMPTS, Sampling(TOKENS))
         assert [writer.prompt_tokens(p) for p in PROMPTS] == [len(c.prompt_ids) for c in written]
@@ -101,7 +102,7 @@ def test_greedy_completions_are_those_of_transformers(
 
 
 def test_the_grammar_is_obeyed_by_samples_too(server: str, smollm2: Path, adapter: Path) -> None:
-    with ServerFactory().open(smollm2, adapter, options(server)) as writer:
+    with ServerFactory().open(BaseCheckpoint(smollm2), adapter, options(server)) as writer:
         sampling = Sampling(TOKENS, 1.0, 2)
         reasons = writer.write(PROMPTS[: len(FACTS)], sampling)
         (note, other) = writer.write(PROMPTS[len(FACTS) : len(FACTS) + 1], sampling)
@@ -115,7 +116,7 @@ def test_the_grammar_is_obeyed_by_samples_too(server: str, smollm2: Path, adapte
 
 def test_a_sample_has_the_seed_of_its_place(server: str, smollm2: Path, adapter: Path) -> None:
     chat = PROMPTS[-1].messages
-    with ServerFactory().open(smollm2, adapter, options(server)) as writer:
+    with ServerFactory().open(BaseCheckpoint(smollm2), adapter, options(server)) as writer:
         together = writer.write([Prompt(chat, seed=5)], Sampling(12, 1.0, 3))
         alone = writer.write([Prompt(chat, seed=5 + k) for k in range(3)], Sampling(12, 1.0))
     assert [c.text for c in together] == [c.text for c in alone]
@@ -123,7 +124,7 @@ def test_a_sample_has_the_seed_of_its_place(server: str, smollm2: Path, adapter:
 
 
 def test_a_stop_sequence_ends_the_text(server: str, smollm2: Path, adapter: Path) -> None:
-    with ServerFactory().open(smollm2, adapter, options(server)) as writer:
+    with ServerFactory().open(BaseCheckpoint(smollm2), adapter, options(server)) as writer:
         (whole,) = writer.write(PROMPTS[:1], Sampling(TOKENS))
         (cut,) = writer.write(PROMPTS[:1], Sampling(TOKENS, stop=("; verdict",)))
     assert cut.text == whole.text.partition("; verdict")[0]
@@ -141,7 +142,7 @@ def test_a_policy_that_is_not_served_is_named(
     (newer / "adapter_config.json").write_text((adapter / "adapter_config.json").read_text() + " ")
     with (
         pytest.raises(EngineError, match=rf"serves 'base', '{served_model_name(adapter)}', not"),
-        ServerFactory().open(smollm2, newer, options(server)),
+        ServerFactory().open(BaseCheckpoint(smollm2), newer, options(server)),
     ):
         pass
 
@@ -151,7 +152,7 @@ def test_another_base_than_that_of_the_policy_is_noticed(
 ) -> None:
     with (
         pytest.raises(EngineError, match="other tokens than the base model"),
-        ServerFactory().open(tiny, adapter, options(server)),
+        ServerFactory().open(BaseCheckpoint(tiny), adapter, options(server)),
     ):
         pass
 
@@ -178,7 +179,7 @@ def test_it_teaches(server: str, smollm2: Path, tmp_path: Path) -> None:
     ]
     with (
         Journal(tmp_path / "journal.jsonl", "base") as journal,
-        ServerFactory().open(smollm2, None, teacher_options(profile)) as writer,
+        ServerFactory().open(BaseCheckpoint(smollm2), None, teacher_options(profile)) as writer,
     ):
         teacher = Teacher(
             JournaledGenerator(writer, journal, 4), GroundingChecker(Catalogue(items)), profile

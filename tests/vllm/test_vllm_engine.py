@@ -16,6 +16,7 @@ from resources.errors import EngineError
 from resources.generation.protocol import GeneratorOptions, Prompt, Sampling
 from resources.generation.vllm.engine import installed
 from resources.generation.vllm.generator import VllmFactory
+from resources.models.checkpoint import BaseCheckpoint
 
 if not installed():
     pytest.skip("vLLM is not installed: `make test-vllm` runs these", allow_module_level=True)
@@ -137,7 +138,7 @@ def test_an_engine_that_dies_is_an_error_that_says_so(smollm2: Path) -> None:
     with (
         pytest.raises(EngineError, match=r"engine died.*run again"),
         VllmFactory(accelerator=Accelerator()).open(
-            smollm2, None, GeneratorOptions(2, 64, 16)
+            BaseCheckpoint(smollm2), None, GeneratorOptions(2, 64, 16)
         ) as writer,
     ):
         writer.write(prompts, Sampling(4))
@@ -161,6 +162,8 @@ def test_a_start_that_fails_is_explained(smollm2: Path) -> None:
     """Longer texts than the model has positions for."""
     with (
         pytest.raises(EngineError, match=r"(?s)could not load.*lower language_model"),
-        VllmFactory(accelerator=Accelerator()).open(smollm2, None, GeneratorOptions(2, 9000, 16)),
+        VllmFactory(accelerator=Accelerator()).open(
+            BaseCheckpoint(smollm2), None, GeneratorOptions(2, 9000, 16)
+        ),
     ):
         pass

@@ -14,6 +14,7 @@ from resources.generation.protocol import GeneratorOptions, Prompt, Sampling
 from resources.generation.transformers.generator import TransformersFactory
 from resources.generation.vllm.engine import installed
 from resources.generation.vllm.generator import VllmFactory, VllmGenerator
+from resources.models.checkpoint import BaseCheckpoint
 
 if not installed():
     pytest.skip("vLLM is not installed: `make test-vllm` runs these", allow_module_level=True)
@@ -55,7 +56,9 @@ PROMPTS = [reason_prompt(facts, seed=100 + number) for number, facts in enumerat
 
 @pytest.fixture(scope="module")
 def writer(smollm2: Path, adapter: Path) -> Iterator[VllmGenerator]:
-    with VllmFactory(accelerator=Accelerator()).open(smollm2, adapter, OPTIONS) as opened:
+    with VllmFactory(accelerator=Accelerator()).open(
+        BaseCheckpoint(smollm2), adapter, OPTIONS
+    ) as opened:
         assert isinstance(opened, VllmGenerator)
         yield opened
 
@@ -66,7 +69,9 @@ def test_greedy_reasons_are_those_of_transformers(
     """Tolerance: nine of ten texts the same; rounding may turn a choice between near equals."""
     sampling = Sampling(72)
     ours = writer.write(PROMPTS, sampling)
-    with TransformersFactory(accelerator=Accelerator()).open(smollm2, adapter, OPTIONS) as plain:
+    with TransformersFactory(accelerator=Accelerator()).open(
+        BaseCheckpoint(smollm2), adapter, OPTIONS
+    ) as plain:
         theirs = plain.write(PROMPTS, sampling)
     assert [c.prompt_ids for c in ours] == [c.prompt_ids for c in theirs]
     same = [(a, b) for a, b in zip(ours, theirs, strict=True) if a.token_ids == b.token_ids]
@@ -86,7 +91,9 @@ def test_the_adapter_is_applied(writer: VllmGenerator, smollm2: Path) -> None:
     chats = [Prompt(prompt.messages) for prompt in PROMPTS[:6]]
     without = [c.text for c in bare.write(chats, Sampling(24))]
     assert without != [c.text for c in writer.write(chats, Sampling(24))]
-    with TransformersFactory(accelerator=Accelerator()).open(smollm2, None, OPTIONS) as plain:
+    with TransformersFactory(accelerator=Accelerator()).open(
+        BaseCheckpoint(smollm2), None, OPTIONS
+    ) as plain:
         assert without == [c.text for c in plain.write(chats, Sampling(24))]
 
 

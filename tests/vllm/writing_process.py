@@ -8,6 +8,7 @@ from pathlib import Path
 from resources.compute.accelerator import Accelerator
 from resources.generation.protocol import GeneratorOptions, Prompt, Sampling
 from resources.generation.vllm.generator import VllmFactory
+from resources.models.checkpoint import BaseCheckpoint
 
 
 def main(base: Path, ending: str) -> None:
@@ -15,7 +16,7 @@ def main(base: Path, ending: str) -> None:
     logging.basicConfig(level=logging.INFO)
     options = GeneratorOptions(batch_size=4, max_prompt_tokens=64, max_new_tokens=400)
     print("opening", flush=True)
-    with VllmFactory(accelerator=Accelerator()).open(base, None, options) as writer:
+    with VllmFactory(accelerator=Accelerator()).open(BaseCheckpoint(base), None, options) as writer:
         print("opened", flush=True)
         prompts = [Prompt((("user", "drama"),), seed=seed) for seed in range(4)]
         writer.write(prompts, Sampling(8))

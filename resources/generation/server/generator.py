@@ -34,7 +34,7 @@ from resources.generation.protocol import (
     TextGenerator,
 )
 from resources.generation.server.client import Answer, Choice, ServerClient, connect
-from resources.models.foreign_code import is_allowed
+from resources.models.checkpoint import BaseCheckpoint
 from resources.models.served_name import served_model_name
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class ServerFactory:
 
     @contextmanager
     def open(
-        self, base: Path, adapter: Path | None, options: GeneratorOptions
+        self, base: BaseCheckpoint, adapter: Path | None, options: GeneratorOptions
     ) -> Iterator[TextGenerator]:
         """A writer on the served model, once the server has shown that it is the one asked for.
 
@@ -68,7 +68,9 @@ class ServerFactory:
         if endpoint is None or not endpoint.url:
             raise ConfigError("engine 'server' has no address; set server.url")
         name = _wanted_model(endpoint, adapter)
-        tokenizer = AutoTokenizer.from_pretrained(base, trust_remote_code=is_allowed(base))
+        tokenizer = AutoTokenizer.from_pretrained(
+            base.path, trust_remote_code=base.trust_remote_code
+        )
         # The event loop has a thread of its own, so that this works inside a running loop too
         # (a notebook), and is cancelled at the end of the block whatever ends it.
         with (

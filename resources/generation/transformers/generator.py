@@ -20,7 +20,7 @@ from resources.generation.protocol import (
     TextGenerator,
 )
 from resources.models.adapter import require_adapter_fits
-from resources.models.foreign_code import is_allowed
+from resources.models.checkpoint import BaseCheckpoint
 
 if TYPE_CHECKING:
     from resources.generation.transformers.packed_generation import Generated, Request
@@ -37,7 +37,7 @@ class TransformersFactory(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     @contextmanager
     def open(
-        self, base: Path, adapter: Path | None, options: GeneratorOptions
+        self, base: BaseCheckpoint, adapter: Path | None, options: GeneratorOptions
     ) -> Iterator[TextGenerator]:
         """A writer with the base model and, merged into it, the adapter."""
         import torch
@@ -47,9 +47,11 @@ class TransformersFactory(dg.ConfigurableResource):  # type: ignore[type-arg]
         if adapter is not None:
             require_adapter_fits(base, adapter)
         place = self.accelerator.resolve()
-        tokenizer = AutoTokenizer.from_pretrained(base, trust_remote_code=is_allowed(base))
+        tokenizer = AutoTokenizer.from_pretrained(
+            base.path, trust_remote_code=base.trust_remote_code
+        )
         model: Any = AutoModelForCausalLM.from_pretrained(
-            base, dtype=getattr(torch, place.dtype), trust_remote_code=is_allowed(base)
+            base.path, dtype=getattr(torch, place.dtype), trust_remote_code=base.trust_remote_code
         )
         if adapter is not None:
             # Merged: the adapter's small products cost a fifth of decoding time on a CPU.

@@ -22,7 +22,7 @@ from resources.generation.vllm.processes import (
     killed_with_us,
     notice_death,
 )
-from resources.models.foreign_code import is_allowed
+from resources.models.checkpoint import BaseCheckpoint
 
 _RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)  # the values of vLLM's `max_lora_rank`
 _CPU_BLOCK = 32  # tokens: the smallest that vLLM's attention on CPUs takes; its default is 128
@@ -49,7 +49,7 @@ def installed() -> bool:
 
 @contextmanager
 def open_engine(
-    base: Path, adapter: Path | None, place: ResolvedAccelerator, size: EngineSize
+    base: BaseCheckpoint, adapter: Path | None, place: ResolvedAccelerator, size: EngineSize
 ) -> Iterator[Any]:
     """A `vllm.LLM` on `base`, ready for LoRA adapters of the rank of `adapter`.
 
@@ -60,8 +60,8 @@ def open_engine(
     from vllm.exceptions import VLLMError
 
     settings: dict[str, Any] = {
-        "model": str(base),
-        "trust_remote_code": is_allowed(base),
+        "model": str(base.path),
+        "trust_remote_code": base.trust_remote_code,
         "dtype": place.dtype,
         "max_model_len": size.tokens,
         "max_num_seqs": size.sequences,
@@ -146,7 +146,7 @@ def _lora_rank(adapter: Path) -> int:
     )
 
 
-def _cpu_cache_bytes(base: Path, dtype: str, size: EngineSize) -> int:
+def _cpu_cache_bytes(base: BaseCheckpoint, dtype: str, size: EngineSize) -> int:
     """Bytes for keys and values: what the batches need, or what the memory allows."""
     import psutil  # type: ignore[import-untyped] # vLLM depends on it
 
@@ -164,11 +164,13 @@ def _cpu_cache_bytes(base: Path, dtype: str, size: EngineSize) -> int:
     return max(least, min(wanted, allowed))
 
 
-def _token_bytes(base: Path, dtype: str) -> int:
+def _token_bytes(base: BaseCheckpoint, dtype: str) -> int:
     """Bytes of one token's keys and values in all layers."""
     from transformers import AutoConfig
 
-    config = AutoConfig.from_pretrained(base, trust_remote_code=is_allowed(base)).get_text_config()
+    config = AutoConfig.from_pretrained(
+        base.path, trust_remote_code=base.trust_remote_code
+    ).get_text_config()
     heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
     width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     number = {"float32": 4, "bfloat16": 2}[dtype]

@@ -30,7 +30,7 @@ from resources.generation.protocol import (
 )
 from resources.generation.vllm.engine import EngineSize, open_engine
 from resources.models.adapter import require_adapter_fits
-from resources.models.foreign_code import is_allowed
+from resources.models.checkpoint import BaseCheckpoint
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ class VllmFactory(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     @contextmanager
     def open(
-        self, base: Path, adapter: Path | None, options: GeneratorOptions
+        self, base: BaseCheckpoint, adapter: Path | None, options: GeneratorOptions
     ) -> Iterator[TextGenerator]:
         """A writer with the base model and, beside it (not merged), the adapter."""
         from transformers import AutoTokenizer
@@ -63,7 +63,9 @@ class VllmFactory(dg.ConfigurableResource):  # type: ignore[type-arg]
         )
         if adapter is not None:
             require_adapter_fits(base, adapter)
-        tokenizer = AutoTokenizer.from_pretrained(base, trust_remote_code=is_allowed(base))
+        tokenizer = AutoTokenizer.from_pretrained(
+            base.path, trust_remote_code=base.trust_remote_code
+        )
         with open_engine(base, adapter, self.accelerator.resolve(), size) as llm:
             yield VllmGenerator(llm, tokenizer, options.max_prompt_tokens, adapter)
 

@@ -11,6 +11,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from resources.errors import EngineError
 from resources.models.adapter import require_adapter_fits
 from resources.models.base_models import LanguageModel
+from resources.models.checkpoint import BaseCheckpoint
 from resources.models.downloads import Downloads
 
 
@@ -47,7 +48,7 @@ def adapter_of(base: Path, folder: Path, **options: Any) -> Path:
 def test_an_adapter_fits_the_base_it_was_made_for(
     base: Path, tmp_path: Path, options: dict[str, Any]
 ) -> None:
-    require_adapter_fits(base, adapter_of(base, tmp_path, **options))
+    require_adapter_fits(BaseCheckpoint(base), adapter_of(base, tmp_path, **options))
 
 
 @pytest.mark.parametrize(
@@ -64,7 +65,7 @@ def test_an_adapter_for_another_base_is_refused(
     adapter = adapter_of(base, tmp_path / "adapter")
     other = other_base(base, tmp_path / "other", **changes)
     with pytest.raises(EngineError, match=rf"was not made for base model .*{says}"):
-        require_adapter_fits(other, adapter)
+        require_adapter_fits(BaseCheckpoint(other), adapter)
 
 
 def test_an_adapter_for_another_architecture_is_refused(base: Path, tmp_path: Path) -> None:
@@ -73,7 +74,7 @@ def test_an_adapter_for_another_architecture_is_refused(base: Path, tmp_path: Pa
     config = AutoConfig.for_model("gpt2", **sizes, bos_token_id=0, eos_token_id=0)
     AutoModelForCausalLM.from_config(config).save_pretrained(tmp_path / "gpt2")
     with pytest.raises(EngineError, match=r"was not made for base model .*q_proj"):
-        require_adapter_fits(tmp_path / "gpt2", adapter)
+        require_adapter_fits(BaseCheckpoint(tmp_path / "gpt2"), adapter)
 
 
 def test_a_damaged_adapter_is_refused(base: Path, tmp_path: Path) -> None:
@@ -81,10 +82,10 @@ def test_a_damaged_adapter_is_refused(base: Path, tmp_path: Path) -> None:
     weights = adapter / "adapter_model.safetensors"
     weights.write_bytes(weights.read_bytes()[:100])
     with pytest.raises(EngineError, match=r"adapter_model\.safetensors is missing or damaged"):
-        require_adapter_fits(base, adapter)
+        require_adapter_fits(BaseCheckpoint(base), adapter)
     weights.unlink()
     with pytest.raises(EngineError, match=r"adapter_model\.safetensors is missing or damaged"):
-        require_adapter_fits(base, adapter)
+        require_adapter_fits(BaseCheckpoint(base), adapter)
     (adapter / "adapter_config.json").write_text(json.dumps({"peft_type": "unheard of"}))
     with pytest.raises(EngineError, match=r"adapter_config\.json is missing or damaged"):
-        require_adapter_fits(base, adapter)
+        require_adapter_fits(BaseCheckpoint(base), adapter)

@@ -29,6 +29,7 @@ from resources.generation.protocol import (
 )
 from resources.generation.server.generator import ServerFactory
 from resources.models.base_models import LanguageModel
+from resources.models.checkpoint import BaseCheckpoint
 from resources.models.downloads import Downloads
 from resources.models.served_name import served_model_name
 
@@ -158,7 +159,7 @@ def writing(
             **{"url": url, "model": "policy", "timeout_seconds": 20.0, "retries": 2, **endpoint}
         )
         options = GeneratorOptions(4, 400, 24, "server", chosen)
-        with ServerFactory().open(base, adapter, options) as writer:
+        with ServerFactory().open(BaseCheckpoint(base), adapter, options) as writer:
             yield writer
 
 
@@ -247,7 +248,7 @@ def test_no_server(base: Path) -> None:
     options = GeneratorOptions(4, 400, 24, "server", ServerEndpoint(url, "policy", retries=0))
     with (
         pytest.raises(EngineError, match=r"cannot be reached.*tried once.*server\.url"),
-        ServerFactory().open(base, None, options),
+        ServerFactory().open(BaseCheckpoint(base), None, options),
     ):
         pass
 
@@ -304,7 +305,7 @@ def test_no_name_no_address(base: Path) -> None:
         pass
     with (
         pytest.raises(ConfigError, match=r"set server\.url"),
-        ServerFactory().open(base, None, GeneratorOptions(4, 400, 24, "server")),
+        ServerFactory().open(BaseCheckpoint(base), None, GeneratorOptions(4, 400, 24, "server")),
     ):
         pass
 

@@ -12,6 +12,7 @@ from resources.errors import EngineError
 from resources.generation.protocol import GeneratorOptions, Prompt, Sampling, TextGenerator
 from resources.generation.transformers.generator import TransformersFactory
 from resources.models.base_models import LanguageModel
+from resources.models.checkpoint import BaseCheckpoint
 from resources.models.downloads import Downloads
 
 FACTS = [
@@ -36,7 +37,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def writer(base: Path) -> Iterator[TextGenerator]:
     with TransformersFactory(accelerator=Accelerator()).open(
-        base, None, GeneratorOptions(4, 400, 24)
+        BaseCheckpoint(base), None, GeneratorOptions(4, 400, 24)
     ) as opened:
         yield opened
 
@@ -98,7 +99,7 @@ def test_nothing_to_write(writer: TextGenerator) -> None:
 def test_a_prompt_that_is_too_long_is_refused(base: Path) -> None:
     with (
         TransformersFactory(accelerator=Accelerator()).open(
-            base, None, GeneratorOptions(4, 20, 8)
+            BaseCheckpoint(base), None, GeneratorOptions(4, 20, 8)
         ) as opened,
         pytest.raises(EngineError, match="max_prompt_tokens = 20"),
     ):
