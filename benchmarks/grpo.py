@@ -120,7 +120,7 @@ class _Bench:
 
         self.home = home
         self._tokenizer = AutoTokenizer.from_pretrained(home.base.path)
-        self.place = Accelerator().resolve()
+        self.accelerator = Accelerator().resolve()
         warehouse, profile = home.warehouse, home.profile
         splits, evidence = warehouse.read("event_splits"), warehouse.read("collaborative_evidence")
         fold = divide_policy_fold(splits, evidence, profile).reinforcement
@@ -158,7 +158,7 @@ class _Bench:
                 profile.policy,
                 profile.language_model,
                 seed=profile.seed,
-                place=self.place,
+                accelerator=self.accelerator,
                 workspace=Path(folder) / "work",
                 output=Path(folder) / "out",
             )
@@ -207,7 +207,7 @@ class _Bench:
                 ),
                 reward_funcs=[composed if full_reward else constant],
                 args=GRPOConfig(
-                    **{**trainer_defaults(Path(folder), profile.seed, self.place),
+                    **{**trainer_defaults(Path(folder), profile.seed, self.accelerator),
                        "save_strategy": "no"},
                     max_steps=1,
                     per_device_train_batch_size=policy.generations,

@@ -81,13 +81,13 @@ class Side:
         if lora_first_layer is not None:
             settings = settings.model_copy(update={"lora_first_layer": lora_first_layer})
         self._completion_only = completion_only
-        place = Accelerator(device="auto", dtype="auto", threads=0).resolve()
+        accelerator = Accelerator(device="auto", dtype="auto", threads=0).resolve()
         self.trainer = sft_trainer(
             corpus,
             home.base,
             settings,
             seed=home.profile.seed,
-            place=place,
+            accelerator=accelerator,
             workspace=workspace,
             save_strategy="no",
             **changes,

@@ -116,7 +116,7 @@ def _records(name: str, asked: Sequence[_Asked], writer: TextGenerator, home: Ho
 
 
 def _free(done: Completion) -> int:
-    return sum(done.free)
+    return len(done.constrained) - sum(done.constrained)
 
 
 def _common(rows: Sequence[Sequence[object]]) -> int:

@@ -125,7 +125,7 @@ def aligned_llm(inputs: Inputs) -> Mapping[str, Any]:
         inputs.base_model(),
         inputs.settings.alignment,
         seed=inputs.settings.seed,
-        place=inputs.resource("accelerator").resolve(),
+        accelerator=inputs.resource("accelerator").resolve(),
         workspace=inputs.workspace(),
         output=inputs.output(),
     )

@@ -33,7 +33,7 @@ def fine_tune(
     settings: AlignmentSettings,
     *,
     seed: int,
-    place: ResolvedAccelerator,
+    accelerator: ResolvedAccelerator,
     workspace: Path,
     output: Path,
 ) -> dict[str, Any]:
@@ -42,7 +42,9 @@ def fine_tune(
     Token cross-entropy on the completions only. Checkpoints go to `workspace`, from where an
     interrupted run goes on.
     """
-    trainer = sft_trainer(corpus, base, settings, seed=seed, place=place, workspace=workspace)
+    trainer = sft_trainer(
+        corpus, base, settings, seed=seed, accelerator=accelerator, workspace=workspace
+    )
     with completion_logits_only():
         trainer.train(resume_from_checkpoint=last_checkpoint(workspace))
     save_adapter(trainer, output / "adapter")
@@ -65,7 +67,7 @@ def sft_trainer(
     settings: AlignmentSettings,
     *,
     seed: int,
-    place: ResolvedAccelerator,
+    accelerator: ResolvedAccelerator,
     workspace: Path,
     **changes: Any,
 ) -> Any:
@@ -81,13 +83,13 @@ def sft_trainer(
 
     tokenizer = AutoTokenizer.from_pretrained(base.path, trust_remote_code=base.trust_remote_code)
     model = AutoModelForCausalLM.from_pretrained(
-        base.path, dtype=getattr(torch, place.dtype), trust_remote_code=base.trust_remote_code
+        base.path, dtype=getattr(torch, accelerator.dtype), trust_remote_code=base.trust_remote_code
     )
     dataset = Dataset.from_list(_examples(corpus, tokenizer))
     layers = range(settings.lora_first_layer, model.config.num_hidden_layers)
     micro_batch = math.gcd(settings.batch_size, MICRO_BATCH)
     arguments = {
-        **trainer_defaults(workspace, seed, place),
+        **trainer_defaults(workspace, seed, accelerator),
         "num_train_epochs": settings.epochs,
         "per_device_train_batch_size": micro_batch,
         "gradient_accumulation_steps": settings.batch_size // micro_batch,

@@ -14,7 +14,7 @@ from curec_assets.explanation.facts import Facts
 from curec_assets.explanation.grounding import GroundingChecker
 from curec_assets.explanation.prompts import parse_reason, reason_prompt
 from curec_assets.settings import Profile
-from resources.generation.grammar_tail import governed_part
+from resources.generation.grammar_tail import constrained_part
 from resources.generation.protocol import (
     Completion,
     GeneratorOptions,
@@ -133,7 +133,7 @@ class Teacher:
             return UNFINISHED
         parsed = parse_reason(answer.text)
         # The grammar is looked at again: not every server obeys one.
-        part = governed_part(prompt.grammar, answer.text)
+        part = constrained_part(prompt.grammar, answer.text)
         if parsed is None or part is None or not part.complete:
             return MALFORMED
         if parsed.verdict != lesson.verdict:

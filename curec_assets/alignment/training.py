@@ -16,22 +16,24 @@ from resources.compute.accelerator import ResolvedAccelerator
 MICRO_BATCH = 4  # activations of more examples at once cost memory and gain no speed on a CPU
 
 
-def trainer_defaults(workspace: Path, seed: int, place: ResolvedAccelerator) -> dict[str, Any]:
+def trainer_defaults(
+    workspace: Path, seed: int, accelerator: ResolvedAccelerator
+) -> dict[str, Any]:
     """Arguments that every trainer here shares."""
     return {
         "output_dir": str(workspace),
         "seed": seed % 2**32,
         "data_seed": seed % 2**32,
-        "bf16": place.dtype == "bfloat16",
-        "use_cpu": place.device == "cpu",
-        "gradient_checkpointing": place.device != "cpu",
+        "bf16": accelerator.dtype == "bfloat16",
+        "use_cpu": accelerator.device == "cpu",
+        "gradient_checkpointing": accelerator.device != "cpu",
         "logging_steps": 1,
         "save_strategy": "steps",
         "save_total_limit": 1,
         "report_to": [],
         "disable_tqdm": True,
         "dataloader_num_workers": 0,
-        "dataloader_pin_memory": place.device != "cpu",
+        "dataloader_pin_memory": accelerator.device != "cpu",
     }
 
 

@@ -191,10 +191,10 @@ def _per_user(user: npt.NDArray[np.int64], values: Floats, size: int) -> tuple[F
 def _user_aucs(events: pl.DataFrame, size: int) -> tuple[Floats, Floats]:
     """(users,) AUC within the user, and number of events; both 0 unless both outcomes occur."""
     own = (
-        events.with_columns(place=pl.col("probability").rank("average").over("user"))
+        events.with_columns(rank=pl.col("probability").rank("average").over("user"))
         .group_by("user")
         .agg(
-            wins=pl.col("place").filter("liked").sum(),
+            wins=pl.col("rank").filter("liked").sum(),
             likes=pl.col("liked").sum().cast(pl.Float64),
             count=pl.len().cast(pl.Float64),
         )

@@ -123,7 +123,9 @@ class Catalogue:
             key=lambda value: -sum(value in other.attributes for other in shown),
         )
         attributes = tuple(telling[: settings.max_attributes])
-        ages = {earlier: len(history) - place for place, (earlier, _) in enumerate(history, 1)}
+        ages = {
+            earlier: len(history) - position for position, (earlier, _) in enumerate(history, 1)
+        }
 
         def evidence(item_ids: Sequence[str]) -> tuple[HistoryItem, ...]:
             return tuple(

@@ -110,9 +110,9 @@ def reason_policy(inputs: Inputs) -> Mapping[str, Any]:
     from curec_assets.reward.scoring import RewardScorer
 
     profile, explored = inputs.settings, inputs.view
-    place = inputs.resource("accelerator").resolve()
+    accelerator = inputs.resource("accelerator").resolve()
     scorer = RewardScorer.load(
-        inputs.artifact("reward_model"), inputs.resource("text_encoder"), device=place.device
+        inputs.artifact("reward_model"), inputs.resource("text_encoder"), device=accelerator.device
     )
     checker = GroundingChecker(Catalogue(explored.items))
     return optimise(
@@ -123,7 +123,7 @@ def reason_policy(inputs: Inputs) -> Mapping[str, Any]:
         profile.policy,
         profile.language_model,
         seed=profile.seed,
-        place=place,
+        accelerator=accelerator,
         workspace=inputs.workspace(),
         output=inputs.output(),
         server=profile.server.endpoint(),

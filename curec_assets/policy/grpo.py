@@ -42,7 +42,7 @@ def optimise(
     generation: LanguageModelSettings,
     *,
     seed: int,
-    place: ResolvedAccelerator,
+    accelerator: ResolvedAccelerator,
     workspace: Path,
     output: Path,
     server: ServerEndpoint | None = None,
@@ -61,7 +61,9 @@ def optimise(
     tokenizer = AutoTokenizer.from_pretrained(base.path, trust_remote_code=base.trust_remote_code)
     model = PeftModel.from_pretrained(
         AutoModelForCausalLM.from_pretrained(
-            base.path, dtype=getattr(torch, place.dtype), trust_remote_code=base.trust_remote_code
+            base.path,
+            dtype=getattr(torch, accelerator.dtype),
+            trust_remote_code=base.trust_remote_code,
         ),
         aligned_adapter,
         is_trainable=True,
@@ -80,7 +82,7 @@ def optimise(
         reward_funcs=_reward_functions(reward, by_id),
         rollout_func=rollout,
         args=GRPOConfig(
-            **trainer_defaults(workspace, seed, place),
+            **trainer_defaults(workspace, seed, accelerator),
             max_steps=settings.steps,
             # A few completions at a time: memory does not grow with the size of a step.
             per_device_train_batch_size=micro_batch,
@@ -98,7 +100,7 @@ def optimise(
             save_steps=1,
             **vllm_arguments(
                 settings.vllm,
-                place,
+                accelerator,
                 max_tokens=generation.max_prompt_tokens + generation.max_new_tokens,
                 gpu_memory_utilization=settings.vllm_memory,
                 server_url=server.url if server else "",

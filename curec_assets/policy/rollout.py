@@ -1,8 +1,8 @@
 """Rollouts for TRL's `GRPOTrainer`: our constrained, seeded generation with the model in training.
 
-Tokens that the grammar governed are masked out of the loss (`env_mask` 0). The rest is sampled at
-temperature 1 from the model's whole distribution, so the log-probabilities that are optimised are
-those of the distribution that was sampled from.
+Tokens that the grammar constrained are masked out of the loss (`env_mask` 0). The rest is sampled
+at temperature 1 from the model's whole distribution, so the log-probabilities that are optimised
+are those of the distribution that was sampled from.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -58,7 +58,7 @@ class Rollout:
             "prompt_ids": [list(completion.prompt_ids) for completion in written],
             "completion_ids": [list(completion.token_ids) for completion in written],
             "logprobs": _logprobs(written),  # type: ignore[dict-item]
-            "env_mask": [[int(free) for free in completion.free] for completion in written],
+            "env_mask": [[int(not held) for held in c.constrained] for c in written],
             "finished": [completion.finished for completion in written],
         }
 

@@ -23,7 +23,7 @@ VllmMode = Literal["off", "colocate", "server"]
 
 def vllm_arguments(
     mode: VllmMode,
-    place: ResolvedAccelerator,
+    accelerator: ResolvedAccelerator,
     *,
     max_tokens: int,
     gpu_memory_utilization: float = 0.3,
@@ -41,14 +41,14 @@ def vllm_arguments(
         return {
             "use_vllm": True,
             "vllm_mode": "colocate",
-            "vllm_enable_sleep_mode": place.device != "cpu",
+            "vllm_enable_sleep_mode": accelerator.device != "cpu",
             "vllm_gpu_memory_utilization": gpu_memory_utilization,
             "vllm_max_model_length": max_tokens,
             # For the engine's other arithmetic: reasons are weighted by their probability in
             # training over that in vLLM, as TRL's defaults have it.
             "vllm_importance_sampling_correction": True,
         }
-    if place.device == "cpu":
+    if accelerator.device == "cpu":
         raise ConfigError(
             "policy.vllm is 'server' on a CPU, but TRL sends weights to a server over NCCL, which "
             "needs a GPU; set policy.vllm to 'off' or 'colocate'"

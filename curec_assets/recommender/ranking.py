@@ -17,7 +17,7 @@ from curec_assets.recommender.two_stage import Proposed, combined
 from curec_assets.retrieval.candidates import (
     full_ranks,
     ranked_events,
-    target_places,
+    target_indices,
     two_stage_ranks,
 )
 from curec_assets.retrieval.item_scorers import Floats, Retrievers
@@ -111,7 +111,7 @@ class _Ranked:
             item_embeddings=tables.item_embeddings,
             candidates=settings.candidates,
         )
-        target = target_places(retrievers, queries)
+        target = target_indices(retrievers, queries)
         return cls(
             queries, proposed, target, full_ranks(retrievers, "ease", tables.events, queries)
         )

@@ -55,13 +55,15 @@ def export_policy(folder: Path, asset: str, profile: Profile, home: Home) -> str
     adapter = artifact.path / "adapter"
     require_adapter_fits(base, adapter)
     published = PublishedBase.of(profile.language_model.base, base.revision)
-    place = home.accelerator.resolve()
+    accelerator = home.accelerator.resolve()
     max_new_tokens = artifact.manifest.config.get(
         "language_model.max_new_tokens", profile.language_model.max_new_tokens
     )
     with _appearing(folder) as unfinished:
         _write_adapter(unfinished / "adapter", adapter, published)
-        _write_models(unfinished, base, adapter, dtype=place.dtype, max_new_tokens=max_new_tokens)
+        _write_models(
+            unfinished, base, adapter, dtype=accelerator.dtype, max_new_tokens=max_new_tokens
+        )
         free, constrained = _example(unfinished / "merged", profile, home, max_new_tokens)
         content = CardContent(
             base=published,
@@ -71,7 +73,7 @@ def export_policy(folder: Path, asset: str, profile: Profile, home: Home) -> str
             **_stored_reasons(artifact.manifest, profile, home.warehouse),
             # Of the stored adapter, as the writers see it: the exported one names its base.
             served_name=served_model_name(adapter),
-            dtype=place.dtype,
+            dtype=accelerator.dtype,
             max_new_tokens=max_new_tokens,
             free_completion=free,
             constrained_completion=constrained,

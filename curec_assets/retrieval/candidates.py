@@ -26,7 +26,7 @@ class Proposals:
     """What the retriever proposes for each query, best first."""
 
     items: npt.NDArray[np.int64]
-    """(queries, candidates) places in the catalogue."""
+    """(queries, candidates) indices in the catalogue."""
     scores: Floats
     """(queries, candidates) retriever scores; -inf where there was nothing left to propose."""
 
@@ -53,10 +53,10 @@ def full_ranks(
 ) -> Floats:
     """(queries,) expected rank of each query's `item_id` among all items not seen before."""
     ranks = [np.zeros(0, np.float32)]
-    places = target_places(retrievers, queries)
+    indices = target_indices(retrievers, queries)
     for chunk in _chunks(retrievers, log, queries):
         scored = retrievers.scores(retriever, chunk.liked)
-        ranks.append(expected_ranks(scored, places[chunk.rows], ~chunk.seen))
+        ranks.append(expected_ranks(scored, indices[chunk.rows], ~chunk.seen))
     return np.concatenate(ranks)
 
 
@@ -90,15 +90,15 @@ def two_stage_ranks(
     valid = np.isfinite(proposals.scores)
     match = (proposals.items == target[:, None]) & valid
     proposed = match.any(axis=1)
-    place = match.argmax(axis=1)
-    inside = expected_ranks(ranker_scores, place, valid)
+    index = match.argmax(axis=1)
+    inside = expected_ranks(ranker_scores, index, valid)
     outside = np.maximum(retriever_ranks, valid.sum(axis=1) + 1)
     return np.where(proposed, inside, outside).astype(np.float32)
 
 
-def target_places(retrievers: Retrievers, queries: pl.DataFrame) -> npt.NDArray[np.int64]:
+def target_indices(retrievers: Retrievers, queries: pl.DataFrame) -> npt.NDArray[np.int64]:
     """(queries,) place of each query's `item_id` in the catalogue."""
-    return _places(retrievers, queries).get_column("place").to_numpy()
+    return _with_index(retrievers, queries).get_column("index").to_numpy()
 
 
 @dataclass(frozen=True)
@@ -110,22 +110,22 @@ class _Chunk:
 
 def _chunks(retrievers: Retrievers, log: pl.DataFrame, queries: pl.DataFrame) -> Iterator[_Chunk]:
     """What each query's user had seen and liked strictly before, a few queries at a time."""
-    past = _places(retrievers, log.select("user_id", "item_id", "liked", before="timestamp"))
+    past = _with_index(retrievers, log.select("user_id", "item_id", "liked", before="timestamp"))
     for start in range(0, queries.height, _CHUNK):
         asked = queries[start : start + _CHUNK].select("user_id", "timestamp").with_row_index("row")
         pairs = asked.join(past, on="user_id").filter(pl.col("before") < pl.col("timestamp"))
         shape = (asked.height, len(retrievers.item_ids))
         seen, liked = np.zeros(shape, dtype=np.bool_), np.zeros(shape, dtype=np.float32)
-        seen[pairs["row"].to_numpy(), pairs["place"].to_numpy()] = True
+        seen[pairs["row"].to_numpy(), pairs["index"].to_numpy()] = True
         likes = pairs.filter("liked")
-        liked[likes["row"].to_numpy(), likes["place"].to_numpy()] = 1.0
+        liked[likes["row"].to_numpy(), likes["index"].to_numpy()] = 1.0
         yield _Chunk(slice(start, start + asked.height), seen, liked)
 
 
-def _places(retrievers: Retrievers, frame: pl.DataFrame) -> pl.DataFrame:
-    """`frame` with the catalogue `place` of its items; items outside the catalogue are left out."""
-    places = pl.DataFrame(
-        {"item_id": retrievers.item_ids, "place": range(len(retrievers.item_ids))},
-        schema={"item_id": pl.String, "place": pl.Int64},
+def _with_index(retrievers: Retrievers, frame: pl.DataFrame) -> pl.DataFrame:
+    """`frame` with the catalogue `index` of its items; items outside the catalogue are left out."""
+    indices = pl.DataFrame(
+        {"item_id": retrievers.item_ids, "index": range(len(retrievers.item_ids))},
+        schema={"item_id": pl.String, "index": pl.Int64},
     )
-    return frame.join(places, on="item_id", how="inner", maintain_order="left")
+    return frame.join(indices, on="item_id", how="inner", maintain_order="left")

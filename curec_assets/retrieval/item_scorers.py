@@ -30,7 +30,7 @@ class Retrievers:
     item_ids: tuple[str, ...]
     """The catalogue, sorted."""
     known: npt.NDArray[np.int64]
-    """(known items,) places in the catalogue that EASE learned."""
+    """(known items,) indices in the catalogue that EASE learned."""
     similarity: Floats
     """(known items, known items) EASE weights; row = liked item, column = scored item."""
     popularity: Floats
@@ -66,7 +66,7 @@ class Retrievers:
         return cls(
             catalogue,
             known,
-            ease(_likes(training, [catalogue[place] for place in known]), l2),
+            ease(_likes(training, [catalogue[index] for index in known]), l2),
             likes.astype(np.float32),
             ((likes + _SMOOTHING * prior) / (count + _SMOOTHING)).astype(np.float32),
             l2,

@@ -2,7 +2,7 @@
 
 Our grammars govern the *start* of a completion. `transformers` gets a processor of our own that
 steps aside after it; vLLM applies a grammar to the end, so it is handed one with a free tail. What
-was governed is then found again in the text, without the engine's tokenizer.
+was constrained is then found again in the text, without the engine's tokenizer.
 """
 
 from bisect import bisect_left
@@ -15,8 +15,8 @@ VERDICTS = (" like", " dislike")
 
 
 @dataclass(frozen=True)
-class Governed:
-    """The part of a text that its grammar governed."""
+class ConstrainedPart:
+    """The part of a text that its grammar constrained."""
 
     length: int
     """Characters; all of them when the text ends before the grammar is complete."""
@@ -29,26 +29,26 @@ class Governed:
 def with_free_tail(grammar: str) -> str:
     """`grammar` (xgrammar's EBNF, its rule `root` on a line of its own), then any text."""
     head = "\n".join(
-        line.replace("root", "governed", 1) if line.startswith("root ") else line
+        line.replace("root", "constrained", 1) if line.startswith("root ") else line
         for line in grammar.splitlines()
     )
-    return f"{head}\nroot ::= governed free\nfree ::= [^\\u0000]*"
+    return f"{head}\nroot ::= constrained free\nfree ::= [^\\u0000]*"
 
 
-def governed_part(grammar: str, text: str) -> Governed | None:
-    """How far `grammar` governed `text`; None when the text does not obey it."""
+def constrained_part(grammar: str, text: str) -> ConstrainedPart | None:
+    """How far `grammar` constrained `text`; None when the text does not obey it."""
     import xgrammar as xgr
 
     matcher = xgr.GrammarMatcher(_compiled(grammar), terminate_without_stop_token=True)
     verdict_at = None
     for position, character in enumerate(text):
         if matcher.is_completed():
-            return Governed(position, True, verdict_at)
+            return ConstrainedPart(position, True, verdict_at)
         if text.startswith(VERDICTS, position) and all(_allows(matcher, v) for v in VERDICTS):
             verdict_at = position
         if not matcher.accept_string(character):
             return None
-    return Governed(len(text), matcher.is_completed(), verdict_at)
+    return ConstrainedPart(len(text), matcher.is_completed(), verdict_at)
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class VerdictTokens:
     def position(self, tokens: Sequence[int], start: int) -> int | None:
         """Where `tokens` decide, if their verdict begins in token `start`."""
         here = range(start, min(start + 2, len(tokens)))
-        return next((place for place in here if tokens[place] in self.deciding), None)
+        return next((index for index in here if tokens[index] in self.deciding), None)
 
 
 def verdict_tokens(tokenizer: Any) -> VerdictTokens:

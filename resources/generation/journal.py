@@ -177,10 +177,11 @@ def _checksum(body: bytes) -> bytes:
 
 
 def _encoded(completion: Completion) -> dict[str, Any]:
-    return {**asdict(completion), "free": "".join("01"[free] for free in completion.free)}
+    marks = "".join("01"[mark] for mark in completion.constrained)
+    return {**asdict(completion), "constrained": marks}
 
 
 def _decoded(entry: dict[str, Any]) -> Completion:
     tuples = {name: tuple(value) for name, value in entry.items() if isinstance(value, list)}
-    free = tuple(mark == "1" for mark in entry["free"])
-    return Completion(**{**entry, **tuples, "free": free})
+    constrained = tuple(mark == "1" for mark in entry["constrained"])
+    return Completion(**{**entry, **tuples, "constrained": constrained})

@@ -53,8 +53,8 @@ class Completion:
     text: str
     token_ids: tuple[int, ...]
     """Generated tokens, the end-of-turn token included when there is one."""
-    free: tuple[bool, ...]
-    """Per token: False where the grammar governed the choice, True where the model was free."""
+    constrained: tuple[bool, ...]
+    """Per token: True where the grammar constrained the choice, False where the model was free."""
     finished: bool
     """Whether the end-of-turn token was reached within the limit."""
     verdict_probability: float | None

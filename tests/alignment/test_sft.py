@@ -42,7 +42,7 @@ def tuned(base: Path, folder: Path) -> dict[str, object]:
         BaseCheckpoint(base),
         SETTINGS,
         seed=5,
-        place=ResolvedAccelerator("cpu", "float32", 1),
+        accelerator=ResolvedAccelerator("cpu", "float32", 1),
         workspace=folder / "work",
         output=folder / "out",
     )

@@ -79,7 +79,7 @@ def test_events_with_equal_facts_keep_their_own_outcomes(tmp_path: Path) -> None
         profile.policy,
         profile.language_model,
         seed=3,
-        place=ResolvedAccelerator("cpu", "float32", 1),
+        accelerator=ResolvedAccelerator("cpu", "float32", 1),
         workspace=tmp_path / "work",
         output=tmp_path / "out",
     )

@@ -93,5 +93,5 @@ def test_a_group_is_one_prompt_with_samples_that_differ_and_steps_differ(base: P
         assert len({tuple(tokens) for tokens in group}) == 3
     for tokens, mask in zip(first["completion_ids"], first["env_mask"], strict=True):
         assert len(tokens) == len(mask)
-        assert mask == sorted(mask), "what the grammar governed comes first and is masked"
+        assert mask == sorted(mask), "what the grammar constrained comes first and is masked"
         assert mask[0] == 0

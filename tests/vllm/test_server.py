@@ -94,7 +94,7 @@ def test_greedy_completions_are_those_of_transformers(
     assert len(same) >= SAME
     for ours, theirs in same:
         assert ours.token_ids == theirs.token_ids
-        assert ours.free == theirs.free
+        assert ours.constrained == theirs.constrained
         assert ours.prompt_ids == theirs.prompt_ids
         assert ours.finished == theirs.finished
         assert ours.verdict_probability == pytest.approx(theirs.verdict_probability, abs=1e-4)
@@ -109,8 +109,8 @@ def test_the_grammar_is_obeyed_by_samples_too(server: str, smollm2: Path, adapte
     assert all(parse_reason(completion.text) for completion in reasons)
     assert len({completion.text for completion in reasons}) > len(FACTS)
     for completion in (note, other):
-        governed = sum(not free for free in completion.free)
-        assert governed
+        constrained = sum(completion.constrained)
+        assert constrained
         assert parse_note(completion.text.split(".")[0] + ".")
 
 

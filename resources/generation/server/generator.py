@@ -1,7 +1,7 @@
 """`ServerFactory`: the reason writer that asks an OpenAI-compatible server, such as `vllm serve`.
 
 The model is not in this process: only the base model's tokenizer is, to count a prompt's tokens and
-to tell which generated tokens the grammar governed. Where the server's tokens are not the base
+to tell which generated tokens the grammar constrained. Where the server's tokens are not the base
 model's (a teacher of another family), or it does not tell them, completions come without tokens.
 """
 
@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 from resources.errors import ConfigError, EngineError
 from resources.generation.chat_tokens import chat_tokens, require_fits
 from resources.generation.grammar_tail import (
-    Governed,
+    ConstrainedPart,
     VerdictTokens,
-    governed_part,
+    constrained_part,
     tokens_reaching,
     verdict_tokens,
     with_free_tail,
@@ -207,17 +207,19 @@ class ServerGenerator:
         for choice in answer.choices:
             text = choice.message.content or ""
             # The limit may have cut the last character.
-            part = governed_part(prompt.grammar, text.rstrip("\ufffd")) if prompt.grammar else None
+            part = (
+                constrained_part(prompt.grammar, text.rstrip("\ufffd")) if prompt.grammar else None
+            )
             tokens = tuple(choice.token_ids or ()) if same else ()
-            governed = 0
+            constrained = 0
             if part is not None:
-                governed = len(tokens)
+                constrained = len(tokens)
                 if part.complete:
-                    governed = tokens_reaching(self._tokenizer, tokens, part.length)
+                    constrained = tokens_reaching(self._tokenizer, tokens, part.length)
             completion = Completion(
                 text=text,
                 token_ids=tokens,
-                free=tuple(position >= governed for position in range(len(tokens))),
+                constrained=tuple(index < constrained for index in range(len(tokens))),
                 finished=choice.finish_reason == "stop",
                 verdict_probability=self._verdict_probability(choice, tokens, part),
                 prompt_ids=tuple(answer.prompt_token_ids or ()) if same else (),
@@ -226,15 +228,15 @@ class ServerGenerator:
         return written * (sampling.samples // sampling.distinct)
 
     def _verdict_probability(
-        self, choice: Choice, tokens: tuple[int, ...], part: Governed | None
+        self, choice: Choice, tokens: tuple[int, ...], part: ConstrainedPart | None
     ) -> float | None:
         if self._verdict is None or part is None or part.verdict_at is None:
             return None
         start = tokens_reaching(self._tokenizer, tokens, part.verdict_at)
-        place = self._verdict.position(tokens, start)
-        if place is None or place >= len(choice.positions):
+        position = self._verdict.position(tokens, start)
+        if position is None or position >= len(choice.positions):
             return None
-        at = {entry.token: entry.logprob for entry in choice.positions[place].top_logprobs}
+        at = {entry.token: entry.logprob for entry in choice.positions[position].top_logprobs}
         like, dislike = (
             sum(math.exp(at[name]) for token in tokens if (name := f"token_id:{token}") in at)
             for tokens in (self._verdict.like, self._verdict.dislike)

@@ -1,6 +1,6 @@
 """How tokens are chosen: a grammar per row, and a random stream per row.
 
-xgrammar ships a logits processor of its own; ours also tells which tokens the grammar governed
+xgrammar ships a logits processor of its own; ours also tells which tokens the grammar constrained
 (they carry no choice for reinforcement learning), steps aside once the grammar is complete (what
 follows is free text), keeps the probability of the verdict, and proposes the text that a grammar
 forces, so that it can be checked in one forward pass instead of one a token.
@@ -19,6 +19,7 @@ from transformers import PreTrainedTokenizerBase
 from resources.errors import EngineError
 from resources.generation.grammar_tail import offers_both, verdict_tokens
 
+_SHOWN = 200  # characters of a grammar in an error message
 _LONGEST_DRAFT = 12  # tokens; longer ones are seldom right to their end
 
 
@@ -29,13 +30,23 @@ class GrammarCompiler:
         info = xgr.TokenizerInfo.from_huggingface(tokenizer, vocab_size=vocab_size)
         compiler = xgr.GrammarCompiler(info, max_threads=1)
         self.vocab_size = vocab_size
-        self.compile = lru_cache(maxsize=1024)(compiler.compile_grammar)
+
+        def compiled(grammar: str) -> xgr.CompiledGrammar:
+            try:
+                return compiler.compile_grammar(grammar)
+            except RuntimeError as error:
+                raise EngineError(
+                    f"the grammar {grammar[:_SHOWN]!r} cannot be compiled ({error}); write it in "
+                    "xgrammar's EBNF, with a rule `root`"
+                ) from error
+
+        self.compile = lru_cache(maxsize=1024)(compiled)
         self.verdict = verdict_tokens(tokenizer)
         self.encode = lru_cache(maxsize=4096)(
             lambda text: tuple(tokenizer(text, add_special_tokens=False)["input_ids"])
         )
 
-    def governed(self, grammar: str, tokens: Sequence[int]) -> int:
+    def constrained(self, grammar: str, tokens: Sequence[int]) -> int:
         """How many leading `tokens` the grammar chose among."""
         if not grammar:
             return 0
@@ -62,13 +73,13 @@ class Constraint:
     def __init__(self, compiler: GrammarCompiler, grammar: str) -> None:
         self._compiler = compiler
         self._matcher: Any = xgr.GrammarMatcher(compiler.compile(grammar)) if grammar else None
-        self.governed = 0
+        self.constrained = 0
         """How many tokens the grammar has chosen among."""
         self.verdict_probability: float | None = None
 
     @property
     def active(self) -> bool:
-        """Whether the grammar still governs the next token."""
+        """Whether the grammar still constrains the next token."""
         return self._matcher is not None
 
     def draft(self) -> tuple[int, ...]:
@@ -84,7 +95,7 @@ class Constraint:
     def fill(self, mask: Tensor, first: int, draft: Sequence[int]) -> int:
         """Write what is allowed before, between and after the drafted tokens into `mask`.
 
-        Rows `first`, `first` + 1, ... of the bit mask; returns how many of them are governed.
+        Rows `first`, `first` + 1, ... of the bit mask; returns how many of them are constrained.
         """
         if self._matcher is None:
             return 0
@@ -111,7 +122,7 @@ class Constraint:
                 f"token {token} was generated but its grammar forbids it; the tokenizer and the "
                 "grammar disagree, reinstall the pinned xgrammar"
             )
-        self.governed += 1
+        self.constrained += 1
         if self._matcher.is_completed():
             self._matcher = None
 
@@ -119,18 +130,18 @@ class Constraint:
 def choose(
     logits: Tensor,
     mask: Tensor,
-    governed: Sequence[int],
+    constrained: Sequence[int],
     temperature: float,
     streams: Sequence[tuple[int, int]],
 ) -> list[int]:
     """One token per row of `logits` (rows, vocabulary), which are masked in place.
 
-    `mask`: bit mask, read in the rows `governed`. `temperature` 0 is greedy. `streams`: (seed,
+    `mask`: bit mask, read in the rows `constrained`. `temperature` 0 is greedy. `streams`: (seed,
     position) of each row, which alone decide its noise: adding Gumbel noise to logits / temperature
     and taking the maximum is sampling from the softmax (Gumbel-max), whatever batch a row is in.
     """
-    if governed:
-        rows = list(governed)
+    if constrained:
+        rows = list(constrained)
         xgr.apply_token_bitmask_inplace(logits, mask.to(logits.device), indices=rows)
     if temperature == 0.0:
         return logits.argmax(dim=-1).tolist()

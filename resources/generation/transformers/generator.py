@@ -46,18 +46,20 @@ class TransformersFactory(dg.ConfigurableResource):  # type: ignore[type-arg]
 
         if adapter is not None:
             require_adapter_fits(base, adapter)
-        place = self.accelerator.resolve()
+        accelerator = self.accelerator.resolve()
         tokenizer = AutoTokenizer.from_pretrained(
             base.path, trust_remote_code=base.trust_remote_code
         )
         model: Any = AutoModelForCausalLM.from_pretrained(
-            base.path, dtype=getattr(torch, place.dtype), trust_remote_code=base.trust_remote_code
+            base.path,
+            dtype=getattr(torch, accelerator.dtype),
+            trust_remote_code=base.trust_remote_code,
         )
         if adapter is not None:
             # Merged: the adapter's small products cost a fifth of decoding time on a CPU.
             model = PeftModel.from_pretrained(model, adapter).merge_and_unload()
         writer = TransformersGenerator(
-            model.to(place.device).eval(),
+            model.to(accelerator.device).eval(),
             tokenizer,
             batch_size=options.batch_size,
             max_prompt_tokens=options.max_prompt_tokens,
@@ -143,7 +145,7 @@ class TransformersGenerator:
         return Completion(
             text=_before_first(text, sampling.stop),
             token_ids=generated.tokens,
-            free=tuple(place >= generated.governed for place in range(len(generated.tokens))),
+            constrained=tuple(i < generated.constrained for i in range(len(generated.tokens))),
             finished=generated.finished,
             verdict_probability=generated.verdict_probability,
             prompt_ids=request.tokens,

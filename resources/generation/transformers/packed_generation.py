@@ -56,7 +56,7 @@ class Generated:
     request: int
     """Index of its request."""
     tokens: tuple[int, ...]
-    governed: int
+    constrained: int
     """How many leading tokens the grammar chose among."""
     finished: bool
     verdict_probability: float | None
@@ -210,7 +210,7 @@ class PackedGenerator:
                 ends = done.packing.starts + torch.tensor([len(tail) for tail in tails]) - 1
                 logits = self._forward(
                     [token for tail in tails for token in tail],
-                    [before + place for tail in tails for place in range(len(tail))],
+                    [before + position for tail in tails for position in range(len(tail))],
                     done,
                     ends,
                 )
@@ -266,12 +266,12 @@ class PackedGenerator:
             for row, draft in zip(rows, drafts, strict=True)
             for token in (row.generated[-1], *draft)
         ]
-        places = [
+        positions = [
             row.before + row.position + offset
             for row, draft in zip(rows, drafts, strict=True)
             for offset in range(1 + len(draft))
         ]
-        logits = self._forward(tokens, places, step, None)
+        logits = self._forward(tokens, positions, step, None)
         self.counts.decoded_tokens += len(tokens)
         self._choose(rows, drafts, logits, limits)
 
@@ -284,14 +284,14 @@ class PackedGenerator:
     ) -> None:
         """Extend every row by the drafted tokens that the model agrees to, and one more."""
         mask = xgr.allocate_token_bitmask(logits.shape[0], self._compiler.vocab_size)
-        governed: list[int] = []
+        constrained: list[int] = []
         streams: list[tuple[int, int]] = []
         for row, draft in zip(rows, drafts, strict=True):
             first = len(streams)
-            governed += range(first, first + row.constraint.fill(mask, first, draft))
+            constrained += range(first, first + row.constraint.fill(mask, first, draft))
             written = len(row.generated)
             streams += [(row.seed, written + offset) for offset in range(1 + len(draft))]
-        chosen = choose(logits, mask, governed, limits.temperature, streams)
+        chosen = choose(logits, mask, constrained, limits.temperature, streams)
         at = 0
         for row, draft in zip(rows, drafts, strict=True):
             fed = 1 if row.generated else 0
@@ -316,18 +316,18 @@ class PackedGenerator:
 
     def _leave(self, rows: list[_Row], slots: Slots, limits: Limits) -> Iterator[Generated]:
         """Take finished rows out; the last row moves into the free slot."""
-        for place in range(len(rows) - 1, -1, -1):
-            row = rows[place]
+        for position in range(len(rows) - 1, -1, -1):
+            row = rows[position]
             if not row.ended(limits):
                 continue
             last = rows.pop()
             if last is not row:
-                rows[place] = last
-                slots.move(len(rows), place)
+                rows[position] = last
+                slots.move(len(rows), position)
             yield Generated(
                 row.request,
                 tuple(row.generated),
-                row.constraint.governed,
+                row.constraint.constrained,
                 row.finished,
                 row.constraint.verdict_probability,
             )

@@ -50,7 +50,7 @@ def plan_prefixes(prompts: Sequence[Sequence[int]]) -> PrefixPlan:
 
 def common_length(one: Sequence[int], other: Sequence[int]) -> int:
     """How many leading tokens two prompts share."""
-    for place, (a, b) in enumerate(zip(one, other, strict=False)):
+    for position, (a, b) in enumerate(zip(one, other, strict=False)):
         if a != b:
-            return place
+            return position
     return min(len(one), len(other))

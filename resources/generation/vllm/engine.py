@@ -49,20 +49,20 @@ def installed() -> bool:
 
 @contextmanager
 def open_engine(
-    base: BaseCheckpoint, adapter: Path | None, place: ResolvedAccelerator, size: EngineSize
+    base: BaseCheckpoint, adapter: Path | None, accelerator: ResolvedAccelerator, size: EngineSize
 ) -> Iterator[Any]:
     """A `vllm.LLM` on `base`, ready for LoRA adapters of the rank of `adapter`.
 
     Its processes have ended, and the environment is as before, when the block is left in any way.
     Raises `EngineError` when vLLM is missing, is not built for the device, or cannot start.
     """
-    vllm = _import_vllm(place)
+    vllm = _import_vllm(accelerator)
     from vllm.exceptions import VLLMError
 
     settings: dict[str, Any] = {
         "model": str(base.path),
         "trust_remote_code": base.trust_remote_code,
-        "dtype": place.dtype,
+        "dtype": accelerator.dtype,
         "max_model_len": size.tokens,
         "max_num_seqs": size.sequences,
         "gpu_memory_utilization": size.gpu_memory_utilization,
@@ -79,18 +79,18 @@ def open_engine(
         "VLLM_WORKER_MULTIPROC_METHOD": "spawn",  # a fork would take the threads' locks with it
         "VLLM_NO_USAGE_STATS": "1",
     }
-    if place.device == "cpu":
+    if accelerator.device == "cpu":
         # Compiling the model takes longer than it saves here, and vLLM does not do it with LoRA.
         settings |= {"enforce_eager": True, "block_size": _CPU_BLOCK}
-        settings["kv_cache_memory_bytes"] = _cpu_cache_bytes(base, place.dtype, size)
+        settings["kv_cache_memory_bytes"] = _cpu_cache_bytes(base, accelerator.dtype, size)
         variables |= _cpu_threads()
     try:
         with environment(variables), interruptible():
             llm = vllm.LLM(**settings)
     except (VLLMError, RuntimeError, ValueError) as error:
         raise EngineError(
-            f"vLLM could not load {base} on {place.device} in {place.dtype}: {error}. What it says "
-            "above names the cause; for want of memory lower language_model.batch_size or "
+            f"vLLM could not load {base.path} on {accelerator.device} in {accelerator.dtype}: "
+            f"{error}. What it says above names the cause; for want of memory lower language_model.batch_size or "
             "max_prompt_tokens (on a GPU also gpu_memory_utilization), or set "
             "language_model.engine to 'transformers'"
         ) from error
@@ -102,7 +102,7 @@ def open_engine(
             close(llm.llm_engine.engine_core)
 
 
-def _import_vllm(place: ResolvedAccelerator) -> Any:
+def _import_vllm(accelerator: ResolvedAccelerator) -> Any:
     if not installed():
         raise EngineError(
             "language_model.engine is 'vllm', but vLLM is not installed; install it with "
@@ -112,10 +112,10 @@ def _import_vllm(place: ResolvedAccelerator) -> Any:
     with environment(_quietly()):  # importing sets variables, too
         import vllm
         from vllm.platforms import current_platform
-    if current_platform.device_type != place.device:
+    if current_platform.device_type != accelerator.device:
         raise EngineError(
             f"this build of vLLM runs on {current_platform.device_type or 'no device here'}, but "
-            f"accelerator.device is {place.device!r}; install vLLM for {place.device}, change "
+            f"accelerator.device is {accelerator.device!r}; install vLLM for that, change "
             "accelerator.device, or set language_model.engine to 'transformers'"
         )
     return vllm

@@ -15,8 +15,8 @@ from resources.compute.accelerator import Accelerator
 from resources.errors import EngineError
 from resources.generation.chat_tokens import chat_tokens, require_fits
 from resources.generation.grammar_tail import (
-    Governed,
-    governed_part,
+    ConstrainedPart,
+    constrained_part,
     tokens_reaching,
     verdict_tokens,
     with_free_tail,
@@ -123,8 +123,8 @@ class VllmGenerator:
             [self._parameters(prompts[index], sampling) for index in order],
         )
         started = told = time.monotonic()
-        for number, (place, output) in enumerate(outputs, 1):
-            index = order[place]
+        for number, (position, output) in enumerate(outputs, 1):
+            index = order[position]
             yield index, self._completions(prompts[index], encoded[index], output, sampling)
             now = time.monotonic()
             if now - told > _SECONDS_BETWEEN_LINES or number == len(prompts):
@@ -190,11 +190,11 @@ class VllmGenerator:
                 prompts, parameters, lora_request=self._adapter, use_tqdm=False
             )
             # vLLM numbers its requests; what it adds to a number after a dash is not in outputs.
-            places = {name.partition("-")[0]: place for place, name in enumerate(names)}
-            while places:
+            positions = {name.partition("-")[0]: position for position, name in enumerate(names)}
+            while positions:
                 for output in engine.step():
                     if output.finished:
-                        yield places.pop(output.request_id), output
+                        yield positions.pop(output.request_id), output
             names = []
         except EngineDeadError as error:
             names = []
@@ -219,11 +219,11 @@ class VllmGenerator:
         for choice in output.outputs:
             tokens = tuple(choice.token_ids)
             text = self._tokenizer.decode(tokens, skip_special_tokens=True)
-            governed, verdict = 0, None
+            constrained, verdict = 0, None
             if prompt.grammar:
-                part = governed_part(prompt.grammar, text)
+                part = constrained_part(prompt.grammar, text)
                 # None: the limit cut the text within a character, so the grammar was not complete.
-                governed = (
+                constrained = (
                     tokens_reaching(self._tokenizer, tokens, part.length) if part else len(tokens)
                 )
                 verdict = self._verdict_probability(tokens, choice.logprobs, part)
@@ -231,7 +231,7 @@ class VllmGenerator:
                 Completion(
                     text=choice.text if sampling.stop else text,
                     token_ids=tokens,
-                    free=tuple(position >= governed for position in range(len(tokens))),
+                    constrained=tuple(index < constrained for index in range(len(tokens))),
                     finished=choice.finish_reason == "stop",
                     verdict_probability=verdict,
                     prompt_ids=prompt_ids,
@@ -241,17 +241,17 @@ class VllmGenerator:
         return written * (sampling.samples // sampling.distinct)
 
     def _verdict_probability(
-        self, tokens: tuple[int, ...], logprobs: Any, part: Governed | None
+        self, tokens: tuple[int, ...], logprobs: Any, part: ConstrainedPart | None
     ) -> float | None:
         """P(*like*) among the two verdicts, from the engine's masked log-probabilities."""
         if part is None or part.verdict_at is None:
             return None
         start = tokens_reaching(self._tokenizer, tokens, part.verdict_at)
-        place = self._verdict.position(tokens, start)
-        if place is None:
+        position = self._verdict.position(tokens, start)
+        if position is None:
             return None
         like, dislike = (
-            sum(math.exp(logprobs[place][token].logprob) for token in verdict)
+            sum(math.exp(logprobs[position][token].logprob) for token in verdict)
             for verdict in (self._verdict.like, self._verdict.dislike)
         )
         return like / (like + dislike)
@@ -259,4 +259,4 @@ class VllmGenerator:
     def _logprobs(self, tokens: tuple[int, ...], logprobs: Any) -> tuple[float, ...] | None:
         if not self._keep_logprobs:
             return None
-        return tuple(logprobs[place][token].logprob for place, token in enumerate(tokens))
+        return tuple(logprobs[position][token].logprob for position, token in enumerate(tokens))

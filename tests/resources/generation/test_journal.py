@@ -30,7 +30,7 @@ def completion(prompt: Prompt, sampling: Sampling, sample: int) -> Completion:
     return Completion(
         text=bytes_.decode("latin-1") + "\n漢",
         token_ids=tuple(bytes_),
-        free=tuple(byte % 2 == 0 for byte in bytes_),
+        constrained=tuple(byte % 2 == 0 for byte in bytes_),
         finished=bytes_[0] % 2 == 0,
         verdict_probability=None if bytes_[1] % 2 else bytes_[2] / 3,
         prompt_ids=tuple(bytes_[:5]),

@@ -405,7 +405,7 @@ def speaking(
     return answer
 
 
-def test_what_the_grammar_governed_is_told_from_what_was_free(
+def test_what_the_grammar_constrained_is_told_from_what_was_free(
     base: Path, tokenizer: PreTrainedTokenizerBase
 ) -> None:
     text = f"{EVIDENCE} like\nReason: You liked it."
@@ -416,18 +416,18 @@ def test_what_the_grammar_governed_is_told_from_what_was_free(
     assert completion.text == text
     assert completion.token_ids == (*tokenizer.encode(text), tokenizer.eos_token_id)
     assert len(completion.prompt_ids) == writer.prompt_tokens(prompt)
-    assert len(completion.free) == len(completion.token_ids)
-    governed = [
-        t for t, free in zip(completion.token_ids, completion.free, strict=True) if not free
+    assert len(completion.constrained) == len(completion.token_ids)
+    constrained = [
+        t for t, held in zip(completion.token_ids, completion.constrained, strict=True) if held
     ]
-    assert tokenizer.decode(governed) == f"{EVIDENCE} like\nReason:"
-    assert completion.free == tuple(sorted(completion.free))
+    assert tokenizer.decode(constrained) == f"{EVIDENCE} like\nReason:"
+    assert completion.constrained == tuple(sorted(completion.constrained, reverse=True))
     assert completion.verdict_probability == pytest.approx(0.75)
     sent = script.requests[-1]["structured_outputs"]["grammar"]
     assert sent.count("root ::=") == 1
 
 
-def test_a_text_cut_within_the_evidence_is_governed_throughout(
+def test_a_text_cut_within_the_evidence_is_constrained_throughout(
     base: Path, tokenizer: PreTrainedTokenizerBase
 ) -> None:
     whole = tokenizer.encode(EVIDENCE)
@@ -443,7 +443,7 @@ def test_a_text_cut_within_the_evidence_is_governed_throughout(
 
     with writing(base, Script(answer=answer)) as writer:
         (completion,) = writer.write([reason_prompt(FACTS)], Sampling(cut))
-    assert completion.free == (False,) * cut
+    assert completion.constrained == (True,) * cut
     assert not completion.finished
 
 
@@ -452,7 +452,7 @@ def test_a_server_that_tells_nothing_of_tokens(base: Path) -> None:
     plain = {"index": 0, "message": {"content": text}, "finish_reason": "length"}
     with writing(base, Script(answer=lambda _: {"choices": [plain]})) as writer:
         (completion,) = writer.write([reason_prompt(FACTS)], Sampling(99))
-    assert (completion.token_ids, completion.free, completion.prompt_ids) == ((), (), ())
+    assert (completion.token_ids, completion.constrained, completion.prompt_ids) == ((), (), ())
     assert completion.verdict_probability is None
     assert not completion.finished
 
@@ -468,7 +468,7 @@ def test_a_server_that_ignores_the_grammar_is_noticed_once(
         for _ in range(2):
             (completion,) = writer.write([reason_prompt(FACTS)], Sampling(99))
     assert completion.text == "Sure! Here is the evidence."
-    assert all(completion.free)
+    assert not any(completion.constrained)
     assert completion.verdict_probability is None
     warnings = [r.getMessage() for r in caplog.records if "obey" in r.getMessage()]
     assert len(warnings) == 1

@@ -116,7 +116,7 @@ def test_samples_of_one_prompt_share_all_of_it_and_differ(models: Models) -> Non
 def test_text_that_the_grammar_forces_takes_fewer_passes_than_tokens(models: Models) -> None:
     generator = models.packed(1)
     (found,) = generator.generate([models.request(facts("Silent", 2))], models.limits())
-    assert found.governed > 20
+    assert found.constrained > 20
     assert generator.counts.passes < 0.7 * len(found.tokens)
 
 
