@@ -5,13 +5,14 @@ import re
 import polars as pl
 import pytest
 
+from curec_assets.evaluation.bootstrap import Interval
 from curec_assets.evaluation.protocol import SCHEMA
 from curec_assets.evaluation.reason_quality import distinct, reason_quality
 from curec_assets.reports.quality import Report, render
-from curec_assets.reward.gate import Estimate, Gate
+from curec_assets.reward.gate import Gate
 
-_UNSURE = Estimate(0.5, 0.4, 0.6)
-_NO_DIFFERENCE = Estimate(0.0, -0.1, 0.1)
+_UNSURE = Interval(0.5, 0.4, 0.6)
+_NO_DIFFERENCE = Interval(0.0, -0.1, 0.1)
 _GATE = Gate(_UNSURE, _UNSURE, _UNSURE, _NO_DIFFERENCE, _NO_DIFFERENCE, 12, 5, 4, "users")
 _REASONS = pl.DataFrame(
     {
