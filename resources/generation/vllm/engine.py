@@ -91,8 +91,8 @@ def open_engine(
         raise EngineError(
             f"vLLM could not load {base.path} on {accelerator.device} in {accelerator.dtype}: "
             f"{error}. What it says above names the cause; for want of memory lower "
-            "language_model.batch_size or max_prompt_tokens (on a GPU also gpu_memory_utilization), or set "
-            "language_model.engine to 'transformers'"
+            "language_model.batch_size or max_prompt_tokens (on a GPU also "
+            "gpu_memory_utilization), or set language_model.engine to 'transformers'"
         ) from error
     notice_death(llm.llm_engine.engine_core)
     with killed_with_us(llm.llm_engine.engine_core):

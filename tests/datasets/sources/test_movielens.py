@@ -13,6 +13,7 @@ from curec_assets.datasets.sources.wikidata import Film, FilmIndex, choose_actor
 from curec_assets.datasets.titles import match_key, natural_order, split_alternative
 from resources.errors import DataError
 from resources.models.downloads import RECBOLE, WIKIDATA_FILMS, Downloads, Package
+from tests.support.source_contract import SourceContract
 
 FILMS = [
     ("The Lion King", 1994, "Drama", "Rob Minkoff, Roger Allers, A Third", "Amy Ace, Rob Minkoff"),
@@ -60,9 +61,16 @@ def source(tmp_path: Path) -> MovieLensSource:
     return MovieLensSource(Folder(cache_dir=str(tmp_path)))
 
 
+class TestMovieLens(SourceContract):
+    """Each law of the contract."""
+
+    @pytest.fixture
+    def opened(self, source: MovieLensSource) -> MovieLensSource:
+        return source
+
+
 def test_ratings(source: MovieLensSource) -> None:
     found = source.interactions()
-    assert found.schema == schema.RAW_INTERACTIONS
     assert found.rows() == [(1, "1", "2", 4.0, 881250949)]
 
 
