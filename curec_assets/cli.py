@@ -125,19 +125,19 @@ def _export(folder: Path, asset: str, profile: str | None) -> str:
     _silence_libraries()
 
     from curec_assets.definitions import DEFAULT_PROFILE, default_resources, home_folder
-    from curec_assets.reports.export import Home, export_policy
+    from curec_assets.reports.export import ExportSources, export_policy
     from curec_assets.settings import load_profile
 
     chosen = load_profile(profile or os.environ.get("CUREC_PROFILE") or DEFAULT_PROFILE)
     resources = default_resources(chosen.name, home_folder())
-    home = Home(
+    sources = ExportSources(
         store=resources["model_store"],
         warehouse=resources["warehouse"],
         language_model=resources["language_model"],
         accelerator=resources["accelerator"],
-        writers=resources["generator_factory"],
+        generator_factory=resources["generator_factory"],
     )
-    return export_policy(folder.resolve(), asset, chosen, home)
+    return export_policy(folder.resolve(), asset, chosen, sources)
 
 
 def _accept_code(asset: str) -> str:

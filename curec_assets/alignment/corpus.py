@@ -14,9 +14,9 @@ from curec_assets.alignment.teacher import Lesson, Taught
 from curec_assets.core.seeds import generator
 from curec_assets.explanation.composer import completion, compose, compose_note, evidence_line
 from curec_assets.explanation.facts import Catalogue, Facts, facts_by_event
-from curec_assets.explanation.notes import outcome_item, taste_of
+from curec_assets.explanation.notes import note_facts, outcome_item
 from curec_assets.explanation.prompts import (
-    Taste,
+    NoteFacts,
     note_prompt,
     reason_prompt,
     revision_prompt,
@@ -116,12 +116,12 @@ def _example(
     event: dict[str, Any], task: str, facts: Facts, catalogue: Catalogue, profile: Profile
 ) -> _Example:
     random = generator(profile.seed, "corpus", event["event_id"])
-    taste = taste_of(event["item_ids"], event["likes"], catalogue)
+    noted = note_facts(event["item_ids"], event["likes"], catalogue)
     if task == "note":
-        return _note_example(event, taste, catalogue, revise=bool(random.integers(2)))
+        return _note_example(event, noted, catalogue, revise=bool(random.integers(2)))
     verdict = "like" if event["liked"] else "dislike"
     if random.integers(2):  # prompts come with and without a note
-        facts = facts.with_note(compose_note(taste))
+        facts = facts.with_note(compose_note(noted))
     target = compose(facts, verdict, random)
     if task == "verdict":
         return _Example(verdict_prompt(facts), evidence_line(target))
@@ -130,12 +130,14 @@ def _example(
 
 
 def _note_example(
-    event: dict[str, Any], taste: Taste, catalogue: Catalogue, *, revise: bool
+    event: dict[str, Any], noted: NoteFacts, catalogue: Catalogue, *, revise: bool
 ) -> _Example:
     if not revise:
-        return _Example(note_prompt(taste), f"Note: {compose_note(taste)}.")
+        return _Example(note_prompt(noted), f"Note: {compose_note(noted)}.")
     new = outcome_item(event["item_id"], catalogue)
-    liked, disliked = (taste.liked, taste.disliked)
-    after = Taste((new, *liked), disliked) if event["liked"] else Taste(liked, (new, *disliked))
-    prompt = revision_prompt(taste, compose_note(taste), new, event["liked"])
+    liked, disliked = (noted.liked, noted.disliked)
+    after = (
+        NoteFacts((new, *liked), disliked) if event["liked"] else NoteFacts(liked, (new, *disliked))
+    )
+    prompt = revision_prompt(noted, compose_note(noted), new, event["liked"])
     return _Example(prompt, f"Note: {compose_note(after)}.")

@@ -19,7 +19,7 @@ from curec_assets.explanation.grammar import (
     REASON_MARK,
     quoted,
 )
-from curec_assets.explanation.prompts import ParsedReason, Taste
+from curec_assets.explanation.prompts import NoteFacts, ParsedReason
 
 if TYPE_CHECKING:
     import numpy as np
@@ -110,10 +110,10 @@ def evidence_line(parsed: ParsedReason) -> str:
     )
 
 
-def compose_note(taste: Taste) -> str:
+def compose_note(facts: NoteFacts) -> str:
     """`enjoys x, y; avoids z`: attributes by how much more often they were liked than disliked."""
     balance: dict[str, int] = {}
-    for items, sign in ((taste.liked, 1), (taste.disliked, -1)):
+    for items, sign in ((facts.liked, 1), (facts.disliked, -1)):
         for item in items:
             for value in item.shared:
                 balance[value] = balance.get(value, 0) + sign

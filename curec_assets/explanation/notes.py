@@ -1,23 +1,23 @@
-"""From a history to the `Taste` that preference notes are written from."""
+"""From a history to the `NoteFacts` that preference notes are written from."""
 
 from collections.abc import Sequence
 
 from curec_assets.explanation.facts import Catalogue, HistoryItem
-from curec_assets.explanation.prompts import Taste
+from curec_assets.explanation.prompts import NoteFacts
 
 MAX_LIKED = 4
 MAX_DISLIKED = 2
 MAX_ATTRIBUTES = 2
 
 
-def taste_of(item_ids: Sequence[str], likes: Sequence[bool], catalogue: Catalogue) -> Taste:
+def note_facts(item_ids: Sequence[str], likes: Sequence[bool], catalogue: Catalogue) -> NoteFacts:
     """The latest liked and disliked items of a history (oldest first), latest first."""
     latest = [
         (item_id, liked)
         for item_id, liked in zip(reversed(item_ids), reversed(likes), strict=True)
         if item_id in catalogue
     ]
-    return Taste(
+    return NoteFacts(
         liked=_items([i for i, liked in latest if liked][:MAX_LIKED], catalogue),
         disliked=_items([i for i, liked in latest if not liked][:MAX_DISLIKED], catalogue),
     )

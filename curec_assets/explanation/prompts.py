@@ -23,7 +23,7 @@ _NOTE_FORM = re.compile(r"^Note: enjoys (.+); avoids (.+)\.$")
 
 
 @dataclass(frozen=True)
-class Taste:
+class NoteFacts:
     """What a preference note is written from: recent history with attributes, strictly earlier."""
 
     liked: tuple[HistoryItem, ...]
@@ -61,19 +61,19 @@ def verdict_prompt(facts: Facts) -> Prompt:
     return Prompt(_chat(_facts_text(facts, _VERDICT)), evidence_grammar(facts))
 
 
-def note_prompt(taste: Taste, *, seed: int = 0) -> Prompt:
+def note_prompt(facts: NoteFacts, *, seed: int = 0) -> Prompt:
     """Task *preference note*: the user's taste, from history alone."""
-    text = f"{_NOTE}\n{_taste_text(taste)}"
-    return Prompt(_chat(text), note_grammar(taste.attributes()), seed)
+    text = f"{_NOTE}\n{_note_facts_text(facts)}"
+    return Prompt(_chat(text), note_grammar(facts.attributes()), seed)
 
 
 def revision_prompt(
-    taste: Taste, note: str, outcome: HistoryItem, liked: bool, *, seed: int = 0
+    facts: NoteFacts, note: str, outcome: HistoryItem, liked: bool, *, seed: int = 0
 ) -> Prompt:
     """The note again, after the outcome of one more event has been seen."""
     seen = f"New: {'liked' if liked else 'disliked'} {_item_text(outcome)}"
-    text = f"{_REVISE}\n{_taste_text(taste)}\nTaste: {note}\n{seen}"
-    attributes = tuple(dict.fromkeys((*outcome.shared, *taste.attributes())))
+    text = f"{_REVISE}\n{_note_facts_text(facts)}\nTaste: {note}\n{seen}"
+    attributes = tuple(dict.fromkeys((*outcome.shared, *facts.attributes())))
     return Prompt(_chat(text), note_grammar(attributes), seed)
 
 
@@ -130,8 +130,8 @@ def _facts_text(facts: Facts, task: str) -> str:
     return "\n".join(lines)
 
 
-def _taste_text(taste: Taste) -> str:
-    return f"Liked: {_items_text(taste.liked)}\nDisliked: {_items_text(taste.disliked)}"
+def _note_facts_text(facts: NoteFacts) -> str:
+    return f"Liked: {_items_text(facts.liked)}\nDisliked: {_items_text(facts.disliked)}"
 
 
 def _items_text(items: Sequence[HistoryItem]) -> str:

@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Request:
+class ReasonRequest:
     """A reason that is wanted."""
 
     key: str
@@ -67,7 +67,7 @@ def fit(facts: Facts, count: Callable[[Prompt], int], limit: int) -> tuple[Facts
 
 def write_reasons(
     writer: TextGenerator,
-    requests: Sequence[Request],
+    requests: Sequence[ReasonRequest],
     checker: GroundingChecker,
     generation: LanguageModelSettings,
     *,
@@ -157,7 +157,7 @@ def _judge(
 
 
 def _composed(
-    request: Request, refused: WrittenReason, checker: GroundingChecker, seed: int
+    request: ReasonRequest, refused: WrittenReason, checker: GroundingChecker, seed: int
 ) -> WrittenReason:
     random = generator(seed, "composer", request.key)
     reason = compose(request.facts, refused.verdict, random).reason

@@ -54,7 +54,7 @@ def _describe(stored: Artifact, _: Inputs) -> Mapping[str, Any]:
     means = step_means(stored.manifest.metrics)
     return {
         "reward_curve": line_chart(
-            {name: means[name] for name in ("reward", "gain", "generic", "groundedness")},
+            {name: means[name] for name in ("reward", "gain", "user_independent", "groundedness")},
             title="GRPO: mean reward and unweighted terms",
             x_label="optimiser step",
             y_label="reward",

@@ -1,10 +1,11 @@
-"""The composed reward of a sampled reason (DESIGN, step 4; the composition is *ours*).
+"""The composed reward of a sampled reason (its composition is ours).
 
-reward = gain − λ·max(0, generic gain) + format + groundedness − length
+reward = gain − λ·max(0, user-independent gain) + format + groundedness − length
 
-*Gain*: how much the reason helps the reward model to tell the true outcome, in nats. *Generic
-gain*: the same with other users' histories, the part that is not about this user. Each term is
-returned on its own, so that each is logged: an optimised sum can hide a term that is being gamed.
+*Gain*: how much the reason helps the reward model to tell the true outcome, in nats.
+*User-independent gain*: the same with other users' histories, the part that is not about this user.
+Each term is returned on its own, so that each is logged: an optimised sum can hide a term that is
+being gamed.
 """
 
 from collections.abc import Sequence
@@ -41,21 +42,21 @@ class Scorer(Protocol):
         """Nats by which each reason helps to tell the outcome."""
         ...
 
-    def generic_gain(
+    def user_independent_gain(
         self, events: Sequence[ScoredEvent], reasons: Sequence[str], outcomes: Sequence[bool]
     ) -> Scores:
         """The same under other users' histories."""
         ...
 
 
-TERMS = ("gain", "generic", "format", "groundedness", "length")
+TERMS = ("gain", "user_independent", "format", "groundedness", "length")
 
 
 def weights(settings: PolicySettings) -> dict[str, float]:
     """The weight of each term; penalties are negative."""
     return {
         "gain": 1.0,
-        "generic": -settings.generic_weight,
+        "user_independent": -settings.user_independent_weight,
         "format": settings.format_weight,
         "groundedness": settings.groundedness_weight,
         "length": -settings.length_weight,
@@ -81,9 +82,10 @@ class ComposedReward:
             self._checker.check(p.reason, event.facts, p.verdict) if p and p.reason else None
             for p, event in zip(parsed, events, strict=True)
         ]
+        independent = self._scorer.user_independent_gain(events, reasons, outcomes)
         return {
             "gain": self._scorer.gain(events, reasons, outcomes),
-            "generic": self._scorer.generic_gain(events, reasons, outcomes).clip(min=0.0),
+            "user_independent": independent.clip(min=0.0),
             "format": np.array(
                 [
                     float(c is not None and c.well_formed and f)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import polars as pl
 
 from curec_assets.explanation.facts import Catalogue, Facts
-from curec_assets.explanation.notes import outcome_item, taste_of
+from curec_assets.explanation.notes import note_facts, outcome_item
 from curec_assets.reasons.walk import WalkEvent
 
 
@@ -36,7 +36,7 @@ def walk_rounds(
                 history_item_ids=item_ids,
                 history_likes=likes,
                 facts=facts[row["event_id"]],
-                taste=taste_of(item_ids, likes, catalogue),
+                note_facts=note_facts(item_ids, likes, catalogue),
                 outcome=outcome_item(row["item_id"], catalogue),
             )
         )

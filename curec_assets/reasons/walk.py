@@ -1,4 +1,6 @@
-"""The chronological walk: write, see the outcome, correct the note, go on (DESIGN, step 5).
+"""The chronological walk: write, see the outcome, correct the note, go on.
+
+Paper (outline): chronological correction. Ours: how it is done.
 
 Round k holds the k-th chosen event of every user. For each event the policy writes a reason from
 evidence and the user's preference note. Then the outcome is seen: where the reward model finds the
@@ -23,12 +25,12 @@ from curec_assets.explanation.composer import compose_note
 from curec_assets.explanation.facts import HistoryItem
 from curec_assets.explanation.grounding import GroundingChecker
 from curec_assets.explanation.prompts import (
-    Taste,
+    NoteFacts,
     note_prompt,
     parse_note,
     revision_prompt,
 )
-from curec_assets.explanation.writing import Request, WrittenReason, write_reasons
+from curec_assets.explanation.writing import ReasonRequest, WrittenReason, write_reasons
 from curec_assets.policy.rewards import PolicyEvent, Scorer
 from curec_assets.settings import Profile
 from resources.generation.protocol import Prompt, Sampling, TextGenerator
@@ -66,7 +68,7 @@ class WalkEvent(PolicyEvent):
 
     timestamp: int
     split: str
-    taste: Taste
+    note_facts: NoteFacts
     outcome: HistoryItem
     """The event's item as a note prompt names it once the outcome is known."""
 
@@ -142,8 +144,8 @@ class Walk:
         )
 
     def _first_notes(self, events: Sequence[WalkEvent]) -> dict[str, str]:
-        prompts = [note_prompt(event.taste) for event in events]
-        texts = self._notes(prompts, (compose_note(event.taste) for event in events))
+        prompts = [note_prompt(event.note_facts) for event in events]
+        texts = self._notes(prompts, (compose_note(event.note_facts) for event in events))
         return {event.user_id: text for event, text in zip(events, texts, strict=True)}
 
     def _corrected(
@@ -152,7 +154,7 @@ class Walk:
         """User → new note, for users whose reason was contradicted and whose new note is better."""
         wrong = [(e, r) for e, r in zip(events, rewards, strict=True) if r < 0.0]
         prompts = [
-            revision_prompt(event.taste, notes[event.user_id], event.outcome, event.liked)
+            revision_prompt(event.note_facts, notes[event.user_id], event.outcome, event.liked)
             for event, _ in wrong
         ]
         new = self._notes(prompts, (notes[event.user_id] for event, _ in wrong))
@@ -189,7 +191,8 @@ class Walk:
         self, events: Sequence[WalkEvent], notes: dict[str, str], max_regenerations: int
     ) -> list[WrittenReason]:
         requests = [
-            Request(event.event_id, event.facts.with_note(notes[event.user_id])) for event in events
+            ReasonRequest(event.event_id, event.facts.with_note(notes[event.user_id]))
+            for event in events
         ]
         return write_reasons(
             self._writer,

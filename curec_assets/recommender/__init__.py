@@ -1,1 +1,1 @@
-"""Recommenders, retrieval, evaluation, recommendations, report: DESIGN section 2, steps 7 and 8."""
+"""Baselines, networks, ranking, evaluation, recommendations."""

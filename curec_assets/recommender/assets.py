@@ -119,7 +119,7 @@ def recommender_ranking(inputs: Inputs) -> Mapping[str, Any]:
     from curec_assets.recommender.dataset import EventTables
     from curec_assets.recommender.ranker import Ranker
     from curec_assets.recommender.ranking import build_ranking
-    from curec_assets.retrieval.item_scorers import Retrievers
+    from curec_assets.retrieval.item_scorers import ItemScorers
 
     return build_ranking(
         inputs.output(),
@@ -129,7 +129,7 @@ def recommender_ranking(inputs: Inputs) -> Mapping[str, Any]:
             items=inputs.table("items"),
             item_embeddings=inputs.table("item_embeddings"),
         ),
-        Retrievers.load(inputs.artifact("baseline_recommenders").path),
+        ItemScorers.load(inputs.artifact("baseline_recommenders").path),
         Ranker.load(inputs.artifact("recommender").path),
         settings=inputs.settings.recommender,
         seed=inputs.settings.seed,

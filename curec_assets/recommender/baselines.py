@@ -11,7 +11,7 @@ from curec_assets.evaluation.metrics import ndcg
 from curec_assets.recommender.logistic_regression import preference_predictions, save_weights
 from curec_assets.recommender.statistics import item_attributes, running_statistics
 from curec_assets.retrieval.candidates import full_ranks, ranked_events
-from curec_assets.retrieval.item_scorers import Retrievers
+from curec_assets.retrieval.item_scorers import ItemScorers
 from curec_assets.settings import RecommenderSettings
 
 RETRIEVERS = ("popularity", "item_mean", "ease")
@@ -33,10 +33,10 @@ def build_baselines(
     """
     training = events.filter(pl.col("split") == "train")
     validation = ranked_events(events, "validation", settings.ranked_events, seed)
-    fitted: dict[float, Retrievers] = {}
+    fitted: dict[float, ItemScorers] = {}
     curve: dict[float, float] = {}
     for l2 in settings.ease_l2:
-        fitted[l2] = Retrievers.fit(
+        fitted[l2] = ItemScorers.fit(
             training, items["item_id"].to_list(), l2=l2, ease_items=settings.ease_items
         )
         gains = ndcg(full_ranks(fitted[l2], "ease", events, validation))

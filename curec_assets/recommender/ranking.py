@@ -20,7 +20,7 @@ from curec_assets.retrieval.candidates import (
     target_indices,
     two_stage_ranks,
 )
-from curec_assets.retrieval.item_scorers import Floats, Retrievers
+from curec_assets.retrieval.item_scorers import Floats, ItemScorers
 from curec_assets.settings import RecommenderSettings
 from resources.errors import ArtifactError
 
@@ -28,7 +28,7 @@ from resources.errors import ArtifactError
 def build_ranking(
     folder: Path,
     tables: EventTables,
-    retrievers: Retrievers,
+    retrievers: ItemScorers,
     ranker: Ranker,
     *,
     settings: RecommenderSettings,
@@ -92,7 +92,7 @@ class _Ranked:
         cls,
         split: str,
         tables: EventTables,
-        retrievers: Retrievers,
+        retrievers: ItemScorers,
         ranker: Ranker,
         settings: RecommenderSettings,
         seed: int,

@@ -10,7 +10,7 @@ from curec_assets.datasets.histories import histories_at
 from curec_assets.recommender.ranker import Ranker
 from curec_assets.recommender.ranking import retriever_weight
 from curec_assets.recommender.two_stage import Proposed, combined
-from curec_assets.retrieval.item_scorers import Retrievers
+from curec_assets.retrieval.item_scorers import ItemScorers
 
 
 def recommend(
@@ -34,7 +34,7 @@ def recommend(
     given order; one without history gets what is popular and liked. Raises `ArtifactError` when
     the stored models cannot be read or do not fit the embeddings.
     """
-    retrievers, ranker = Retrievers.load(baseline_folder), Ranker.load(recommender_folder)
+    retrievers, ranker = ItemScorers.load(baseline_folder), Ranker.load(recommender_folder)
     latest = interactions["timestamp"].max()
     now = int(latest) + 1 if isinstance(latest, int) else 0
     queries = pl.DataFrame({"user_id": list(users)}, schema={"user_id": pl.String}).with_columns(

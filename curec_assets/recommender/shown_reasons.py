@@ -8,7 +8,7 @@ from curec_assets.datasets.histories import histories_at
 from curec_assets.evidence.collaborative import evidence_for, train_likes
 from curec_assets.explanation.facts import Catalogue
 from curec_assets.explanation.grounding import GroundingChecker
-from curec_assets.explanation.writing import Request, write_reasons
+from curec_assets.explanation.writing import ReasonRequest, write_reasons
 from curec_assets.settings import Profile
 from resources.generation.protocol import TextGenerator
 
@@ -33,7 +33,7 @@ def requests_for(
     catalogue: Catalogue,
     notes: dict[str, str],
     profile: Profile,
-) -> list[Request]:
+) -> list[ReasonRequest]:
     """One request per row of `shown` (user_id, item_id), with evidence as of now."""
     users = shown["user_id"].to_list()
     latest = interactions["timestamp"].max()
@@ -46,7 +46,7 @@ def requests_for(
     asked = targets.select("user_id", "item_id", "item_ids", "likes")
     found = pl.concat([asked, evidence], how="horizontal")
     return [
-        Request(
+        ReasonRequest(
             key=digest([row["user_id"], row["item_id"], now]),
             facts=catalogue.facts(
                 row["item_id"],
@@ -64,7 +64,7 @@ def requests_for(
 
 def with_reasons(
     shown: pl.DataFrame,
-    requests: list[Request],
+    requests: list[ReasonRequest],
     writer: TextGenerator,
     catalogue: Catalogue,
     profile: Profile,

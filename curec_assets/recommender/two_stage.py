@@ -12,7 +12,7 @@ from curec_assets.recommender.din import DIN
 from curec_assets.recommender.ranker import SERVED, Ranker
 from curec_assets.recommender.training import score
 from curec_assets.retrieval.candidates import Proposals, propose
-from curec_assets.retrieval.item_scorers import Retrievers
+from curec_assets.retrieval.item_scorers import ItemScorers
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Proposed:
         cls,
         queries: pl.DataFrame,
         histories: pl.DataFrame,
-        retrievers: Retrievers,
+        retrievers: ItemScorers,
         ranker: Ranker,
         *,
         log: pl.DataFrame,

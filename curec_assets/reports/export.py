@@ -32,17 +32,17 @@ from resources.storage.warehouse import Warehouse
 
 
 @dataclass(frozen=True)
-class Home:
+class ExportSources:
     """The resources that an export reads from."""
 
     store: ModelStore
     warehouse: Warehouse
     language_model: LanguageModel
     accelerator: Accelerator
-    writers: GeneratorFactory
+    generator_factory: GeneratorFactory
 
 
-def export_policy(folder: Path, asset: str, profile: Profile, home: Home) -> str:
+def export_policy(folder: Path, asset: str, profile: Profile, sources: ExportSources) -> str:
     """Write the current policy of `asset` into the new `folder`; returns what to do with it.
 
     `profile` names the base model that the policy was trained on. Raises `ConfigError` when
@@ -50,12 +50,12 @@ def export_policy(folder: Path, asset: str, profile: Profile, home: Home) -> str
     the disk refuses, `EngineError` when the adapter does not fit or the model cannot run.
     """
     _require_free(folder)
-    artifact = _current(home.store, asset)
-    base = _base_of(artifact.manifest, profile, home.language_model)
+    artifact = _current(sources.store, asset)
+    base = _base_of(artifact.manifest, profile, sources.language_model)
     adapter = artifact.path / "adapter"
     require_adapter_fits(base, adapter)
     published = PublishedBase.of(profile.language_model.base, base.revision)
-    accelerator = home.accelerator.resolve()
+    accelerator = sources.accelerator.resolve()
     max_new_tokens = artifact.manifest.config.get(
         "language_model.max_new_tokens", profile.language_model.max_new_tokens
     )
@@ -64,13 +64,13 @@ def export_policy(folder: Path, asset: str, profile: Profile, home: Home) -> str
         _write_models(
             unfinished, base, adapter, dtype=accelerator.dtype, max_new_tokens=max_new_tokens
         )
-        free, constrained = _example(unfinished / "merged", profile, home, max_new_tokens)
+        free, constrained = _example(unfinished / "merged", profile, sources, max_new_tokens)
         content = CardContent(
             base=published,
             policy=artifact.manifest,
-            lineage=_lineage(artifact.manifest, home),
-            draft_grounded=_draft_grounded(artifact.manifest, home),
-            **_stored_reasons(artifact.manifest, profile, home.warehouse),
+            lineage=_lineage(artifact.manifest, sources),
+            draft_grounded=_draft_grounded(artifact.manifest, sources),
+            **_stored_reasons(artifact.manifest, profile, sources.warehouse),
             # Of the stored adapter, as the writers see it: the exported one names its base.
             served_name=served_model_name(adapter),
             dtype=accelerator.dtype,
@@ -176,45 +176,49 @@ def _write_models(
         tokenizer.save_pretrained(folder / part)
 
 
-def _example(merged: Path, profile: Profile, home: Home, max_new_tokens: int) -> tuple[str, str]:
+def _example(
+    merged: Path, profile: Profile, sources: ExportSources, max_new_tokens: int
+) -> tuple[str, str]:
     """What the exported model writes to the card's example: free, and under the grammar."""
     options = replace(profile.generator_options(), engine="transformers", batch_size=2)
-    with home.writers.open(BaseCheckpoint(merged), None, options) as writer:
+    with sources.generator_factory.open(BaseCheckpoint(merged), None, options) as writer:
         free, constrained = writer.write(
             [replace(EXAMPLE, grammar=""), EXAMPLE], Sampling(max_new_tokens)
         )
     return free.text, constrained.text
 
 
-def _lineage(policy: Manifest, home: Home) -> dict[str, Manifest]:
+def _lineage(policy: Manifest, sources: ExportSources) -> dict[str, Manifest]:
     """Manifests of everything that `policy` was made from, as far as they are still stored."""
     found: dict[str, Manifest] = {}
     waiting = list(policy.inputs.items())
     while waiting:
         asset, data_version = waiting.pop(0)
-        manifest = _manifest(asset, home)
+        manifest = _manifest(asset, sources)
         if asset not in found and manifest is not None and manifest.data_version == data_version:
             found[asset] = manifest
             waiting += manifest.inputs.items()
     return found
 
 
-def _manifest(asset: str, home: Home) -> Manifest | None:
-    stored = home.warehouse.manifest(asset)
+def _manifest(asset: str, sources: ExportSources) -> Manifest | None:
+    stored = sources.warehouse.manifest(asset)
     if stored is not None:
         return stored
     try:
-        return home.store.current(asset).manifest
+        return sources.store.current(asset).manifest
     except ArtifactError:  # none of that name: an input that is no asset, or not stored any more
         return None
 
 
-def _draft_grounded(policy: Manifest, home: Home) -> tuple[int, float] | None:
+def _draft_grounded(policy: Manifest, sources: ExportSources) -> tuple[int, float] | None:
     """Number and grounded share of the drafts by the aligned model that `policy` comes from."""
-    aligned = policy if policy.asset == "aligned_llm" else _lineage(policy, home).get("aligned_llm")
-    if aligned is None or home.warehouse.manifest("draft_reasons") is None:
+    aligned = (
+        policy if policy.asset == "aligned_llm" else _lineage(policy, sources).get("aligned_llm")
+    )
+    if aligned is None or sources.warehouse.manifest("draft_reasons") is None:
         return None
-    drafts = home.warehouse.read("draft_reasons", ["grounded", "policy_fingerprint"]).filter(
+    drafts = sources.warehouse.read("draft_reasons", ["grounded", "policy_fingerprint"]).filter(
         pl.col("policy_fingerprint") == aligned.fingerprint
     )
     return (drafts.height, _share(drafts["grounded"])) if drafts.height else None

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import polars as pl
 
 from curec_assets.core.seeds import generator
-from curec_assets.retrieval.item_scorers import Floats, Retrievers
+from curec_assets.retrieval.item_scorers import Floats, ItemScorers
 
 _CHUNK = 256  # queries scored at once: (chunk, items) matrices
 
@@ -32,7 +32,7 @@ class Proposals:
 
 
 def propose(
-    retrievers: Retrievers, log: pl.DataFrame, queries: pl.DataFrame, candidates: int
+    retrievers: ItemScorers, log: pl.DataFrame, queries: pl.DataFrame, candidates: int
 ) -> Proposals:
     """EASE's best `candidates` items for each query (`user_id, timestamp`) that it has not seen.
 
@@ -49,7 +49,7 @@ def propose(
 
 
 def full_ranks(
-    retrievers: Retrievers, retriever: str, log: pl.DataFrame, queries: pl.DataFrame
+    retrievers: ItemScorers, retriever: str, log: pl.DataFrame, queries: pl.DataFrame
 ) -> Floats:
     """(queries,) expected rank of each query's `item_id` among all items not seen before."""
     ranks = [np.zeros(0, np.float32)]
@@ -96,7 +96,7 @@ def two_stage_ranks(
     return np.where(proposed, inside, outside).astype(np.float32)
 
 
-def target_indices(retrievers: Retrievers, queries: pl.DataFrame) -> npt.NDArray[np.int64]:
+def target_indices(retrievers: ItemScorers, queries: pl.DataFrame) -> npt.NDArray[np.int64]:
     """(queries,) place of each query's `item_id` in the catalogue."""
     return _with_index(retrievers, queries).get_column("index").to_numpy()
 
@@ -108,7 +108,7 @@ class _Chunk:
     liked: Floats  # (queries, items)
 
 
-def _chunks(retrievers: Retrievers, log: pl.DataFrame, queries: pl.DataFrame) -> Iterator[_Chunk]:
+def _chunks(retrievers: ItemScorers, log: pl.DataFrame, queries: pl.DataFrame) -> Iterator[_Chunk]:
     """What each query's user had seen and liked strictly before, a few queries at a time."""
     past = _with_index(retrievers, log.select("user_id", "item_id", "liked", before="timestamp"))
     for start in range(0, queries.height, _CHUNK):
@@ -122,7 +122,7 @@ def _chunks(retrievers: Retrievers, log: pl.DataFrame, queries: pl.DataFrame) ->
         yield _Chunk(slice(start, start + asked.height), seen, liked)
 
 
-def _with_index(retrievers: Retrievers, frame: pl.DataFrame) -> pl.DataFrame:
+def _with_index(retrievers: ItemScorers, frame: pl.DataFrame) -> pl.DataFrame:
     """`frame` with the catalogue `index` of its items; items outside the catalogue are left out."""
     indices = pl.DataFrame(
         {"item_id": retrievers.item_ids, "index": range(len(retrievers.item_ids))},

@@ -1,4 +1,4 @@
-"""Retrievers: a score for every item of the catalogue from what a user liked so far.
+"""ItemScorers: a score for every item of the catalogue from what a user liked so far.
 
 EASE is Steck, *Embarrassingly Shallow Autoencoders for Sparse Data* (WWW 2019): an item-item
 matrix in closed form. It is learned from training likes, and a user's running history is folded in
@@ -24,7 +24,7 @@ _TIE_BREAK = 1e-6  # share of popularity in EASE scores: decides only between eq
 
 
 @dataclass(frozen=True)
-class Retrievers:
+class ItemScorers:
     """EASE, popularity and mean like rate over one catalogue."""
 
     item_ids: tuple[str, ...]

@@ -29,7 +29,7 @@ class _Drafted:
 def _events_to_draft(inputs: Inputs) -> _Drafted:
     profile = inputs.settings
     evidence = inputs.table("collaborative_evidence")
-    events = drafting.select_events(inputs.table("event_splits"), evidence, profile)
+    events = drafting.events_to_draft(inputs.table("event_splits"), evidence, profile)
     histories = inputs.table("histories", ["event_id", "item_ids", "likes"])
     items = inputs.table("items", ["item_id", "title", "attributes"])
     facts = facts_by_event(events, evidence, histories, Catalogue(items), profile.evidence)
@@ -103,10 +103,10 @@ class _Judged:
 
 
 def _events_to_judge(inputs: Inputs) -> _Judged:
-    from curec_assets.reward.dataset import events_with_histories, select_events
+    from curec_assets.reward.dataset import events_with_histories, reward_events
 
     drafts = inputs.table("draft_reasons", ["event_id", "reason"])
-    events = select_events(inputs.table("event_splits"), drafts)
+    events = reward_events(inputs.table("event_splits"), drafts)
     histories = inputs.table("histories", ["event_id", "item_ids", "likes"])
     return _Judged(events_with_histories(events, histories), drafts)
 

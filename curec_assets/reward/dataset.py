@@ -105,7 +105,7 @@ def encode_events(
     )
 
 
-def select_events(event_splits: pl.DataFrame, drafts: pl.DataFrame) -> pl.DataFrame:
+def reward_events(event_splits: pl.DataFrame, drafts: pl.DataFrame) -> pl.DataFrame:
     """The only events that the reward model reads: its fold, and validation events with a draft.
 
     Raises `DataError` when a draft belongs to any other event (policy fold, test, or unknown): a
@@ -136,7 +136,7 @@ def misplaced_drafts(event_splits: pl.DataFrame, drafts: pl.DataFrame) -> pl.Dat
 
 
 def events_with_histories(events: pl.DataFrame, histories: pl.DataFrame) -> pl.DataFrame:
-    """`select_events` with the lists item_ids and likes. Raises `DataError` for a missing one."""
+    """`reward_events` with the lists item_ids and likes. Raises `DataError` for a missing one."""
     joined = events.join(
         histories.select("event_id", "item_ids", "likes"), on="event_id", how="left"
     )

@@ -7,7 +7,7 @@ import polars as pl
 from curec_assets.explanation.facts import Facts
 from curec_assets.explanation.grounding import GroundingChecker
 from curec_assets.explanation.selection import draw, with_evidence
-from curec_assets.explanation.writing import Request, write_reasons
+from curec_assets.explanation.writing import ReasonRequest, write_reasons
 from curec_assets.settings import Profile
 from resources.generation.protocol import TextGenerator
 
@@ -28,7 +28,7 @@ SCHEMA = pl.Schema(
 )
 
 
-def select_events(
+def events_to_draft(
     event_splits: pl.DataFrame, evidence: pl.DataFrame, profile: Profile
 ) -> pl.DataFrame:
     """Reward-fold training events, and validation events for the gate; none that aligned the model.
@@ -60,7 +60,7 @@ def draft(
     event_ids: Sequence[str] = events["event_id"].to_list()
     written = write_reasons(
         writer,
-        [Request(event_id, facts[event_id]) for event_id in event_ids],
+        [ReasonRequest(event_id, facts[event_id]) for event_id in event_ids],
         checker,
         profile.language_model,
         seed=profile.seed,

@@ -100,7 +100,7 @@ class RewardScorer:
         _same_length(events, reasons, outcomes)
         return self._gain(events, self._encode(reasons), _blank_reasons(reasons), outcomes)
 
-    def generic_gain(
+    def user_independent_gain(
         self,
         events: Sequence[ScoredEvent],
         reasons: Sequence[str],

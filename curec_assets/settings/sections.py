@@ -231,7 +231,7 @@ class PolicySettings(Section):
     generations: int = Field(ge=2, description="Sampled reasons per event.")
     learning_rate: PositiveFloat = Field(2e-5, description="AdamW peak learning rate.")
     beta: NonNegativeFloat = Field(0.0, description="KL weight to the aligned model.")
-    generic_weight: NonNegativeFloat = Field(
+    user_independent_weight: NonNegativeFloat = Field(
         0.5, description="Weight (lambda) of the part of the gain that is not about this user."
     )
     format_weight: NonNegativeFloat = Field(0.2, description="Reward of a well-formed reason.")

@@ -10,7 +10,7 @@ from curec_assets.explanation.composer import completion, compose, compose_note
 from curec_assets.explanation.facts import Catalogue, Facts, HistoryItem
 from curec_assets.explanation.grammar import evidence_grammar, note_grammar
 from curec_assets.explanation.grounding import GroundingChecker
-from curec_assets.explanation.prompts import Taste, parse_note, parse_reason
+from curec_assets.explanation.prompts import NoteFacts, parse_note, parse_reason
 
 TITLES = (
     "Heat",
@@ -99,7 +99,7 @@ def test_a_shown_item_is_only_spoken_for(given_facts: Facts, seed: int) -> None:
 
 @given(facts())
 def test_notes_have_the_form_their_grammar_asks_for(given_facts: Facts) -> None:
-    taste = Taste(given_facts.liked, given_facts.disliked)
+    taste = NoteFacts(given_facts.liked, given_facts.disliked)
     text = f"Note: {compose_note(taste)}."
     assert _admits(note_grammar(taste.attributes()), text)
     assert parse_note(text) == compose_note(taste)

@@ -14,7 +14,7 @@ from curec_assets.datasets.sources.source import open_source
 from curec_assets.datasets.splits import assign_splits
 from curec_assets.evidence.collaborative import collaborative_evidence, train_likes
 from curec_assets.explanation.facts import Catalogue, facts_by_event
-from curec_assets.explanation.notes import taste_of
+from curec_assets.explanation.notes import note_facts
 from curec_assets.explanation.prompts import note_prompt, parse_reason, reason_prompt
 from curec_assets.settings import load_profile
 from resources.models.downloads import Downloads
@@ -52,7 +52,7 @@ def prompts(interactions: pl.DataFrame, items: pl.DataFrame) -> dict[str, tuple[
     catalogue = Catalogue(items)
     facts = facts_by_event(interactions, evidence, histories, catalogue, PROFILE.evidence)
     tastes = {
-        event_id: taste_of(item_ids, likes, catalogue)
+        event_id: note_facts(item_ids, likes, catalogue)
         for event_id, item_ids, likes in histories.select("event_id", "item_ids", "likes").rows()
     }
     found = {}

@@ -37,7 +37,7 @@ class RecordingScorer:
         self.judged |= {(e.event_id, liked) for e, liked in zip(events, outcomes, strict=True)}
         return np.zeros(len(reasons))
 
-    generic_gain = gain
+    user_independent_gain = gain
 
 
 def test_events_with_equal_facts_keep_their_own_outcomes(tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ class ByLength:
             [len(r) / 100 * (1 if o else -1) for r, o in zip(reasons, outcomes, strict=True)]
         )
 
-    def generic_gain(
+    def user_independent_gain(
         self, events: Sequence[ScoredEvent], reasons: Sequence[str], outcomes: Sequence[bool]
     ) -> np.ndarray:
         return self.gain(events, reasons, outcomes) / 2
@@ -62,7 +62,7 @@ def test_a_good_reason_has_form_and_ground() -> None:
     assert set(found) == set(TERMS)
     assert found["format"] == found["groundedness"] == 1.0
     assert found["gain"] > 0
-    assert found["generic"] == found["gain"] / 2
+    assert found["user_independent"] == found["gain"] / 2
 
 
 def test_what_is_not_in_the_prompt_costs_groundedness_only() -> None:
@@ -83,15 +83,18 @@ def test_words_beyond_the_limit_are_penalised() -> None:
     assert terms(long)["length"] > terms(GOOD)["length"]
 
 
-def test_a_generic_loss_earns_nothing() -> None:
+def test_a_user_independent_loss_earns_nothing() -> None:
     reward = ComposedReward(ByLength(), GroundingChecker(CATALOGUE), SETTINGS)
     disliked = PolicyEvent(**{**vars(EVENT), "liked": False})
     found = reward.terms([disliked], [GOOD], [True])
     assert found["gain"] < 0
-    assert found["generic"] == 0.0
+    assert found["user_independent"] == 0.0
 
 
 def test_gains_are_rewarded_and_penalties_cost() -> None:
     by_name = weights(SETTINGS)
     assert set(by_name) == set(TERMS)
-    assert {name for name, weight in by_name.items() if weight < 0} == {"generic", "length"}
+    assert {name for name, weight in by_name.items() if weight < 0} == {
+        "user_independent",
+        "length",
+    }

@@ -14,7 +14,7 @@ from curec_assets.datasets.splits import assign_splits
 from curec_assets.evidence.collaborative import collaborative_evidence, train_likes
 from curec_assets.explanation.selection import divide_policy_fold, draw
 from curec_assets.reasons.selection import select_walk
-from curec_assets.reward.drafting import select_events
+from curec_assets.reward.drafting import events_to_draft
 from curec_assets.settings import Profile, load_profile
 from resources.models.downloads import Downloads
 
@@ -58,7 +58,7 @@ def test_events_serve_one_purpose_each(
     )
     fold = divide_policy_fold(splits, evidence, profile)
     walk = select_walk(splits, evidence, fold, profile)
-    drafts = select_events(splits, evidence, profile)
+    drafts = events_to_draft(splits, evidence, profile)
     fitted = {*fold.alignment, *fold.reinforcement}
     assert not set(fold.alignment) & set(fold.reinforcement)
     assert not fitted & set(walk["event_id"])

@@ -16,7 +16,7 @@ from curec_assets.core.provenance import digest
 from curec_assets.explanation.composer import completion, compose
 from curec_assets.explanation.facts import Catalogue, Facts, HistoryItem
 from curec_assets.explanation.grounding import GroundingChecker
-from curec_assets.explanation.prompts import Taste
+from curec_assets.explanation.prompts import NoteFacts
 from curec_assets.reasons.walk import Walk, WalkEvent
 from curec_assets.settings import load_profile
 from resources.errors import EngineError
@@ -77,7 +77,7 @@ class Oracle:
             ]
         )
 
-    generic_gain = gain
+    user_independent_gain = gain
 
 
 def rounds(outcomes: Sequence[Sequence[bool]]) -> list[list[WalkEvent]]:
@@ -94,7 +94,7 @@ def rounds(outcomes: Sequence[Sequence[bool]]) -> list[list[WalkEvent]]:
                 history_item_ids=(),
                 history_likes=(),
                 facts=Facts(TITLES[number], ("drama",), (HistoryItem("Film H", ("drama",)),), ()),
-                taste=Taste((HistoryItem("Film H", ("drama",)),), ()),
+                taste=NoteFacts((HistoryItem("Film H", ("drama",)),), ()),
                 outcome=HistoryItem(TITLES[number], ("drama",)),
             )
             for user, liked in enumerate(row)

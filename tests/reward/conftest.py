@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 from curec_assets.reward.build import build_reward_model
-from curec_assets.reward.dataset import events_with_histories, select_events
+from curec_assets.reward.dataset import events_with_histories, reward_events
 from curec_assets.reward.scoring import RewardScorer, ScoredEvent
 from curec_assets.settings import EncoderSettings, RewardSettings
 from resources.storage.manifest import Manifest
@@ -62,7 +62,7 @@ class World:
     drafts: pl.DataFrame
 
     def frame(self) -> pl.DataFrame:
-        return events_with_histories(select_events(self.event_splits, self.drafts), self.histories)
+        return events_with_histories(reward_events(self.event_splits, self.drafts), self.histories)
 
     def scored(self, split: str = "validation") -> list[tuple[ScoredEvent, str, bool]]:
         """Events of a split with their reason and outcome."""

@@ -12,7 +12,7 @@ from curec_assets.reward.dataset import (
     other_users,
     pad_histories,
     pooled_histories,
-    select_events,
+    reward_events,
 )
 from resources.errors import DataError
 
@@ -80,14 +80,14 @@ def drafted(*names: str) -> pl.DataFrame:
 
 
 def test_only_the_reward_fold_and_drafted_validation_events_are_read():
-    assert select_events(ALL, drafted("gate"))["event_id"].to_list() == ["fit", "gate"]
+    assert reward_events(ALL, drafted("gate"))["event_id"].to_list() == ["fit", "gate"]
 
 
 @pytest.mark.parametrize("name", ["rl", "test", "gone"])
 def test_a_draft_outside_its_fold_is_refused(name):
     assert misplaced_drafts(ALL, drafted("fit", name))["event_id"].to_list() == [name]
     with pytest.raises(DataError, match=f"outside the reward fold.*{name}"):
-        select_events(ALL, drafted("fit", name))
+        reward_events(ALL, drafted("fit", name))
 
 
 def test_a_missing_history_is_named():
@@ -95,7 +95,7 @@ def test_a_missing_history_is_named():
         {"event_id": ["fit"], "item_ids": [["i"]], "likes": [[True]]},
     )
     with pytest.raises(DataError, match=r"gate.*histories"):
-        events_with_histories(select_events(ALL, drafted("gate")), histories)
+        events_with_histories(reward_events(ALL, drafted("gate")), histories)
 
 
 def test_held_out_users_are_a_stable_tenth():

@@ -43,23 +43,23 @@ def test_an_empty_reason_is_the_null(telling):
     events, _, outcomes = columns(telling)
     scorer, empty = telling.scorer(), ["", " \n"] * (len(outcomes) // 2)
     assert (scorer.gain(events, empty, outcomes) == 0).all()
-    assert (scorer.generic_gain(events, empty, outcomes) == 0).all()
+    assert (scorer.user_independent_gain(events, empty, outcomes) == 0).all()
     np.testing.assert_array_equal(scorer.probability(events, empty), scorer.probability(events))
 
 
-def test_what_is_said_to_everybody_is_generic(telling):
+def test_what_is_said_to_everybody_is_user_independent(telling):
     rows = columns(telling)
     scorer = telling.scorer()
-    gain, generic = scorer.gain(*rows).mean(), scorer.generic_gain(*rows).mean()
-    assert generic == pytest.approx(gain, rel=0.1)
+    gain, independent = scorer.gain(*rows).mean(), scorer.user_independent_gain(*rows).mean()
+    assert independent == pytest.approx(gain, rel=0.1)
 
 
-def test_what_needs_the_history_is_not_generic(personal):
+def test_what_needs_the_history_is_not_user_independent(personal):
     rows = columns(personal)
     scorer = personal.scorer()
-    gain, generic = scorer.gain(*rows).mean(), scorer.generic_gain(*rows).mean()
+    gain, independent = scorer.gain(*rows).mean(), scorer.user_independent_gain(*rows).mean()
     assert gain > 0.2
-    assert generic < 0.2 * gain
+    assert independent < 0.2 * gain
 
 
 def test_a_batch_scores_as_one_by_one(personal):
@@ -67,7 +67,7 @@ def test_a_batch_scores_as_one_by_one(personal):
     events[1] = ScoredEvent("a1", [], [])
     events[2] = ScoredEvent("never seen", ["nor this", "a1"], [True, False])
     scorer = personal.scorer()
-    for score in (scorer.gain, scorer.generic_gain):
+    for score in (scorer.gain, scorer.user_independent_gain):
         together = score(events, reasons, outcomes)
         alone = [
             score([event], [reason], [outcome])[0]
@@ -107,7 +107,7 @@ def test_a_users_own_history_is_not_lent(personal, tmp_path):
     scorer = with_pool(personal, tmp_path, (own, other))
     event = ScoredEvent("a1", own.item_ids, own.likes, own.user_id)
     lent = ScoredEvent("a1", other.item_ids, other.likes)
-    assert scorer.generic_gain([event], ["left"], [True]) == pytest.approx(
+    assert scorer.user_independent_gain([event], ["left"], [True]) == pytest.approx(
         scorer.gain([lent], ["left"], [True])
     )
 
@@ -117,13 +117,13 @@ def test_a_pool_without_another_user_is_refused(telling, tmp_path):
     scorer = with_pool(telling, tmp_path, (own,))
     event = ScoredEvent("a1", [], [], own.user_id)
     with pytest.raises(ArtifactError, match="no history of another user"):
-        scorer.generic_gain([event], ["yes"], [True])
+        scorer.user_independent_gain([event], ["yes"], [True])
 
 
 def test_no_events_no_scores(telling):
     scorer = telling.scorer()
     assert scorer.gain([], [], []).shape == (0,)
-    assert scorer.generic_gain([], [], []).shape == (0,)
+    assert scorer.user_independent_gain([], [], []).shape == (0,)
     assert scorer.probability([]).shape == (0,)
 
 

