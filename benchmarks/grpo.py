@@ -135,7 +135,11 @@ class _Bench:
         self._vectors = scratch / "encoder"
         encoder = default_resources("laptop", scratch)["text_encoder"]
         scorer = RewardScorer.load(home.current("reward_model"), encoder, device="cpu")
-        self.reward = _TimedReward(scorer, GroundingChecker(catalogue), profile.policy)
+        self.reward = _TimedReward(
+            scorer,
+            GroundingChecker(catalogue, profile.explanation.max_words),
+            profile.explanation.wanted_words,
+        )
 
     def _forget(self) -> None:
         """Every step sees its texts for the first time: no vector of theirs is kept."""

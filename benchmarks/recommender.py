@@ -60,7 +60,7 @@ def main() -> None:
         warnings.filterwarnings("ignore", message=message)  # of the variants without statistics
     warehouse = Home.open(chosen.home).warehouse
     inputs = TrainingTables(*(warehouse.read(table) for table in _TABLES))
-    ours = Ours(TrainingData.make(inputs, _SETTINGS.history_length))
+    ours = Ours(TrainingData.make(inputs, _SETTINGS))
     with tempfile.TemporaryDirectory() as folder:
         write_atomic_files(inputs, Path(folder))
         with RecBole.started(chosen.recbole, Path(folder), _HIDDEN) as recbole:

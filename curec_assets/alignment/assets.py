@@ -19,12 +19,18 @@ def _corpus_settings(profile: Profile) -> tuple[str, ...]:
         "teacher.model",
         "teacher.samples",
         "teacher.temperature",
+        "explanation.wanted_words",
+        "explanation.max_words",
         "language_model.max_new_tokens",
     )
     return (
         *(f"alignment.{size}" for size in _SIZES),
         "evidence.max_attributes",
         "evidence.recent_items",
+        "evidence.recent_attributes",
+        "explanation.note_liked",
+        "explanation.note_disliked",
+        "explanation.note_attributes",
         "seed",
         *(teacher if profile.teacher.url else ()),
     )
@@ -81,7 +87,9 @@ def alignment_corpus(inputs: Inputs) -> pl.DataFrame:
         workspace=inputs.workspace("teacher"),
         identity=f"teacher {profile.teacher.model}",
     ) as writer:
-        teacher = Teacher(writer, GroundingChecker(Catalogue(items)), profile)
+        teacher = Teacher(
+            writer, GroundingChecker(Catalogue(items), profile.explanation.max_words), profile
+        )
         return build_corpus(*tables, teacher.teach)
 
 

@@ -47,7 +47,7 @@ def targets_are_grounded(settings: Settings, warehouse: Warehouse) -> dg.AssetCh
         catalogue,
         settings.resolve().evidence,
     )
-    checker = GroundingChecker(catalogue)
+    checker = GroundingChecker(catalogue, settings.resolve().explanation.max_words)
     refused = []
     for row in corpus.iter_rows(named=True):
         parsed = parse_reason(row["completion"])

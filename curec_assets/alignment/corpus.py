@@ -13,7 +13,7 @@ import polars as pl
 from curec_assets.alignment.teacher import Lesson, Taught
 from curec_assets.core.seeds import generator
 from curec_assets.explanation.composer import completion, compose, compose_note, evidence_line
-from curec_assets.explanation.facts import Catalogue, Facts, facts_by_event
+from curec_assets.explanation.facts import Catalogue, Facts, HistoryItem, facts_by_event
 from curec_assets.explanation.notes import note_facts, outcome_item
 from curec_assets.explanation.prompts import (
     NoteFacts,
@@ -116,9 +116,10 @@ def _example(
     event: dict[str, Any], task: str, facts: Facts, catalogue: Catalogue, profile: Profile
 ) -> _Example:
     random = generator(profile.seed, "corpus", event["event_id"])
-    noted = note_facts(event["item_ids"], event["likes"], catalogue)
+    noted = note_facts(event["item_ids"], event["likes"], catalogue, profile.explanation)
     if task == "note":
-        return _note_example(event, noted, catalogue, revise=bool(random.integers(2)))
+        new = outcome_item(event["item_id"], catalogue, profile.explanation)
+        return _note_example(noted, new, event["liked"], revise=bool(random.integers(2)))
     verdict = "like" if event["liked"] else "dislike"
     if random.integers(2):  # prompts come with and without a note
         facts = facts.with_note(compose_note(noted))
@@ -130,14 +131,15 @@ def _example(
 
 
 def _note_example(
-    event: dict[str, Any], noted: NoteFacts, catalogue: Catalogue, *, revise: bool
+    noted: NoteFacts, outcome: HistoryItem, liked_it: bool, *, revise: bool
 ) -> _Example:
     if not revise:
         return _Example(note_prompt(noted), f"Note: {compose_note(noted)}.")
-    new = outcome_item(event["item_id"], catalogue)
     liked, disliked = (noted.liked, noted.disliked)
     after = (
-        NoteFacts((new, *liked), disliked) if event["liked"] else NoteFacts(liked, (new, *disliked))
+        NoteFacts((outcome, *liked), disliked)
+        if liked_it
+        else NoteFacts(liked, (outcome, *disliked))
     )
-    prompt = revision_prompt(noted, compose_note(noted), new, event["liked"])
+    prompt = revision_prompt(noted, compose_note(noted), outcome, liked_it)
     return _Example(prompt, f"Note: {compose_note(after)}.")

@@ -23,9 +23,6 @@ from resources.models.checkpoint import BaseCheckpoint
 
 log = logging.getLogger(__name__)
 
-MAX_TOKENS = 1024
-"""Of an example; a longer one is left out, since cutting it would cut its completion."""
-
 
 def fine_tune(
     corpus: pl.DataFrame,
@@ -85,7 +82,7 @@ def sft_trainer(
     model = AutoModelForCausalLM.from_pretrained(
         base.path, dtype=getattr(torch, accelerator.dtype), trust_remote_code=base.trust_remote_code
     )
-    dataset = Dataset.from_list(_examples(corpus, tokenizer))
+    dataset = Dataset.from_list(_examples(corpus, tokenizer, settings.max_tokens))
     layers = range(settings.lora_first_layer, model.config.num_hidden_layers)
     micro_batch = math.gcd(settings.batch_size, MICRO_BATCH)
     arguments = {
@@ -96,7 +93,7 @@ def sft_trainer(
         "learning_rate": settings.learning_rate,
         "lr_scheduler_type": "cosine",
         "warmup_steps": 2,
-        "max_length": MAX_TOKENS,
+        "max_length": settings.max_tokens,
         "completion_only_loss": True,
         "save_steps": 10,
     }
@@ -118,8 +115,10 @@ def sft_trainer(
     return trainer
 
 
-def _examples(corpus: pl.DataFrame, tokenizer: Any) -> list[dict[str, Any]]:
-    """The corpus as TRL wants it, less the examples that are too long."""
+def _examples(corpus: pl.DataFrame, tokenizer: Any, max_tokens: int) -> list[dict[str, Any]]:
+    """The corpus as TRL wants it, less the examples that are too long: to cut one would cut its
+    completion.
+    """
     examples = []
     for row in corpus.iter_rows(named=True):
         prompt = [
@@ -128,18 +127,19 @@ def _examples(corpus: pl.DataFrame, tokenizer: Any) -> list[dict[str, Any]]:
         ]
         completion = [{"role": "assistant", "content": row["completion"]}]
         text = tokenizer.apply_chat_template([*prompt, *completion], tokenize=False)
-        if len(tokenizer(text, add_special_tokens=False)["input_ids"]) <= MAX_TOKENS:
+        if len(tokenizer(text, add_special_tokens=False)["input_ids"]) <= max_tokens:
             examples.append({"prompt": prompt, "completion": completion})
     if not examples:
         raise EngineError(
-            f"all {corpus.height} examples of the alignment corpus are longer than {MAX_TOKENS} "
-            "tokens; lower evidence.recent_items or evidence.max_attributes"
+            f"all {corpus.height} examples of the alignment corpus are longer than {max_tokens} "
+            "tokens; raise alignment.max_tokens, or lower evidence.recent_items or "
+            "evidence.max_attributes"
         )
     if len(examples) < corpus.height:
         log.warning(
             "%d of %d examples are longer than %d tokens and left out",
             corpus.height - len(examples),
             corpus.height,
-            MAX_TOKENS,
+            max_tokens,
         )
     return examples

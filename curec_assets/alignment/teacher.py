@@ -23,7 +23,7 @@ from resources.generation.protocol import (
     TextGenerator,
 )
 
-SYSTEM = """\
+_SYSTEM = """\
 You explain recommendations. Each message may tell what a user liked and disliked lately, and \
 their taste; then it names an item, what it is about, and the liked and disliked items that speak \
 to it, each with the attributes that it shares with the item. \
@@ -33,7 +33,7 @@ Reason: TEXT
 - liked: at most two liked items that you argue from; disliked: at most one; or none
 - shared: at most two attributes that they share with the item; or none
 - VERDICT: like or dislike
-- TEXT: one or two sentences to the user, on one line, at most 45 words. Name the item or an \
+- TEXT: one or two sentences to the user, on one line, at most {words} words. Name the item or an \
 item of the evidence, each once, in quotation marks. For a dislike say that the item may not \
 suit them.
 Use only the facts of the message. Never call a disliked item liked, or a liked one disliked."""
@@ -71,6 +71,7 @@ class Teacher:
         self._writer = writer
         self._checker = checker
         self._seed = profile.seed
+        self._system = _SYSTEM.format(words=profile.explanation.wanted_words)
         self._sampling = Sampling(
             profile.language_model.max_new_tokens,
             profile.teacher.temperature,
@@ -99,7 +100,7 @@ class Teacher:
 
     def _prompt(self, lesson: Lesson, ranked: Mapping[str, Sequence[Lesson]]) -> Prompt:
         asked = reason_prompt(lesson.facts)
-        messages = [("system", SYSTEM)]
+        messages = [("system", self._system)]
         used: set[str] = set()
         for verdict, others in ranked.items():
             for other in others:

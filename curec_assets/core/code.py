@@ -93,11 +93,18 @@ class _Summaries:
             f"code-{sys.version_info.major}.{sys.version_info.minor}.json"
         )
         self._known: dict[str, dict[str, Any]] = {}
+        self._met: dict[str, Summary] = {}
         self._changed = False
         with suppress(OSError, ValueError):
             self._known = json.loads(self._path.read_text(encoding="utf-8"))
 
     def of(self, module: str) -> Summary:
+        """Of the file as this process met it first, as Python itself has it."""
+        if module not in self._met:
+            self._met[module] = self._read(module)
+        return self._met[module]
+
+    def _read(self, module: str) -> Summary:
         file = _file(module)
         stat = os.stat(file)
         version = [stat.st_mtime_ns, stat.st_size, _MADE_BY]
@@ -191,6 +198,7 @@ def _imports(statement: ast.stmt) -> Iterator[tuple[str, Symbol]]:
                 yield alias.asname or alias.name, source
 
 
+@cache
 def _followed(module: str) -> bool:
     return _is_module(module) and not any(
         module == carrier or module.startswith(f"{carrier}.") for carrier in _CARRIERS

@@ -12,8 +12,6 @@ import polars as pl
 from curec_assets.core.provenance import digest
 from curec_assets.settings import EvidenceSettings
 
-_RECENT_ATTRIBUTES = 2  # shown of each of the latest items
-
 
 @dataclass(frozen=True)
 class Item:
@@ -139,7 +137,10 @@ class Catalogue:
             )
 
         recent = [
-            (liked_it, HistoryItem(earlier.title, earlier.attributes[:_RECENT_ATTRIBUTES], age))
+            (
+                liked_it,
+                HistoryItem(earlier.title, earlier.attributes[: settings.recent_attributes], age),
+            )
             for age, (other, liked_it) in enumerate(reversed(history))
             if other != item_id and ages[other] == age and (earlier := self._items.get(other))
         ][: settings.recent_items]

@@ -16,7 +16,6 @@ from curec_assets.explanation.composer import WORDING
 from curec_assets.explanation.facts import Catalogue, Facts, HistoryItem
 from curec_assets.explanation.grammar import NONE
 
-MAX_WORDS = 60
 _SENTENCE = re.compile(r"[^.!?]+[.!?]*")
 _WORD = r"[A-Z0-9][\w'’:-]*"
 _NAME = re.compile(rf"\b{_WORD}(?:\s+(?:(?:of|the|and|in|a|to|on|de|la)\s+)*{_WORD})*")
@@ -47,7 +46,9 @@ class Grounding:
 class GroundingChecker:
     """Checks reasons against facts, knowing the catalogue's vocabulary."""
 
-    def __init__(self, catalogue: Catalogue) -> None:
+    def __init__(self, catalogue: Catalogue, max_words: int) -> None:
+        """`max_words`: a longer reason is not well formed."""
+        self._max_words = max_words
         titles = catalogue.titles()
         self._attributes = _phrases(
             value.lower() for value in catalogue.attribute_values() if not _is_wording(value)
@@ -70,7 +71,9 @@ class GroundingChecker:
             unsupported += _sharing_errors(sentence, facts)
         if bool(_AGAINST.search(rest)) != (verdict == "dislike"):
             unsupported.append(f"speaks against its verdict {verdict!r}")
-        return Grounding(_well_formed(reason, tagged), tuple(dict.fromkeys(unsupported)))
+        return Grounding(
+            _well_formed(reason, tagged, self._max_words), tuple(dict.fromkeys(unsupported))
+        )
 
     def _names(self, text: str) -> list[str]:
         """Capitalised phrases that are no sentence's mere beginning."""
@@ -87,10 +90,10 @@ class GroundingChecker:
         return unknown
 
 
-def _well_formed(reason: str, tagged: str) -> bool:
+def _well_formed(reason: str, tagged: str, max_words: int) -> bool:
     words = tagged.split()
     return (
-        3 <= len(reason.split()) <= MAX_WORDS
+        3 <= len(reason.split()) <= max_words
         and reason[-1] in ".!?"
         and "\n" not in reason
         and "<|" not in reason

@@ -4,13 +4,15 @@ from collections.abc import Sequence
 
 from curec_assets.explanation.facts import Catalogue, HistoryItem
 from curec_assets.explanation.prompts import NoteFacts
-
-MAX_LIKED = 4
-MAX_DISLIKED = 2
-MAX_ATTRIBUTES = 2
+from curec_assets.settings import ExplanationSettings
 
 
-def note_facts(item_ids: Sequence[str], likes: Sequence[bool], catalogue: Catalogue) -> NoteFacts:
+def note_facts(
+    item_ids: Sequence[str],
+    likes: Sequence[bool],
+    catalogue: Catalogue,
+    settings: ExplanationSettings,
+) -> NoteFacts:
     """The latest liked and disliked items of a history (oldest first), latest first."""
     latest = [
         (item_id, liked)
@@ -18,17 +20,24 @@ def note_facts(item_ids: Sequence[str], likes: Sequence[bool], catalogue: Catalo
         if item_id in catalogue
     ]
     return NoteFacts(
-        liked=_items([i for i, liked in latest if liked][:MAX_LIKED], catalogue),
-        disliked=_items([i for i, liked in latest if not liked][:MAX_DISLIKED], catalogue),
+        liked=_items(
+            [i for i, liked in latest if liked][: settings.note_liked], catalogue, settings
+        ),
+        disliked=_items(
+            [i for i, liked in latest if not liked][: settings.note_disliked], catalogue, settings
+        ),
     )
 
 
-def outcome_item(item_id: str, catalogue: Catalogue) -> HistoryItem:
+def outcome_item(item_id: str, catalogue: Catalogue, settings: ExplanationSettings) -> HistoryItem:
     """The item of a new outcome, as note prompts name it."""
-    return _items([item_id], catalogue)[0]
+    return _items([item_id], catalogue, settings)[0]
 
 
-def _items(item_ids: Sequence[str], catalogue: Catalogue) -> tuple[HistoryItem, ...]:
+def _items(
+    item_ids: Sequence[str], catalogue: Catalogue, settings: ExplanationSettings
+) -> tuple[HistoryItem, ...]:
     return tuple(
-        HistoryItem(catalogue[i].title, catalogue[i].attributes[:MAX_ATTRIBUTES]) for i in item_ids
+        HistoryItem(catalogue[i].title, catalogue[i].attributes[: settings.note_attributes])
+        for i in item_ids
     )

@@ -2,8 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 
-_RARE = 2  # items met less often share row 0, which so learns what a rarely seen item is like
-
 
 class Vocabulary:
     """Item ids → rows of the item table; whatever is not in it is row 0."""
@@ -14,12 +12,15 @@ class Vocabulary:
         self._rows = {item: row for row, item in enumerate(self.item_ids, start=1)}
 
     @classmethod
-    def of(cls, item_ids: Iterable[str]) -> "Vocabulary":
-        """The items that occur at least twice, sorted."""
+    def of(cls, item_ids: Iterable[str], *, least: int) -> "Vocabulary":
+        """The items that occur at least that often, sorted.
+
+        The others share row 0, which so learns what a rarely seen item is like.
+        """
         counts: dict[str, int] = {}
         for item in item_ids:
             counts[item] = counts.get(item, 0) + 1
-        return cls(sorted(item for item, count in counts.items() if count >= _RARE))
+        return cls(sorted(item for item, count in counts.items() if count >= least))
 
     def __len__(self) -> int:
         """Rows of the item table, row 0 included."""

@@ -78,6 +78,8 @@ def _describe(stored: Artifact, _: Inputs) -> Mapping[str, Any]:
     artifacts=("aligned_llm", "reward_model"),
     settings=(
         "policy",
+        "explanation.wanted_words",
+        "explanation.max_words",
         "language_model.max_new_tokens",
         "language_model.max_prompt_tokens",
         "server.model",
@@ -114,10 +116,10 @@ def reason_policy(inputs: Inputs) -> Mapping[str, Any]:
     scorer = RewardScorer.load(
         inputs.artifact("reward_model"), inputs.resource("text_encoder"), device=accelerator.device
     )
-    checker = GroundingChecker(Catalogue(explored.items))
+    checker = GroundingChecker(Catalogue(explored.items), profile.explanation.max_words)
     return optimise(
         policy_events(explored.events, explored.histories, explored.facts),
-        ComposedReward(scorer, checker, profile.policy),
+        ComposedReward(scorer, checker, profile.explanation.wanted_words),
         inputs.base_model(),
         inputs.artifact("aligned_llm").path / "adapter",
         profile.policy,

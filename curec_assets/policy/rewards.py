@@ -66,10 +66,11 @@ def weights(settings: PolicySettings) -> dict[str, float]:
 class ComposedReward:
     """Scores completions, term by term."""
 
-    def __init__(self, scorer: Scorer, checker: GroundingChecker, settings: PolicySettings) -> None:
+    def __init__(self, scorer: Scorer, checker: GroundingChecker, wanted_words: int) -> None:
+        """`wanted_words`: longer reasons have a `length` term above 0."""
         self._scorer = scorer
         self._checker = checker
-        self._max_words = settings.max_reason_words
+        self._wanted_words = wanted_words
 
     def terms(
         self, events: Sequence[PolicyEvent], completions: Sequence[str], finished: Sequence[bool]
@@ -98,4 +99,4 @@ class ComposedReward:
 
     def _excess(self, parsed: ParsedReason | None) -> float:
         words = len(parsed.reason.split()) if parsed else 0
-        return max(0.0, words / self._max_words - 1.0)
+        return max(0.0, words / self._wanted_words - 1.0)

@@ -89,6 +89,7 @@ def _describe(rows: pl.DataFrame, _: Inputs) -> Mapping[str, Any]:
     artifacts=("reason_policy", "reward_model"),
     settings=(
         "reasons",
+        "explanation",
         "language_model.max_new_tokens",
         "language_model.max_prompt_tokens",
         "server.model",
@@ -135,12 +136,20 @@ def generated_reasons(inputs: Inputs) -> Mapping[str, Any]:
         walk = Walk(
             writer,
             RewardScorer.load(reward, inputs.resource("text_encoder"), device=device),
-            GroundingChecker(catalogue),
+            GroundingChecker(catalogue, inputs.settings.explanation.max_words),
             inputs.settings,
             identity=f"{policy.manifest.data_version} {reward.manifest.data_version}",
             shards=workspace,
         )
-        shards = walk.run(walk_rounds(walked.events, walked.histories, walked.facts, catalogue))
+        shards = walk.run(
+            walk_rounds(
+                walked.events,
+                walked.histories,
+                walked.facts,
+                catalogue,
+                inputs.settings.explanation,
+            )
+        )
         engine = writer.engine
     for shard in shards:
         shutil.copy(shard, folder / shard.name)

@@ -56,7 +56,7 @@ def reasons_are_grounded(settings: Settings, warehouse: Warehouse) -> dg.AssetCh
         catalogue,
         settings.resolve().evidence,
     )
-    checker = GroundingChecker(catalogue)
+    checker = GroundingChecker(catalogue, settings.resolve().explanation.max_words)
     refused = []
     for row in rows.iter_rows(named=True):
         of_event = facts[row["event_id"]].with_note(row["note"])

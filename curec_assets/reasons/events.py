@@ -7,6 +7,7 @@ import polars as pl
 from curec_assets.explanation.facts import Catalogue, Facts
 from curec_assets.explanation.notes import note_facts, outcome_item
 from curec_assets.reasons.walk import WalkEvent
+from curec_assets.settings import ExplanationSettings
 
 
 def walk_rounds(
@@ -14,6 +15,7 @@ def walk_rounds(
     histories: pl.DataFrame,
     facts: Mapping[str, Facts],
     catalogue: Catalogue,
+    settings: ExplanationSettings,
 ) -> list[list[WalkEvent]]:
     """One list of events per round. `events`: see `selection.select_walk`."""
     joined = events.join(
@@ -36,8 +38,8 @@ def walk_rounds(
                 history_item_ids=item_ids,
                 history_likes=likes,
                 facts=facts[row["event_id"]],
-                note_facts=note_facts(item_ids, likes, catalogue),
-                outcome=outcome_item(row["item_id"], catalogue),
+                note_facts=note_facts(item_ids, likes, catalogue, settings),
+                outcome=outcome_item(row["item_id"], catalogue, settings),
             )
         )
     return rounds

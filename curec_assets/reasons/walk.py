@@ -37,7 +37,6 @@ from resources.generation.protocol import Prompt, Sampling, TextGenerator
 
 log = logging.getLogger(__name__)
 
-_NOTE_TOKENS = 48
 
 SHARD = pl.Schema(
     {
@@ -181,7 +180,7 @@ class Walk:
         return kept
 
     def _notes(self, prompts: Sequence[Prompt], fallback: Iterable[str]) -> list[str]:
-        completions = self._writer.write(prompts, Sampling(_NOTE_TOKENS))
+        completions = self._writer.write(prompts, Sampling(self._profile.explanation.note_tokens))
         return [
             parse_note(completion.text) or other
             for completion, other in zip(completions, fallback, strict=True)

@@ -31,6 +31,8 @@ _NETWORK_SETTINGS = (
     "recommender.dropout",
     "recommender.id_dropout",
     "recommender.reason_dropout",
+    "recommender.smoothing",
+    "recommender.recent_half_life",
 )
 _TRAINED_ON = ("event_splits", "histories", "items", "item_embeddings", "reason_embeddings")
 
@@ -39,7 +41,14 @@ _TRAINED_ON = ("event_splits", "histories", "items", "item_embeddings", "reason_
     group=_GROUP,
     kinds={"scikitlearn", "numpy"},
     tables=("event_splits", "items"),
-    settings=("recommender.ease_l2", "recommender.ease_items", "recommender.ranked_events", "seed"),
+    settings=(
+        "recommender.ease_l2",
+        "recommender.ease_items",
+        "recommender.smoothing",
+        "recommender.recent_half_life",
+        "recommender.ranked_events",
+        "seed",
+    ),
     describe=lambda stored, _: describe_baselines(stored),
 )
 def baseline_recommenders(inputs: Inputs) -> Mapping[str, Any]:
@@ -79,7 +88,7 @@ def recommender(inputs: Inputs) -> Mapping[str, Any]:
     tables = TrainingTables(*(inputs.table(name) for name in _TRAINED_ON))
     return build_recommender(
         inputs.output(),
-        TrainingData.make(tables, profile.recommender.history_length),
+        TrainingData.make(tables, profile.recommender),
         settings=profile.recommender,
         seed=profile.seed,
         device=inputs.resource("accelerator").resolve().device,
@@ -201,6 +210,7 @@ def _describe_recommendations(rows: pl.DataFrame, _: Inputs) -> Mapping[str, Any
         "recommender.candidates",
         "recommender.top_k",
         "evidence",
+        "explanation.max_words",
         "language_model.max_new_tokens",
         "language_model.max_prompt_tokens",
         "server.model",

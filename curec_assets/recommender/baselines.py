@@ -9,7 +9,7 @@ import polars as pl
 
 from curec_assets.evaluation.metrics import ndcg
 from curec_assets.recommender.logistic_regression import preference_predictions, save_weights
-from curec_assets.recommender.statistics import item_attributes, running_statistics
+from curec_assets.recommender.statistics import Smoothing, item_attributes, running_statistics
 from curec_assets.retrieval.candidates import full_ranks, ranked_events
 from curec_assets.retrieval.item_scorers import ItemScorers
 from curec_assets.settings import RecommenderSettings
@@ -37,7 +37,11 @@ def build_baselines(
     curve: dict[float, float] = {}
     for l2 in settings.ease_l2:
         fitted[l2] = ItemScorers.fit(
-            training, items["item_id"].to_list(), l2=l2, ease_items=settings.ease_items
+            training,
+            items["item_id"].to_list(),
+            l2=l2,
+            ease_items=settings.ease_items,
+            smoothing=settings.smoothing,
         )
         gains = ndcg(full_ranks(fitted[l2], "ease", events, validation))
         curve[l2] = float(gains.mean()) if gains.size else 0.0
@@ -52,7 +56,12 @@ def build_baselines(
         for name in RETRIEVERS
     ]
     pl.concat(ranks).write_parquet(folder / "ranks.parquet")
-    statistics = running_statistics(events, item_attributes(items), events)
+    statistics = running_statistics(
+        events,
+        item_attributes(items),
+        events,
+        Smoothing(settings.smoothing, settings.recent_half_life),
+    )
     predictions, weights = preference_predictions(events, statistics)
     predictions.write_parquet(folder / "predictions.parquet")
     save_weights(folder, weights)

@@ -70,7 +70,7 @@ def train_networks(
             }
             best = trained.validation_losses[trained.best_epoch]
             log(f"{variant}, seed {number}: validation LogLoss {best:.4f}")
-    return Ranker(networks, data.trained_items, data.scale, settings.history_length), curves
+    return Ranker(networks, data.trained_items, data.form), curves
 
 
 def network_config(
@@ -84,7 +84,7 @@ def network_config(
         text_dim=data.item_table.texts.shape[1],
         dim=settings.dim,
         experts=settings.experts,
-        length=settings.history_length,
+        length=data.form.length,
         dropout=settings.dropout,
         id_dropout=settings.id_dropout,
         reason_dropout=settings.reason_dropout,

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from curec_assets.networks.vocabulary import Vocabulary
-from curec_assets.recommender.statistics import item_attributes, running_statistics
+from curec_assets.recommender.statistics import Smoothing, item_attributes, running_statistics
+from curec_assets.settings import RecommenderSettings
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class ItemTable:
 
 @dataclass(frozen=True)
 class Histories:
-    """Padded histories, latest events last; `length` columns."""
+    """Padded histories, latest events last."""
 
     items: Tensor
     """(histories, length) rows of the item table, 0 where `mask` is false."""
@@ -62,22 +63,20 @@ class Histories:
     """(histories, length) true where there is an event."""
 
     @classmethod
-    def make(
-        cls, frame: pl.DataFrame, item_table: ItemTable, *, length: int, scale: "RatingScale"
-    ) -> Self:
+    def make(cls, frame: pl.DataFrame, item_table: ItemTable, form: "ExampleForm") -> Self:
         """From rows of `item_ids, ratings, likes, timestamps` (lists) and the query `timestamp`."""
         lists = ["item_ids", "ratings", "likes", "timestamps"]
         latest = frame.select(
-            pl.col(lists).list.tail(length), pl.col("timestamp").alias("now")
+            pl.col(lists).list.tail(form.length), pl.col("timestamp").alias("now")
         ).with_columns(size=pl.col("item_ids").list.len())
         sizes = latest["size"].to_numpy()
-        mask = np.arange(length)[None, :] < sizes[:, None]  # (histories, length)
+        mask = np.arange(form.length)[None, :] < sizes[:, None]  # (histories, length)
         flat = latest.filter(pl.col("size") > 0).explode(lists)
         hours = (flat["now"] - flat["timestamps"]).cast(pl.Float64).to_numpy() / 3600
         feedback = np.zeros((*mask.shape, 3), dtype=np.float32)
         feedback[mask] = np.stack(
             [
-                scale.standardise(flat["ratings"].cast(pl.Float64).to_numpy()),
+                form.scale.standardise(flat["ratings"].cast(pl.Float64).to_numpy()),
                 np.where(flat["likes"].cast(pl.Boolean).to_numpy(), 1.0, -1.0),
                 np.log1p(np.maximum(hours, 0.0)),
             ],
@@ -104,6 +103,16 @@ class RatingScale:
     def standardise(self, ratings: np.ndarray) -> np.ndarray:
         """(rating - mean) / spread."""
         return (ratings - self.mean) / self.spread
+
+
+@dataclass(frozen=True)
+class ExampleForm:
+    """How events are turned into numbers; stored beside the networks that were trained on them."""
+
+    length: int
+    """History events read."""
+    scale: RatingScale
+    smoothing: Smoothing
 
 
 @dataclass(frozen=True)
@@ -177,25 +186,29 @@ class TrainingData:
     events: pl.DataFrame
     trained_items: tuple[str, ...]
     item_table: ItemTable
-    scale: RatingScale
+    form: ExampleForm
     examples: Examples
     liked: Tensor
     rows: Mapping[str, Tensor]
 
     @classmethod
-    def make(cls, tables: TrainingTables, history_length: int) -> Self:
+    def make(cls, tables: TrainingTables, settings: RecommenderSettings) -> Self:
         """From the tables; ratings are scaled, and ids known, by the train split alone."""
         training = tables.events.filter(pl.col("split") == "train")
         trained_items = tuple(training["item_id"].unique().sort().to_list())
         item_table = ItemTable.make(tables.item_embeddings, trained_items)
-        scale = RatingScale.fit(training["rating"])
+        form = ExampleForm(
+            settings.history_length,
+            RatingScale.fit(training["rating"]),
+            Smoothing(settings.smoothing, settings.recent_half_life),
+        )
         split = tables.events["split"].to_numpy()
         return cls(
             tables.events,
             trained_items,
             item_table,
-            scale,
-            event_examples(tables, item_table, length=history_length, scale=scale),
+            form,
+            event_examples(tables, item_table, form),
             torch.from_numpy(tables.events["liked"].to_numpy(writable=True)),
             {
                 name: torch.from_numpy(np.flatnonzero(split == name))
@@ -209,9 +222,7 @@ class TrainingData:
         return {name: int(has_reason[rows].sum()) for name, rows in self.rows.items()}
 
 
-def event_examples(
-    tables: TrainingTables, item_table: ItemTable, *, length: int, scale: RatingScale
-) -> Examples:
+def event_examples(tables: TrainingTables, item_table: ItemTable, form: ExampleForm) -> Examples:
     """Every event of `event_splits`, in its order, with what was known just before it."""
     events = tables.events
     ordered = events.select("event_id", "timestamp").join(
@@ -224,9 +235,9 @@ def event_examples(
     return Examples(
         item=torch.from_numpy(item_table.rows(events["item_id"])),
         history=torch.arange(events.height),
-        statistics=_statistics(events, tables.items, events),
+        statistics=_statistics(events, tables.items, events, form.smoothing),
         reason=torch.from_numpy(reason.fill_null(0).cast(pl.Int64).to_numpy(writable=True)),
-        histories=Histories.make(ordered, item_table, length=length, scale=scale),
+        histories=Histories.make(ordered, item_table, form),
         reasons=_with_zero_row(reasons["embedding"], item_table.texts.shape[1]),
     )
 
@@ -237,9 +248,7 @@ def candidate_examples(
     items: pl.DataFrame,
     histories: pl.DataFrame,
     item_table: ItemTable,
-    *,
-    length: int,
-    scale: RatingScale,
+    form: ExampleForm,
 ) -> Examples:
     """Candidates that nobody has rated yet, hence without reasons.
 
@@ -250,17 +259,18 @@ def candidate_examples(
     return Examples(
         item=torch.from_numpy(item_table.rows(queries["item_id"])),
         history=torch.from_numpy(queries["history"].cast(pl.Int64).to_numpy(writable=True)),
-        statistics=_statistics(log, items, queries),
+        statistics=_statistics(log, items, queries, form.smoothing),
         reason=torch.zeros(size, dtype=torch.int64),
-        histories=Histories.make(histories, item_table, length=length, scale=scale),
+        histories=Histories.make(histories, item_table, form),
         reasons=torch.zeros(1, item_table.texts.shape[1]),
     )
 
 
-def _statistics(log: pl.DataFrame, items: pl.DataFrame, queries: pl.DataFrame) -> Tensor:
-    return torch.from_numpy(
-        running_statistics(log, item_attributes(items), queries).to_numpy(writable=True)
-    ).contiguous()
+def _statistics(
+    log: pl.DataFrame, items: pl.DataFrame, queries: pl.DataFrame, smoothing: Smoothing
+) -> Tensor:
+    found = running_statistics(log, item_attributes(items), queries, smoothing)
+    return torch.from_numpy(found.to_numpy(writable=True)).contiguous()
 
 
 def _with_zero_row(embeddings: pl.Series, dim: int | None = None) -> Tensor:

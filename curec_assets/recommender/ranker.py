@@ -9,8 +9,9 @@ from typing import Self
 import polars as pl
 from safetensors.torch import load_file, save_file
 
-from curec_assets.recommender.dataset import ItemTable, RatingScale
+from curec_assets.recommender.dataset import ExampleForm, ItemTable, RatingScale
 from curec_assets.recommender.din import DIN, DINConfig, Variant
+from curec_assets.recommender.statistics import Smoothing
 from resources.errors import ArtifactError
 
 SERVED: Variant = "id_text_reason"
@@ -24,9 +25,7 @@ class Ranker:
     networks: Mapping[tuple[Variant, int], DIN]
     trained_items: tuple[str, ...]
     """Items with an id embedding; position p has index p + 1."""
-    scale: RatingScale
-    length: int
-    """History events read."""
+    form: ExampleForm
 
     def save(self, folder: Path) -> None:
         """Write one safetensors file per network and `recommender.json`."""
@@ -39,8 +38,7 @@ class Ranker:
                 for (_, seed), network in self.networks.items()
             ],
             "trained_items": self.trained_items,
-            "scale": asdict(self.scale),
-            "length": self.length,
+            "form": asdict(self.form),
         }
         (folder / "recommender.json").write_text(json.dumps(values), encoding="utf-8")
 
@@ -58,8 +56,11 @@ class Ranker:
             return cls(
                 networks,
                 tuple(values["trained_items"]),
-                RatingScale(**values["scale"]),
-                values["length"],
+                ExampleForm(
+                    values["form"]["length"],
+                    RatingScale(**values["form"]["scale"]),
+                    Smoothing(**values["form"]["smoothing"]),
+                ),
             )
         except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
             raise ArtifactError(

@@ -42,7 +42,7 @@ def recommend(
     )
     proposed = Proposed.make(
         queries,
-        histories_at(interactions, list(users), now, ranker.length),
+        histories_at(interactions, list(users), now, ranker.form.length),
         retrievers,
         ranker,
         log=interactions,

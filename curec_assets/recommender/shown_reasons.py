@@ -74,7 +74,7 @@ def with_reasons(
     written = write_reasons(
         writer,
         requests,
-        GroundingChecker(catalogue),
+        GroundingChecker(catalogue, profile.explanation.max_words),
         profile.language_model,
         seed=derive(profile.seed, "recommendations"),
         max_regenerations=profile.reasons.max_regenerations,

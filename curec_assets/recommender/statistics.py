@@ -4,6 +4,8 @@ Every number comes from events with a *strictly* smaller timestamp than the quer
 function serves training events and candidates at serving time. Which statistics: our choice.
 """
 
+from dataclasses import dataclass
+
 import polars as pl
 
 FEATURES = (
@@ -22,12 +24,19 @@ FEATURES = (
     "affinity_log_count",
 )
 
-_SMOOTHING = 5.0  # events of prior belief in every smoothed mean
-_RECENT_HALF_LIFE = 5.0  # events after which a user's older likes count half
+
+@dataclass(frozen=True)
+class Smoothing:
+    """How far the statistics trust few events."""
+
+    prior: float
+    """Events of prior belief in every smoothed mean."""
+    recent_half_life: float
+    """Events after which a user's older likes count half."""
 
 
 def running_statistics(
-    log: pl.DataFrame, attributes: pl.DataFrame, queries: pl.DataFrame
+    log: pl.DataFrame, attributes: pl.DataFrame, queries: pl.DataFrame, smoothing: Smoothing
 ) -> pl.DataFrame:
     """The `FEATURES` of each query, in the queries' order, as Float32.
 
@@ -43,13 +52,17 @@ def running_statistics(
             "timestamp",
             pl.col("rating").cast(pl.Float64),
             pl.col("liked").cast(pl.Float64),
-        ).sort("timestamp", "user_id", "item_id", "rating")
+        ).sort("timestamp", "user_id", "item_id", "rating"),
+        smoothing,
     )
     wanted = queries.select("user_id", "item_id", "timestamp").with_row_index("query")
-    joined = _state(events, wanted).join(
-        _affinity(events, attributes, wanted), on="query", how="left", maintain_order="left"
+    joined = _state(events, wanted, smoothing).join(
+        _affinity(events, attributes, wanted, smoothing),
+        on="query",
+        how="left",
+        maintain_order="left",
     )
-    return joined.select(_features()).select(pl.col(FEATURES).cast(pl.Float32))
+    return joined.select(_features(smoothing.prior)).select(pl.col(FEATURES).cast(pl.Float32))
 
 
 def item_attributes(items: pl.DataFrame) -> pl.DataFrame:
@@ -73,19 +86,22 @@ def item_attributes(items: pl.DataFrame) -> pl.DataFrame:
 _KEYS = ("user_id", "item_id", "timestamp")
 
 
-def _with_expectations(events: pl.DataFrame) -> pl.DataFrame:
+def _with_expectations(events: pl.DataFrame, smoothing: Smoothing) -> pl.DataFrame:
     """Adds to each event by how much its outcome beat what its item, and its user, promised.
 
     `beat_item` = liked - the item's like rate just before; `beat_user` likewise.
     """
-    before = _state(events, events.select(_KEYS).with_row_index("query"))
-    rates = before.select(user=_smoothed("liked", "user"), item=_smoothed("liked", "item"))
+    before = _state(events, events.select(_KEYS).with_row_index("query"), smoothing)
+    rates = before.select(
+        user=_smoothed("liked", "user", smoothing.prior),
+        item=_smoothed("liked", "item", smoothing.prior),
+    )
     return events.with_columns(
         beat_user=pl.col("liked") - rates["user"], beat_item=pl.col("liked") - rates["item"]
     )
 
 
-def _state(events: pl.DataFrame, wanted: pl.DataFrame) -> pl.DataFrame:
+def _state(events: pl.DataFrame, wanted: pl.DataFrame, smoothing: Smoothing) -> pl.DataFrame:
     """`wanted` with the totals of everybody, of its user and of its item just before."""
     groups: tuple[tuple[str, list[str]], ...] = (
         ("all", []),
@@ -93,13 +109,15 @@ def _state(events: pl.DataFrame, wanted: pl.DataFrame) -> pl.DataFrame:
         ("item", ["item_id"]),
     )
     parts = [
-        _before(wanted, _totals(events, by, name), by).select(pl.col(f"^{name}_.*$").exclude(_KEYS))
+        _before(wanted, _totals(events, by, name, smoothing), by).select(
+            pl.col(f"^{name}_.*$").exclude(_KEYS)
+        )
         for name, by in groups
     ]
     return pl.concat([wanted, *parts], how="horizontal")
 
 
-def _totals(events: pl.DataFrame, by: list[str], name: str) -> pl.DataFrame:
+def _totals(events: pl.DataFrame, by: list[str], name: str, smoothing: Smoothing) -> pl.DataFrame:
     """Running totals after each timestamp, per group: `{name}_count, {name}_liked, ...`.
 
     `events` must be sorted by time.
@@ -108,7 +126,7 @@ def _totals(events: pl.DataFrame, by: list[str], name: str) -> pl.DataFrame:
     running = [
         pl.int_range(1, pl.len() + 1).cast(pl.Float64).alias("count"),
         *(pl.col(c).cum_sum() for c in sums),
-        pl.col("liked").ewm_mean(half_life=_RECENT_HALF_LIFE).alias("recent"),
+        pl.col("liked").ewm_mean(half_life=smoothing.recent_half_life).alias("recent"),
     ]
     if by:
         running = [column.over(by) for column in running]
@@ -136,35 +154,37 @@ def _before(queries: pl.DataFrame, totals: pl.DataFrame, by: list[str]) -> pl.Da
     )
 
 
-def _smoothed(what: str, name: str) -> pl.Expr:
-    """Mean of `what` in group `name`, pulled to everybody's mean by `_SMOOTHING` events."""
+def _smoothed(what: str, name: str, strength: float) -> pl.Expr:
+    """Mean of `what` in group `name`, pulled to everybody's mean by `strength` events."""
     prior = (pl.col(f"all_{what}") / pl.col("all_count")).fill_null(0.5 if what == "liked" else 0.0)
     total = pl.col(f"{name}_{what}").fill_null(0.0)
-    return (total + _SMOOTHING * prior) / (pl.col(f"{name}_count").fill_null(0.0) + _SMOOTHING)
+    return (total + strength * prior) / (pl.col(f"{name}_count").fill_null(0.0) + strength)
 
 
-def _affinity(events: pl.DataFrame, attributes: pl.DataFrame, wanted: pl.DataFrame) -> pl.DataFrame:
+def _affinity(
+    events: pl.DataFrame, attributes: pl.DataFrame, wanted: pl.DataFrame, smoothing: Smoothing
+) -> pl.DataFrame:
     """Per query: by how much the user's outcomes on the candidate's attributes beat the items'.
 
     Mean over the candidate's attributes of the smoothed `beat_item`, and the log of the evidence.
     """
     by = ["user_id", "attribute"]
     rated = events.join(attributes, on="item_id", how="inner", maintain_order="left")
-    totals = _totals(rated, by, "attribute")
+    totals = _totals(rated, by, "attribute", smoothing)
     asked = wanted.join(attributes, on="item_id", how="inner")
     found = _before(asked, totals, by)
     return found.group_by("query").agg(
         affinity=(
             pl.col("attribute_beat_item").fill_null(0.0)
-            / (pl.col("attribute_count").fill_null(0.0) + _SMOOTHING)
+            / (pl.col("attribute_count").fill_null(0.0) + smoothing.prior)
         ).mean(),
         affinity_count=pl.col("attribute_count").fill_null(0.0).sum(),
     )
 
 
-def _features() -> list[pl.Expr]:
+def _features(prior: float) -> list[pl.Expr]:
     def residual(what: str, name: str) -> pl.Expr:
-        return (pl.col(f"{name}_{what}") / (pl.col(f"{name}_count") + _SMOOTHING)).fill_null(0.0)
+        return (pl.col(f"{name}_{what}") / (pl.col(f"{name}_count") + prior)).fill_null(0.0)
 
     def log_count(name: str) -> pl.Expr:
         return pl.col(name).fill_null(0.0).log1p()
@@ -173,15 +193,18 @@ def _features() -> list[pl.Expr]:
         hours = (pl.col("timestamp") - pl.col(f"{name}_last")) / 3600
         return hours.log1p().fill_null(0.0).alias(f"{name}_log_idle_hours")
 
+    like_rate = _smoothed("liked", "user", prior)
     return [
-        _smoothed("liked", "user").alias("user_like_rate"),
-        _smoothed("rating", "user").alias("user_mean_rating"),
-        pl.col("user_recent").fill_null(_smoothed("liked", "user")).alias("user_recent_like_rate"),
+        like_rate.alias("user_like_rate"),
+        _smoothed("rating", "user", prior).alias("user_mean_rating"),
+        pl.col("user_recent")
+        .fill_null(_smoothed("liked", "user", prior))
+        .alias("user_recent_like_rate"),
         residual("beat_item", "user").alias("user_residual"),
         log_count("user_count").alias("user_log_count"),
         idle("user"),
-        _smoothed("liked", "item").alias("item_like_rate"),
-        _smoothed("rating", "item").alias("item_mean_rating"),
+        _smoothed("liked", "item", prior).alias("item_like_rate"),
+        _smoothed("rating", "item", prior).alias("item_mean_rating"),
         residual("beat_user", "item").alias("item_residual"),
         log_count("item_count").alias("item_log_count"),
         idle("item"),

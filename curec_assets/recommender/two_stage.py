@@ -54,8 +54,7 @@ class Proposed:
             items,
             histories.with_columns(timestamp=queries["timestamp"]),
             item_table,
-            length=ranker.length,
-            scale=ranker.scale,
+            ranker.form,
         )
         return cls(proposals, examples, item_table)
 

@@ -19,7 +19,6 @@ from resources.errors import ArtifactError
 
 Floats = npt.NDArray[np.float32]
 
-_SMOOTHING = 5.0  # events of prior belief in an item's like rate
 _TIE_BREAK = 1e-6  # share of popularity in EASE scores: decides only between equal scores
 
 
@@ -42,11 +41,18 @@ class ItemScorers:
 
     @classmethod
     def fit(
-        cls, training: pl.DataFrame, item_ids: Sequence[str], *, l2: float, ease_items: int
+        cls,
+        training: pl.DataFrame,
+        item_ids: Sequence[str],
+        *,
+        l2: float,
+        ease_items: int,
+        smoothing: float,
     ) -> Self:
         """From training events (`user_id, item_id, liked`) and the catalogue's ids.
 
-        EASE learns the `ease_items` most liked items; it scores all others 0.
+        EASE learns the `ease_items` most liked items; it scores all others 0. `smoothing`:
+        events of prior belief in an item's like rate.
         """
         catalogue = tuple(sorted(item_ids))
         totals = (
@@ -68,7 +74,7 @@ class ItemScorers:
             known,
             ease(_likes(training, [catalogue[index] for index in known]), l2),
             likes.astype(np.float32),
-            ((likes + _SMOOTHING * prior) / (count + _SMOOTHING)).astype(np.float32),
+            ((likes + smoothing * prior) / (count + smoothing)).astype(np.float32),
             l2,
         )
 

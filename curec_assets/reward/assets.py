@@ -57,6 +57,7 @@ def _describe_drafts(rows: pl.DataFrame, _: Inputs) -> Mapping[str, Any]:
     schema=drafting.SCHEMA,
     artifacts=("aligned_llm",),
     settings=(
+        "explanation.max_words",
         "language_model.max_new_tokens",
         "language_model.max_prompt_tokens",
         "server.model",
@@ -88,7 +89,7 @@ def draft_reasons(inputs: Inputs) -> pl.DataFrame:
             writer,
             drafted.events,
             drafted.facts,
-            GroundingChecker(Catalogue(drafted.items)),
+            GroundingChecker(Catalogue(drafted.items), inputs.settings.explanation.max_words),
             inputs.settings,
             aligned.manifest.fingerprint,
         )

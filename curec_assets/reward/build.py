@@ -51,7 +51,7 @@ def build_reward_model(
         dtype=np.float32,
     )
     fold = frame.filter(pl.col("fold") == "reward")
-    vocabulary = Vocabulary.of(fold["item_id"])
+    vocabulary = Vocabulary.of(fold["item_id"], least=settings.least_item_events)
     positions = max(1, fold.select(pl.col("item_ids").list.len().max()).item() or 0)
     kept_out = held_out_users(fold["user_id"], seed)
     is_kept_out = pl.col("user_id").is_in(sorted(kept_out))
@@ -74,7 +74,7 @@ def build_reward_model(
         device=device,
         log=log,
     )
-    gate = judge(fitted.network, events["gate"], embeddings, seed=seed)
+    gate = judge(fitted.network, events["gate"], embeddings, settings=settings, seed=seed)
     description = Description(
         shape=fitted.network.shape,
         positions=positions,

@@ -21,8 +21,6 @@ from resources.storage.manifest import Manifest
 
 Scores = NDArray[np.float64]
 
-_FEWEST_USERS = 10  # with fewer, a bootstrap over users has too few units to mean anything
-
 
 @dataclass(frozen=True)
 class Gate:
@@ -86,15 +84,17 @@ def decide(
     with_null: Scores,
     with_shuffled: Scores,
     rng: np.random.Generator,
-    samples: int = 1000,
+    samples: int,
+    least_users: int,
 ) -> Gate:
     """Compare the scores of the same n events.
 
     `liked`, `users`, `with_reason`, `with_null`: (n,). `with_shuffled`: (shuffles, n), 0 shuffles
-    when the events are all of one user. `samples`: bootstrap resamples.
+    when the events are all of one user. `samples`: bootstrap resamples, of users, or
+    of events where there are fewer than `least_users`: too few units to mean anything.
     """
     n_users = len(np.unique(users))
-    unit = "users" if n_users >= _FEWEST_USERS else "events"
+    unit = "users" if n_users >= least_users else "events"
     make = partial(Gate, n_events=len(liked), n_liked=int(liked.sum()), n_users=n_users, unit=unit)
     if liked.all() or not liked.any() or not len(with_shuffled):
         unknown, difference = Interval(0.5, 0.0, 1.0), Interval(0.0, -1.0, 1.0)

@@ -6,12 +6,10 @@ uses the null with probability `reason_dropout`; plus `shuffled_weight` times th
 events of BCE(y(another user's reason), y(null)) / B, the target without gradient: a reason that is
 not about this pair of user and item carries no information.
 
-Drafted events are few, so every batch gets some: they are shown up to `_MOST_REPEATS` more times
-per epoch, spread evenly, and never make more than `_MOST_DRAFTED` of a batch. What few events show
+Drafted events are few, so every batch gets some: they are shown up to `extra_draws` more times per
+epoch, spread evenly, and never make more than `drafted_share` of a batch. What few events show
 often is learnt by heart, so most coordinates of a reason's embedding are zeroed at random in
-fitting (`_TEXT_DROPOUT`): with 3,000 synthetic reasons on MovieLens 100K, 65 % of them right, that
-took the reason's loss on the users kept out from 0.635 to 0.553 (null: 0.572); 0.5 instead of 0.8
-gave 0.557.
+fitting (`text_dropout`; docs/method.md says what that was chosen on).
 
 The epoch is chosen on a tenth of the reward fold's *users*, kept out of fitting: the validation
 events that decide the gate decide nothing else, and both paths of the model (null and reason) are
@@ -33,11 +31,6 @@ from curec_assets.reward.gate import Gate, decide
 from curec_assets.reward.model import RewardNetwork, Shape, initialised
 from curec_assets.settings import RewardSettings
 
-_MOST_REPEATS = 4  # of a drafted event in one epoch, beyond its place among all events
-_MOST_DRAFTED = 0.25  # share of a batch
-_TEXT_DROPOUT = 0.8
-_WEIGHT_DECAY = 1e-3
-_SHUFFLES = 8  # partners per event behind AUC(shuffled)
 _INFERENCE_BATCH = 4096
 
 
@@ -84,7 +77,7 @@ def fit(
     shape = Shape(items=n_items, dim=settings.dim, text_dim=embeddings.shape[1])
     network = initialised(shape, torch_seed).to(device)
     optimiser = torch.optim.AdamW(
-        network.parameters(), lr=settings.learning_rate, weight_decay=_WEIGHT_DECAY
+        network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
     )
     texts = torch.from_numpy(np.ascontiguousarray(embeddings, dtype=np.float32)).to(device)
     epochs: list[Epoch] = []
@@ -92,7 +85,9 @@ def fit(
     chosen = 0
     for number in range(1, settings.epochs + 1):
         main, shuffled = _one_epoch(network, optimiser, train, texts, settings, rng)
-        epochs.append(Epoch(main, shuffled, _held_out_loss(network, held_out, embeddings)))
+        epochs.append(
+            Epoch(main, shuffled, _held_out_loss(network, held_out, embeddings, settings))
+        )
         log(f"reward model, epoch {number}: {epochs[-1]}")
         if chosen == 0 or epochs[-1].held_out < epochs[chosen - 1].held_out:
             chosen = number
@@ -117,11 +112,16 @@ def predict(
 
 
 def judge(
-    network: RewardNetwork, events: Events, embeddings: Floats, *, seed: int, samples: int = 1000
+    network: RewardNetwork,
+    events: Events,
+    embeddings: Floats,
+    *,
+    settings: RewardSettings,
+    seed: int,
 ) -> Gate:
     """The gate on `events`: validation events, each with a drafted reason."""
     shuffled = []
-    for turn in range(_SHUFFLES):
+    for turn in range(settings.gate_shuffles):
         partner = other_users(events.users, generator(seed, "reward-gate-shuffle", turn))
         if len(partner):
             # Only the reason changes hands: item, history and label stay.
@@ -134,7 +134,8 @@ def judge(
         with_null=predict(network, events, None),
         with_shuffled=np.array(shuffled),
         rng=generator(seed, "reward-gate-bootstrap"),
-        samples=samples,
+        samples=settings.gate_samples,
+        least_users=settings.gate_least_users,
     )
 
 
@@ -149,14 +150,15 @@ def _one_epoch(
     """Mean main loss per event shown, mean shuffled loss per drafted event shown."""
     device = str(texts.device)
     partner_reason = _partner_reasons(train, rng)
+    dropout = _Dropout(settings.text_dropout, rng)
     main_sum, shown, shuffled_sum, lent = 0.0, 0, 0.0, 0
-    for index in batches(train.reason != NO_REASON, settings.batch_size, rng):
+    for index in batches(train.reason != NO_REASON, settings, rng):
         batch = train.take(index)
         liked = torch.from_numpy(batch.liked).to(device)
         dropped = rng.random(len(batch)) < settings.reason_dropout
         reason = np.where(dropped, NO_REASON, batch.reason)
         context = _context(network, batch, device)
-        logits = network.head(context, *_reasons(reason, texts, rng))
+        logits = network.head(context, *_reasons(reason, texts, dropout))
         main = functional.binary_cross_entropy_with_logits(logits, liked)
         loss = main
         foreign = np.flatnonzero(partner_reason[index] != NO_REASON)
@@ -164,7 +166,9 @@ def _one_epoch(
             borrowed = context[torch.from_numpy(foreign).to(device)]
             with torch.no_grad():
                 target = torch.sigmoid(network.head(borrowed, None, None))
-            other = network.head(borrowed, *_reasons(partner_reason[index[foreign]], texts, rng))
+            other = network.head(
+                borrowed, *_reasons(partner_reason[index[foreign]], texts, dropout)
+            )
             shuffled = functional.binary_cross_entropy_with_logits(other, target, reduction="sum")
             loss = main + settings.shuffled_weight * shuffled / len(batch)
             shuffled_sum += float(shuffled.detach())
@@ -188,21 +192,23 @@ def _partner_reasons(train: Events, rng: np.random.Generator) -> NDArray[np.int6
 
 
 def batches(
-    drafted: NDArray[np.bool_], size: int, rng: np.random.Generator
+    drafted: NDArray[np.bool_], settings: RewardSettings, rng: np.random.Generator
 ) -> list[NDArray[np.int64]]:
     """Shuffled batches of all events, each with extra drafted ones spread evenly over them."""
     order = rng.permutation(len(drafted))
-    parts = np.array_split(order, max(1, -(-len(order) // size)))
+    parts = np.array_split(order, max(1, -(-len(order) // settings.batch_size)))
     pool = np.flatnonzero(drafted)
-    most = int(_MOST_DRAFTED * size)
-    extra_count = min(_MOST_REPEATS * len(pool), most * len(parts))
+    most = int(settings.drafted_share * settings.batch_size)
+    extra_count = min(settings.extra_draws * len(pool), most * len(parts))
     turns = -(-extra_count // max(len(pool), 1))
     repeated = np.concatenate([pool[:0], *(rng.permutation(pool) for _ in range(turns))])
     extras = np.array_split(repeated[:extra_count], len(parts))
     return [np.concatenate([batch, extra]) for batch, extra in zip(parts, extras, strict=True)]
 
 
-def _held_out_loss(network: RewardNetwork, events: Events, embeddings: Floats) -> float:
+def _held_out_loss(
+    network: RewardNetwork, events: Events, embeddings: Floats, settings: RewardSettings
+) -> float:
     """Null loss of all events, and reason loss of the drafted ones for their share of a batch."""
     device = str(next(network.parameters()).device)
     null = _cross_entropy(predict(network, events, None, device), events.liked)
@@ -210,7 +216,7 @@ def _held_out_loss(network: RewardNetwork, events: Events, embeddings: Floats) -
     if not len(drafted):
         return null
     reason = _cross_entropy(predict(network, drafted, embeddings, device), drafted.liked)
-    share = min(_MOST_DRAFTED, _MOST_REPEATS * len(drafted) / len(events))
+    share = min(settings.drafted_share, settings.extra_draws * len(drafted) / len(events))
     return (1.0 - share) * null + share * reason
 
 
@@ -229,19 +235,27 @@ def _context(network: RewardNetwork, batch: Events, device: str) -> Tensor:
     )
 
 
+@dataclass(frozen=True)
+class _Dropout:
+    """Of the coordinates of texts."""
+
+    share: float
+    rng: np.random.Generator
+
+
 def _reasons(
-    reason: NDArray[np.int64], texts: Tensor | None, rng: np.random.Generator | None = None
+    reason: NDArray[np.int64], texts: Tensor | None, dropout: "_Dropout | None" = None
 ) -> tuple[Tensor | None, Tensor | None]:
     """Embeddings (batch, text_dim) and which are present; None, None when all use the null.
 
-    With `rng`, coordinates are dropped as in fitting, and the others scaled to make up for it.
+    With `dropout`, coordinates are dropped as in fitting, and the others scaled to make up for it.
     """
     present = reason != NO_REASON
     if texts is None or not present.any():
         return None, None
     chosen = texts[torch.from_numpy(np.where(present, reason, 0)).to(texts.device)]
-    if rng is not None:
+    if dropout is not None:
         kept = np.zeros(chosen.shape, dtype=np.float32)
-        kept[present] = rng.random((present.sum(), chosen.shape[1])) >= _TEXT_DROPOUT
-        chosen = chosen * torch.from_numpy(kept / (1.0 - _TEXT_DROPOUT)).to(texts.device)
+        kept[present] = dropout.rng.random((present.sum(), chosen.shape[1])) >= dropout.share
+        chosen = chosen * torch.from_numpy(kept / (1.0 - dropout.share)).to(texts.device)
     return chosen, torch.from_numpy(present).to(texts.device)

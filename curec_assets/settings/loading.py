@@ -24,6 +24,7 @@ from curec_assets.settings.sections import (
     DataSettings,
     EncoderSettings,
     EvidenceSettings,
+    ExplanationSettings,
     LanguageModelSettings,
     PolicySettings,
     ReasonSettings,
@@ -46,6 +47,7 @@ class Profile(Section):
     data: DataSettings
     split: SplitSettings = SplitSettings()
     evidence: EvidenceSettings = EvidenceSettings()
+    explanation: ExplanationSettings = ExplanationSettings()
     language_model: LanguageModelSettings
     server: ServerSettings = ServerSettings()
     teacher: TeacherSettings = TeacherSettings()

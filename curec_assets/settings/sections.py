@@ -110,6 +110,24 @@ class EvidenceSettings(Section):
         description="Latest history items, with attributes, that begin every prompt of a user, "
         "whatever the candidate: computed once for all of a user's candidates.",
     )
+    recent_attributes: NonNegativeInt = Field(2, description="Attributes shown of each of these.")
+
+
+class ExplanationSettings(Section):
+    """What is said: how long reasons are, and what preference notes are written from."""
+
+    wanted_words: PositiveInt = Field(
+        45,
+        description="Longest wanted reason, in words: what the teacher is told, and beyond which "
+        "the policy is penalised.",
+    )
+    max_words: PositiveInt = Field(
+        60, description="Longest accepted reason, in words: a longer one is not well formed."
+    )
+    note_liked: PositiveInt = Field(4, description="Liked items that a note is written from.")
+    note_disliked: NonNegativeInt = Field(2, description="Disliked items it is written from.")
+    note_attributes: PositiveInt = Field(2, description="Attributes shown of each of these.")
+    note_tokens: PositiveInt = Field(48, description="Longest note, in tokens.")
 
 
 class LanguageModelSettings(Section):
@@ -197,6 +215,9 @@ class AlignmentSettings(Section):
     epochs: PositiveInt = Field(1, description="Passes over the corpus.")
     learning_rate: PositiveFloat = Field(1e-3, description="AdamW peak learning rate.")
     batch_size: PositiveInt = Field(8, description="Examples per optimiser step.")
+    max_tokens: PositiveInt = Field(
+        1024, description="Longest training example, in tokens; longer ones are left out."
+    )
     lora_rank: PositiveInt = Field(16, description="Rank of the LoRA adapter.")
     lora_first_layer: NonNegativeInt = Field(
         0, description="Lowest decoder layer that is adapted; higher is faster and weaker."
@@ -220,6 +241,29 @@ class RewardSettings(Section):
     shuffled_weight: NonNegativeFloat = Field(
         0.5, description="Weight of the loss on shuffled reasons."
     )
+    weight_decay: NonNegativeFloat = Field(1e-3, description="AdamW weight decay.")
+    text_dropout: float = Field(
+        0.8,
+        ge=0.0,
+        lt=1.0,
+        description="Share of a reason embedding's coordinates that are zeroed in fitting.",
+    )
+    extra_draws: NonNegativeInt = Field(
+        4, description="Times that a drafted event is shown per epoch beyond the first."
+    )
+    drafted_share: float = Field(
+        0.25, ge=0.0, le=1.0, description="Largest share of a batch for those extra showings."
+    )
+    least_item_events: PositiveInt = Field(
+        2, description="Items with fewer events of the reward fold share one embedding."
+    )
+    gate_shuffles: PositiveInt = Field(
+        8, description="Other users' reasons tried per event by the gate."
+    )
+    gate_samples: PositiveInt = Field(1000, description="Bootstrap resamples of the gate.")
+    gate_least_users: PositiveInt = Field(
+        10, description="With fewer users the gate resamples events instead of users."
+    )
     gate_blocks: bool = Field(description="Whether a failed gate stops reinforcement learning.")
 
 
@@ -239,9 +283,8 @@ class PolicySettings(Section):
         0.5, description="Reward of a reason whose claims are all in its prompt."
     )
     length_weight: NonNegativeFloat = Field(
-        0.1, description="Penalty per share of words beyond the longest wanted reason."
+        0.1, description="Penalty per share of words beyond explanation.wanted_words."
     )
-    max_reason_words: PositiveInt = Field(45, description="Longest wanted reason, in words.")
     vllm: Literal["off", "colocate", "server"] = Field(
         "off",
         description="Who samples reasons during training: `off`, the model itself; `colocate`, a "
@@ -314,6 +357,12 @@ class RecommenderSettings(Section):
         10_000,
         description="Most liked items that EASE knows (it inverts a matrix of this size); it "
         "scores all others 0.",
+    )
+    smoothing: PositiveFloat = Field(
+        5.0, description="Events of prior belief in every smoothed mean."
+    )
+    recent_half_life: PositiveFloat = Field(
+        5.0, description="Events after which a user's older likes count half."
     )
     candidates: PositiveInt = Field(100, description="Items that the retriever proposes.")
     retriever_weights: tuple[NonNegativeFloat, ...] = Field(

@@ -91,7 +91,7 @@ class Answers:
 
 def teacher(texts: Sequence[str | Completion], items: pl.DataFrame) -> Teacher:
     profile = load_profile("smoke", {"teacher": {"samples": len(texts)}})
-    return Teacher(Answers(texts), GroundingChecker(Catalogue(items)), profile)
+    return Teacher(Answers(texts), GroundingChecker(Catalogue(items), 60), profile)
 
 
 def test_no_prompt_tells_a_label(tables: dict[str, pl.DataFrame]) -> None:
@@ -181,7 +181,7 @@ def test_the_first_answer_that_passes_is_the_target() -> None:
     other = RIGHT.replace("suit you", "suit you well").replace("appeal", "well appeal")
     profile = load_profile("smoke", {"teacher": {"samples": 3}})
     texts = [WRONG, RIGHT, other, WRONG, RIGHT, REFUSED[UNGROUNDED]]
-    checker = GroundingChecker(Catalogue(ITEMS))
+    checker = GroundingChecker(Catalogue(ITEMS), 60)
     assert Teacher(Answers(texts), checker, profile).teach(asked) == {
         "e1": Taught(RIGHT, (OTHER_VERDICT,)),
         "e2": Taught(WRONG, ()),

@@ -83,9 +83,8 @@ def test_a_prompt_text_concerns_exactly_who_writes_reasons(
 
 
 def test_a_constant_concerns_who_uses_it(before: dict[str, dict[str, str]], edited: Edit) -> None:
-    after = edited("curec_assets/recommender/statistics.py", "_SMOOTHING = 5.0", "_SMOOTHING = 6.0")
+    after = edited("curec_assets/recommender/training.py", "_BATCH = 4096", "_BATCH = 2048")
     assert changed(before, after) == {
-        "baseline_recommenders",
         "recommender",
         "recommender_ranking",
         "recommendations",

@@ -59,7 +59,7 @@ def facts(draw: st.DrawFn) -> Facts:
 @given(facts(), st.sampled_from(["like", "dislike"]), st.integers(0, 1000))
 def test_what_the_composer_writes_is_grounded(given_facts: Facts, verdict: str, seed: int) -> None:
     written = compose(given_facts, verdict, np.random.default_rng(seed))
-    result = GroundingChecker(catalogue()).check(written.reason, given_facts, verdict)
+    result = GroundingChecker(catalogue(), 60).check(written.reason, given_facts, verdict)
     assert result.accepted, (written.reason, result)
     assert parse_reason(completion(written)) == written
 
@@ -129,7 +129,7 @@ FACTS = Facts(
     ],
 )
 def test_a_claim_that_is_not_in_the_prompt_is_found(reason: str, problem: str) -> None:
-    result = GroundingChecker(catalogue()).check(reason, FACTS, "like")
+    result = GroundingChecker(catalogue(), 60).check(reason, FACTS, "like")
     assert any(problem in claim for claim in result.unsupported), result
 
 
@@ -137,7 +137,7 @@ def test_a_claim_that_is_not_in_the_prompt_is_found(reason: str, problem: str) -
     "reason", ["", "Heat.", "Heat is a film without an end", "Heat is crime.\nHeat is crime too."]
 )
 def test_malformed_reasons_are_refused(reason: str) -> None:
-    assert not GroundingChecker(catalogue()).check(reason, FACTS, "like").well_formed
+    assert not GroundingChecker(catalogue(), 60).check(reason, FACTS, "like").well_formed
 
 
 def test_a_free_wording_of_the_facts_is_accepted() -> None:
@@ -146,7 +146,7 @@ def test_a_free_wording_of_the_facts_is_accepted() -> None:
         "Fans of Al Pacino will find Heat rewarding.",
         "You enjoyed Léon! Heat is another crime film.",
     ):
-        result = GroundingChecker(catalogue()).check(reason, FACTS, "like")
+        result = GroundingChecker(catalogue(), 60).check(reason, FACTS, "like")
         assert result.accepted, (reason, result)
 
 

@@ -52,7 +52,7 @@ def prompts(interactions: pl.DataFrame, items: pl.DataFrame) -> dict[str, tuple[
     catalogue = Catalogue(items)
     facts = facts_by_event(interactions, evidence, histories, catalogue, PROFILE.evidence)
     tastes = {
-        event_id: note_facts(item_ids, likes, catalogue)
+        event_id: note_facts(item_ids, likes, catalogue, PROFILE.explanation)
         for event_id, item_ids, likes in histories.select("event_id", "item_ids", "likes").rows()
     }
     found = {}

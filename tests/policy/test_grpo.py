@@ -73,7 +73,7 @@ def test_events_with_equal_facts_keep_their_own_outcomes(tmp_path: Path) -> None
     scorer = RecordingScorer()
     optimise(
         events,
-        ComposedReward(scorer, GroundingChecker(Catalogue(items)), profile.policy),
+        ComposedReward(scorer, GroundingChecker(Catalogue(items), 60), wanted_words=45),
         base,
         tmp_path / "aligned",
         profile.policy,

@@ -12,7 +12,7 @@ from curec_assets.policy.rewards import TERMS, ComposedReward, PolicyEvent, weig
 from curec_assets.reward.scoring import ScoredEvent
 from curec_assets.settings import PolicySettings
 
-SETTINGS = PolicySettings(steps=1, prompts_per_step=1, generations=2, max_reason_words=10)
+SETTINGS = PolicySettings(steps=1, prompts_per_step=1, generations=2)
 FACTS = Facts("Heat", ("crime",), (HistoryItem("Alien", ("crime",)),), ())
 CATALOGUE = Catalogue(
     pl.DataFrame(
@@ -53,7 +53,7 @@ class ByLength:
 
 
 def terms(*completions: str, finished: bool = True) -> dict[str, np.ndarray]:
-    reward = ComposedReward(ByLength(), GroundingChecker(CATALOGUE), SETTINGS)
+    reward = ComposedReward(ByLength(), GroundingChecker(CATALOGUE, 60), wanted_words=10)
     return reward.terms([EVENT] * len(completions), completions, [finished] * len(completions))
 
 
@@ -84,7 +84,7 @@ def test_words_beyond_the_limit_are_penalised() -> None:
 
 
 def test_a_user_independent_loss_earns_nothing() -> None:
-    reward = ComposedReward(ByLength(), GroundingChecker(CATALOGUE), SETTINGS)
+    reward = ComposedReward(ByLength(), GroundingChecker(CATALOGUE, 60), wanted_words=10)
     disliked = PolicyEvent(**{**vars(EVENT), "liked": False})
     found = reward.terms([disliked], [GOOD], [True])
     assert found["gain"] < 0

@@ -94,7 +94,7 @@ def rounds(outcomes: Sequence[Sequence[bool]]) -> list[list[WalkEvent]]:
                 history_item_ids=(),
                 history_likes=(),
                 facts=Facts(TITLES[number], ("drama",), (HistoryItem("Film H", ("drama",)),), ()),
-                taste=NoteFacts((HistoryItem("Film H", ("drama",)),), ()),
+                note_facts=NoteFacts((HistoryItem("Film H", ("drama",)),), ()),
                 outcome=HistoryItem(TITLES[number], ("drama",)),
             )
             for user, liked in enumerate(row)
@@ -109,7 +109,7 @@ def walked(
     walk = Walk(
         writer or ScriptedWriter(),
         Oracle(),
-        GroundingChecker(CATALOGUE),
+        GroundingChecker(CATALOGUE, 60),
         PROFILE,
         identity="models",
         shards=folder,

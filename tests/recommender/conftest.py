@@ -107,7 +107,7 @@ def _built(inputs: TrainingTables, folder: Path, settings: RecommenderSettings) 
     for name in ("baselines", "recommender", "ranking"):
         (folder / name).mkdir()
     build_baselines(folder / "baselines", inputs.events, inputs.items, settings=settings, seed=3)
-    data = TrainingData.make(inputs, settings.history_length)
+    data = TrainingData.make(inputs, settings)
     build_recommender(folder / "recommender", data, settings=settings, seed=3)
     retrievers = ItemScorers.load(folder / "baselines")
     ranker = Ranker.load(folder / "recommender")

@@ -34,7 +34,7 @@ def _log() -> pl.DataFrame:
 def test_the_running_history_is_folded_in() -> None:
     log = _log()
     retrievers = ItemScorers.fit(
-        log.filter(pl.col("timestamp") < 5), list("abcd"), l2=1.0, ease_items=10
+        log.filter(pl.col("timestamp") < 5), list("abcd"), l2=1.0, ease_items=10, smoothing=5.0
     )
     queries = pl.DataFrame({"user_id": ["x", "x"], "item_id": ["b", "b"], "timestamp": [6, 5]})
     assert full_ranks(retrievers, "ease", log, queries).tolist() == [1.0, 1.5]
@@ -52,7 +52,7 @@ def test_what_was_not_proposed_ranks_after_what_was() -> None:
 
 
 def test_retrievers_survive_storage(tmp_path: Path) -> None:
-    fitted = ItemScorers.fit(_log(), list("abcd"), l2=1, ease_items=9)
+    fitted = ItemScorers.fit(_log(), list("abcd"), l2=1, ease_items=9, smoothing=5)
     fitted.save(tmp_path)
     loaded = ItemScorers.load(tmp_path)
     liked = np.array([[1, 0, 0, 1]], dtype=np.float32)

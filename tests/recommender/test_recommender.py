@@ -33,7 +33,7 @@ def _test_auc(inputs: TrainingTables, folder: Path, variant: str) -> float:
 
 
 def _examples(inputs: TrainingTables, ranker: Ranker, item_table: ItemTable) -> Examples:
-    return event_examples(inputs, item_table, length=ranker.length, scale=ranker.scale)
+    return event_examples(inputs, item_table, ranker.form)
 
 
 def test_attention_learns_a_taste_that_no_statistic_shows(
@@ -109,7 +109,7 @@ def test_scores_do_not_depend_on_the_batch(taste_problem: Problem) -> None:
 
 
 def test_variants_start_from_the_same_numbers(taste_problem: Problem) -> None:
-    data = TrainingData.make(taste_problem[0], SETTINGS.history_length)
+    data = TrainingData.make(taste_problem[0], SETTINGS)
 
     def parameters(variant: str) -> dict[str, torch.Tensor]:
         with torch.random.fork_rng(devices=[]):

@@ -6,7 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from curec_assets.recommender.statistics import FEATURES, item_attributes, running_statistics
+from curec_assets.recommender.statistics import (
+    FEATURES,
+    Smoothing,
+    item_attributes,
+    running_statistics,
+)
 
 _EVENTS = st.lists(
     st.tuples(
@@ -18,6 +23,7 @@ _EVENTS = st.lists(
     min_size=1,
     max_size=30,
 )
+_SMOOTHING = Smoothing(prior=5.0, recent_half_life=5.0)
 _ATTRIBUTES = pl.DataFrame({"item_id": ["a", "a", "b", "c"], "attribute": ["x", "y", "x", "y"]})
 
 
@@ -38,8 +44,10 @@ def test_nothing_at_or_after_a_time_changes_a_feature_up_to_it(
     queries = log.filter(pl.col("timestamp") <= time)
     changed = pl.concat([past, other_future])
     assert_frame_equal(
-        running_statistics(log, _ATTRIBUTES, queries),
-        running_statistics(changed.sample(fraction=1, shuffle=True, seed=1), _ATTRIBUTES, queries),
+        running_statistics(log, _ATTRIBUTES, queries, _SMOOTHING),
+        running_statistics(
+            changed.sample(fraction=1, shuffle=True, seed=1), _ATTRIBUTES, queries, _SMOOTHING
+        ),
         check_exact=True,
     )
 
@@ -47,7 +55,7 @@ def test_nothing_at_or_after_a_time_changes_a_feature_up_to_it(
 @given(_EVENTS)
 def test_features_are_finite_and_rates_are_shares(events: list[tuple[str, str, int, int]]) -> None:
     log = _log(events)
-    features = running_statistics(log, _ATTRIBUTES, log)
+    features = running_statistics(log, _ATTRIBUTES, log, _SMOOTHING)
     assert features.columns == list(FEATURES)
     assert features.select(pl.all_horizontal(pl.all().is_finite().all())).item()
     rates = features.select(pl.col("^.*like_rate$")).to_numpy()
@@ -57,7 +65,7 @@ def test_features_are_finite_and_rates_are_shares(events: list[tuple[str, str, i
 def test_a_smoothed_mean_by_hand() -> None:
     log = _log([("u", "a", 5, 0), ("v", "a", 5, 1), ("v", "b", 1, 2)])
     query = pl.DataFrame({"user_id": ["w"], "item_id": ["a"], "timestamp": [3]})
-    features = running_statistics(log, _ATTRIBUTES, query)
+    features = running_statistics(log, _ATTRIBUTES, query, _SMOOTHING)
     # everybody: 2 of 3 liked; the item: 2 of 2; five events of prior belief
     assert features["item_like_rate"].item() == pytest.approx((2 + 5 * 2 / 3) / (2 + 5))
     assert features["user_like_rate"].item() == pytest.approx(2 / 3)
@@ -66,7 +74,7 @@ def test_a_smoothed_mean_by_hand() -> None:
 def test_affinity_follows_what_the_user_likes() -> None:
     log = _log([("u", "a", 5, 0), ("u", "c", 1, 1), ("v", "b", 3, 2)])
     queries = pl.DataFrame({"user_id": ["u", "u"], "item_id": ["b", "d"], "timestamp": [3, 3]})
-    affinity = running_statistics(log, _ATTRIBUTES, queries)["affinity"]
+    affinity = running_statistics(log, _ATTRIBUTES, queries, _SMOOTHING)["affinity"]
     assert affinity[0] > 0  # b shares x with the liked a
     assert affinity[1] == 0  # d has no attribute
 

@@ -18,7 +18,7 @@ from resources.errors import DataError
 
 
 def test_rare_and_unknown_items_share_row_zero():
-    vocabulary = Vocabulary.of(["b", "a", "b", "a", "once"])
+    vocabulary = Vocabulary.of(["b", "a", "b", "a", "once"], least=2)
     assert vocabulary.item_ids == ("a", "b")
     assert vocabulary.rows(["a", "b", "once", "never"]) == [1, 2, 0, 0]
     assert len(vocabulary) == 3

@@ -22,6 +22,7 @@ def gate_of(signal: float, *, users: int = 60, n: int = 300, seed: int = 0) -> G
         with_shuffled=base + 0.3 * rng.normal(size=(3, n)),
         rng=np.random.default_rng(1),
         samples=300,
+        least_users=10,
     )
 
 
@@ -51,6 +52,7 @@ def test_auc_is_the_usual_one_ties_included(pairs):
         with_shuffled=scores[None],
         rng=np.random.default_rng(0),
         samples=50,
+        least_users=10,
     )
     if liked.all() or not liked.any():
         assert gate.reason == Interval(0.5, 0.0, 1.0)
@@ -79,6 +81,8 @@ def test_events_of_one_user_widen_the_interval():
             with_null=np.repeat(null, copies),
             with_shuffled=np.repeat(null, copies)[None],
             rng=np.random.default_rng(0),
+            samples=1000,
+            least_users=10,
         )
         return gate.over_null.high - gate.over_null.low
 

@@ -10,6 +10,7 @@ from curec_assets.reward.gate import stored_gate
 from curec_assets.reward.model import Shape, initialised
 from curec_assets.reward.training import batches
 from resources.errors import DataError
+from tests.reward.conftest import SETTINGS
 
 
 def weights(trained):
@@ -134,7 +135,7 @@ def test_one_user_is_too_few(make_trained, small_world):
 @pytest.mark.parametrize(("n", "drafts"), [(1000, 3), (1000, 400), (10, 10), (5, 0)])
 def test_every_batch_has_drafted_events_but_not_too_many(n, drafts):
     drafted = np.arange(n) < drafts
-    parts = batches(drafted, 64, np.random.default_rng(0))
+    parts = batches(drafted, SETTINGS, np.random.default_rng(0))
     shown = np.concatenate(parts)
     assert set(shown.tolist()) == set(range(n))
     extras = len(shown) - n

@@ -182,7 +182,7 @@ def test_it_teaches(server: str, smollm2: Path, tmp_path: Path) -> None:
         ServerFactory().open(BaseCheckpoint(smollm2), None, teacher_options(profile)) as writer,
     ):
         teacher = Teacher(
-            JournaledGenerator(writer, journal, 4), GroundingChecker(Catalogue(items)), profile
+            JournaledGenerator(writer, journal, 4), GroundingChecker(Catalogue(items), 60), profile
         )
         taught = teacher.teach(lessons)
         sampling = Sampling(TOKENS, profile.teacher.temperature, 2)
