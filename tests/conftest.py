@@ -1,11 +1,15 @@
 """What every test gets: no settings of the machine, and a home of its own."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
 import pytest
 from hypothesis import settings
+
+# Test processes run beside each other, one a core: more threads would only wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # Two shared cores: how long an example takes says nothing about the code.
 settings.register_profile("curec", deadline=None)
