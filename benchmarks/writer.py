@@ -1,4 +1,4 @@
-"""The reason writer against plain `transformers` `generate`: same prompts, same greedy tokens.
+"""The generator against plain `transformers` `generate`: same prompts, same greedy tokens.
 
 Three sets of prompts, each one batch of 32 (the plain side's batch size): candidates of one user
 under the prompt of the `gpu` profile (which begins with the user's latest items), the same under

@@ -77,7 +77,7 @@ def alignment_corpus(inputs: Inputs) -> pl.DataFrame:
     from curec_assets.alignment.teacher import Teacher, teacher_options
     from curec_assets.explanation.facts import Catalogue
     from curec_assets.explanation.grounding import GroundingChecker
-    from resources.generation.journaling import journaled_generator
+    from resources.generation.journal import journaled_generator
 
     with journaled_generator(
         inputs.resource("generator_factory"),

@@ -146,7 +146,7 @@ class Teacher:
 
 
 def teacher_options(profile: Profile) -> GeneratorOptions:
-    """How the teacher's writer is to be opened."""
+    """How the teacher's generator is to be opened."""
     return GeneratorOptions(
         batch_size=profile.teacher.concurrency,
         max_prompt_tokens=_ANY_LENGTH,

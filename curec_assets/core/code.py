@@ -35,7 +35,6 @@ _CARRIERS = (
     # `transformers`, stands for all.
     "resources.generation.factory",
     "resources.generation.journal",
-    "resources.generation.journaling",
     "resources.generation.server",
     "resources.generation.vllm",
 )

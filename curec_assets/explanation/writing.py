@@ -1,4 +1,4 @@
-"""Writing reasons with a reason writer: check, write again, and at last the composer's."""
+"""Writing reasons with a generator: check, write again, and at last the composer's."""
 
 import logging
 from collections.abc import Callable, Sequence

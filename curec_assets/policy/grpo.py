@@ -126,7 +126,7 @@ def _writer(
     tokenizer: Any,
     server: ServerEndpoint | None,
 ) -> Iterator[Callable[[Any], TextGenerator]]:
-    """What gives the writer of a trainer."""
+    """What gives the generator of a trainer."""
     limit = generation.max_prompt_tokens
     if settings.vllm == "colocate":
         yield ColocatedGenerator(tokenizer, max_prompt_tokens=limit)

@@ -31,7 +31,7 @@ class Rollout:
         seed: int,
         max_new_tokens: int,
     ) -> None:
-        """`writer` gives the writer of a trainer, with the weights as they are now.
+        """`writer` gives the generator of a trainer, with the weights as they are now.
 
         `events`: every event of the trainer's dataset, by its id.
         """
@@ -64,7 +64,7 @@ class Rollout:
 
 
 class MergedGenerator:
-    """Gives a `transformers` writer with the trained adapter merged into a copy of the base model.
+    """Gives a `transformers` engine with the trained adapter merged into a copy of the base model.
 
     Merged, because an adapter's own products cost a fifth of generation on a CPU; a copy, because
     merging and unmerging would round the base model's weights a little more at every step.
@@ -81,7 +81,7 @@ class MergedGenerator:
         self._writer: TransformersGenerator | None = None
 
     def __call__(self, trainer: Any) -> TransformersGenerator:
-        """The writer, with the weights of the trainer's model as they are now."""
+        """The generator, with the weights of the trainer's model as they are now."""
         import torch
         from peft.tuners.lora import Linear
 

@@ -1,4 +1,4 @@
-"""GRPO whose reasons are written by vLLM: what TRL is told, and the writer for our rollout.
+"""GRPO whose reasons are written by vLLM: what TRL is told, and the generator for our rollout.
 
 TRL starts the engine, gives it the weights of every step, and puts it to sleep while it trains. Our
 `Rollout` stays: its prompts, grammars and seeds go to that same engine through `VllmGenerator`.
@@ -78,7 +78,7 @@ class ColocatedGenerator:
         self.engine = "vllm"
 
     def __call__(self, trainer: Any) -> "ColocatedGenerator":
-        """The writer; TRL has just given its engine the weights of this step."""
+        """The generator; TRL has just given its engine the weights of this step."""
         if self._writer is None:
             self._generation = trainer.vllm_generation
             self._writer = VllmGenerator(

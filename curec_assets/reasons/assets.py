@@ -15,7 +15,7 @@ from curec_assets.explanation.grounding import GroundingChecker
 from curec_assets.explanation.selection import divide_policy_fold
 from curec_assets.reasons.selection import select_walk
 from resources.errors import ArtifactError
-from resources.generation.journaling import journaled_generator
+from resources.generation.journal import journaled_generator
 from resources.storage.model_store import Artifact
 
 

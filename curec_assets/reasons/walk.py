@@ -73,7 +73,7 @@ class WalkEvent(PolicyEvent):
 
 
 class Walk:
-    """Walks rounds of events with one writer and one reward model."""
+    """Walks rounds of events with one generator and one reward model."""
 
     def __init__(
         self,
@@ -94,7 +94,7 @@ class Walk:
         self._shards = shards
 
     def run(self, rounds: Sequence[Sequence[WalkEvent]]) -> list[Path]:
-        """Walk all rounds; the shards in order. Raises `EngineError` when the writer fails."""
+        """Walk all rounds; the shards in order. Raises `EngineError` when the generator fails."""
         notes: dict[str, str] = {}
         paths = []
         for number, events in enumerate(rounds):

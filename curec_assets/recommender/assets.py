@@ -16,7 +16,7 @@ from curec_assets.recommender.describe import (
     describe_recommender,
 )
 from curec_assets.recommender.outputs import held_out_outputs, require_made_from
-from resources.generation.journaling import journaled_generator
+from resources.generation.journal import journaled_generator
 
 _GROUP = "recommender"
 _NETWORK_SETTINGS = (

@@ -13,7 +13,7 @@ from curec_assets.explanation.facts import Catalogue, Facts, facts_by_event
 from curec_assets.explanation.grounding import GroundingChecker
 from curec_assets.reward import drafting
 from curec_assets.settings import Profile
-from resources.generation.journaling import journaled_generator
+from resources.generation.journal import journaled_generator
 from resources.storage.model_store import Artifact
 
 

@@ -59,7 +59,7 @@ class Profile(Section):
     recommender: RecommenderSettings
 
     def generator_options(self) -> GeneratorOptions:
-        """How the reason writer is to be opened."""
+        """How the generator is to be opened."""
         chosen = self.language_model
         return GeneratorOptions(
             batch_size=chosen.batch_size,

@@ -23,7 +23,7 @@ class ConfiguredFactory(dg.ConfigurableResource):  # type: ignore[type-arg]
     def open(
         self, base: BaseCheckpoint, adapter: Path | None, options: GeneratorOptions
     ) -> AbstractContextManager[TextGenerator]:
-        """A writer of the engine that `options` name; see each engine for what it raises."""
+        """A generator of the engine that `options` name; see each engine for what it raises."""
         engine = options.engine
         if engine == "auto":
             on_gpu = self.accelerator.resolve().device != "cpu"

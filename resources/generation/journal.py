@@ -10,13 +10,22 @@ import json
 import logging
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self, runtime_checkable
 
 from resources.errors import ArtifactError
-from resources.generation.protocol import Completion, Prompt, Sampling, TextGenerator
+from resources.generation.protocol import (
+    Completion,
+    GeneratorFactory,
+    GeneratorOptions,
+    Prompt,
+    Sampling,
+    TextGenerator,
+)
+from resources.models.checkpoint import BaseCheckpoint
 
 log = logging.getLogger(__name__)
 
@@ -115,7 +124,7 @@ class Journal:
 
 @runtime_checkable
 class DeliversEach(Protocol):
-    """A writer that hands over the completions of each prompt as they come."""
+    """A generator that hands over the completions of each prompt as they come."""
 
     def write_each(
         self, prompts: Sequence[Prompt], sampling: Sampling
@@ -125,7 +134,7 @@ class DeliversEach(Protocol):
 
 
 class JournaledGenerator:
-    """A reason writer that writes only what its journal does not have."""
+    """A generator that writes only what its journal does not have."""
 
     def __init__(self, writer: TextGenerator, journal: Journal, chunk: int) -> None:
         """`chunk`: prompts handed to `writer` at once, and so the most that a kill can lose.
@@ -170,6 +179,28 @@ class JournaledGenerator:
             for offset in range(len(chunk)):
                 first = offset * sampling.samples
                 yield start + offset, written[first : first + sampling.samples]
+
+
+@contextmanager
+def journaled_generator(
+    factory: GeneratorFactory,
+    base: BaseCheckpoint,
+    adapter: Path | None,
+    options: GeneratorOptions,
+    *,
+    workspace: Path,
+    identity: str,
+) -> Iterator[TextGenerator]:
+    """A generator that keeps each completion in `workspace` as soon as it is there.
+
+    Asked again for what it has kept, in this process or after a kill, it does not write it again.
+    `identity` names the weights.
+    """
+    with (
+        Journal(workspace / "completions.jsonl", identity) as journal,
+        factory.open(base, adapter, options) as writer,
+    ):
+        yield JournaledGenerator(writer, journal, options.batch_size)
 
 
 def _checksum(body: bytes) -> bytes:

@@ -108,7 +108,7 @@ Engine = Literal["auto", "transformers", "vllm", "server"]
 
 @dataclass(frozen=True)
 class GeneratorOptions:
-    """How a writer is to be opened."""
+    """How a generator is to be opened."""
 
     batch_size: int
     """Completions generated at once."""
@@ -121,10 +121,10 @@ class GeneratorOptions:
 
 
 class GeneratorFactory(Protocol):
-    """The resource `generator_factory`: opens a writer for a base model and an adapter."""
+    """The resource `generator_factory`: opens a generator for a base model and an adapter."""
 
     def open(
         self, base: BaseCheckpoint, adapter: Path | None, options: GeneratorOptions
     ) -> AbstractContextManager[TextGenerator]:
-        """A writer that is closed, with all its memory, at the end of the `with` block."""
+        """A generator that is closed, with all its memory, at the end of the `with` block."""
         ...

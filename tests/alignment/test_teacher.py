@@ -73,7 +73,7 @@ def lessons_of(tables: dict[str, pl.DataFrame]) -> list[Lesson]:
 
 @dataclass
 class Answers:
-    """A writer that says what it was given to say, prompt by prompt."""
+    """A generator that says what it was given to say, prompt by prompt."""
 
     texts: Sequence[str | Completion]
     engine: str = "answers"

@@ -14,7 +14,7 @@ import pytest
 from curec_assets.definitions import default_resources
 from curec_assets.explanation.facts import Facts, HistoryItem
 from curec_assets.explanation.prompts import reason_prompt
-from curec_assets.reports.export import Home, export_policy
+from curec_assets.reports.export import ExportSources, export_policy
 from curec_assets.reports.model_card.card import serve_command
 from curec_assets.settings import load_profile
 from resources.compute.accelerator import Accelerator
@@ -84,12 +84,12 @@ def exported(
                 created_at=datetime.now(UTC),
             ),
         )
-    home = Home(
+    home = ExportSources(
         store=store,
         warehouse=resources["warehouse"],
         language_model=language_model,
         accelerator=resources["accelerator"],
-        writers=resources["generator_factory"],
+        generator_factory=resources["generator_factory"],
     )
     export_policy(folder / "policy", "aligned_llm", profile, home)
     return folder / "policy"

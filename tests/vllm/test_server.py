@@ -1,4 +1,4 @@
-"""The server writer and the teacher on vLLM's own server: base model and policy side by side."""
+"""The server engine and the teacher on vLLM's own server: base model and policy side by side."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence

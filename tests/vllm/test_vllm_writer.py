@@ -1,4 +1,4 @@
-"""The vLLM writer against the contract of reason writers and against the `transformers` writer."""
+"""The vLLM engine against the contract of generators and against the `transformers` engine."""
 
 import os
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""`ServerFactory`: the reason writer that asks an OpenAI-compatible server, such as `vllm serve`.
+"""`ServerFactory`: the generator that asks an OpenAI-compatible server, such as `vllm serve`.
 
 The model is not in this process: only the base model's tokenizer is, to count a prompt's tokens and
 to tell which generated tokens the grammar constrained. Where the server's tokens are not the base
@@ -48,13 +48,13 @@ _PROBE = Prompt((("user", "Hello"),))
 
 
 class ServerFactory:
-    """Opens writers that ask the server named in their options; it has no settings of its own."""
+    """Opens generators that ask the server named in their options."""
 
     @contextmanager
     def open(
         self, base: BaseCheckpoint, adapter: Path | None, options: GeneratorOptions
     ) -> Iterator[TextGenerator]:
-        """A writer on the served model, once the server has shown that it is the one asked for.
+        """A generator on the served model, once the server has shown that it is the one asked for.
 
         `base` gives the tokenizer. The model is `options.server.model` or, where that is empty, the
         one that `served_model_name(adapter)` names. Raises `ConfigError` when there is no name,

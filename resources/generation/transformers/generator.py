@@ -1,4 +1,4 @@
-"""`TransformersFactory`: the reason writer that runs a `transformers` model, on CPU or GPU."""
+"""`TransformersFactory`: the generator that runs a `transformers` model, on CPU or GPU."""
 
 import logging
 import time
@@ -31,7 +31,7 @@ _SECONDS_BETWEEN_LINES = 5.0
 
 
 class TransformersFactory(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """Opens writers that generate with `transformers`."""
+    """Opens generators that generate with `transformers`."""
 
     accelerator: dg.ResourceDependency[Accelerator]
 
@@ -39,7 +39,7 @@ class TransformersFactory(dg.ConfigurableResource):  # type: ignore[type-arg]
     def open(
         self, base: BaseCheckpoint, adapter: Path | None, options: GeneratorOptions
     ) -> Iterator[TextGenerator]:
-        """A writer with the base model and, merged into it, the adapter."""
+        """A generator with the base model and, merged into it, the adapter."""
         import torch
         from peft import PeftModel
         from transformers import AutoModelForCausalLM, AutoTokenizer

@@ -1,4 +1,4 @@
-"""`VllmFactory`: the reason writer that runs on vLLM's offline engine."""
+"""`VllmFactory`: the generator that runs on vLLM's offline engine."""
 
 import logging
 import math
@@ -38,7 +38,7 @@ _SECONDS_BETWEEN_LINES = 5.0
 
 
 class VllmFactory(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """Opens writers that generate with vLLM, in processes of its own."""
+    """Opens generators that generate with vLLM, in processes of its own."""
 
     accelerator: dg.ResourceDependency[Accelerator]
     gpu_memory_utilization: float = Field(
@@ -53,7 +53,7 @@ class VllmFactory(dg.ConfigurableResource):  # type: ignore[type-arg]
     def open(
         self, base: BaseCheckpoint, adapter: Path | None, options: GeneratorOptions
     ) -> Iterator[TextGenerator]:
-        """A writer with the base model and, beside it (not merged), the adapter."""
+        """A generator with the base model and, beside it (not merged), the adapter."""
         from transformers import AutoTokenizer
 
         size = EngineSize(

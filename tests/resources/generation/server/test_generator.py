@@ -1,4 +1,4 @@
-"""The server writer against a real HTTP server on loopback that misbehaves on purpose."""
+"""The server engine against a real HTTP server on loopback that misbehaves on purpose."""
 
 import json
 import logging
