@@ -33,7 +33,7 @@ class TargetAttention(nn.Module):
         Zeros for an empty history.
         """
         one = candidate.unsqueeze(1)  # (batch, 1, dim)
-        hidden = self.history(history) + self.product(history * one) + self.candidate(one)
+        hidden = self.candidate(one) + self.history(history) + self.product(one * history)
         scores = self.score(torch.relu(hidden)).squeeze(-1)  # (batch, length)
         if self.softmax:
             weights = torch.softmax(scores.masked_fill(~mask, _ABSENT), dim=1) * mask
