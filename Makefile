@@ -69,7 +69,7 @@ $(VLLM_STAMP): pyproject.toml constraints-vllm.txt
 	@touch $@
 
 test-vllm: $(VLLM_STAMP)
-	@$(VLLM_BIN)/pytest tests/vllm
+	@$(VLLM_BIN)/pytest --numprocesses=0 tests/vllm
 
 # Each part takes minutes, reads the home that `make demo` filled, and renews its table in
 # docs/speed.md. Run them on a machine that does nothing else.

@@ -98,6 +98,7 @@ def test_every_asset_says_what_it_is(definitions: dg.Definitions) -> None:
     for key in assets.get_all_asset_keys():
         node = assets.get(key)
         assert node.description, key
+        assert "\n  " not in node.description, f"{key}: shown as code"
         assert node.code_version, key
         assert node.owners == ["team:curec"], key
         assert node.kinds, key

@@ -8,6 +8,7 @@ A function decorated with `table` or `artifact` *is* the recipe: the function bu
 docstring describes the asset.
 """
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, is_dataclass
 from functools import cached_property
@@ -101,7 +102,7 @@ class Recipe:
     @property
     def description(self) -> str:
         """The docstring."""
-        return (self.build.__doc__ or "").strip()
+        return inspect.getdoc(self.build) or ""
 
     @property
     def upstream(self) -> tuple[str, ...]:
