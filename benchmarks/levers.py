@@ -1,7 +1,7 @@
-"""What each measure of packed generation gains: the writer as it is against itself without one.
+"""What each measure of packed generation gains: the generator as it is against itself without one.
 
 `make bench-speed-levers`. The prompts are those of the first workload of the benchmark
-`writer`, and all variants write the same greedy tokens but for rounding.
+`generator`, and all variants write the same greedy tokens but for rounding.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -41,21 +41,21 @@ def main() -> None:
         records.append(harness.Record.of(f"as it is / {what}", speed, "times", COMMAND))
         tables.publish(records, options.figures)
 
-    with _opened(home) as writer:
+    with _opened(home) as generator:
         for what, without in _LEVERS.items():
 
             def other(without: Callable[[], AbstractContextManager[object]] = without) -> int:
                 with without():
-                    return _write(writer, prompts, sampling)
+                    return _write(generator, prompts, sampling)
 
-            compare(what, writer, other)
+            compare(what, generator, other)
         not_packed = patch(
             "resources.generation.transformers.packed_linear.can_pack", return_value=False
         )
         with not_packed, _opened(home) as other_layout:
             compare(
                 "without oneDNN's layout of the weights",
-                writer,
+                generator,
                 lambda: _write(other_layout, prompts, sampling),
             )
 
@@ -64,14 +64,14 @@ def main() -> None:
 def _opened(home: Home) -> Iterator[TransformersGenerator]:
     with TransformersFactory(accelerator=Accelerator()).open(
         home.base, home.adapter("reason_policy"), GeneratorOptions(32, 2048, 96)
-    ) as writer:
-        assert isinstance(writer, TransformersGenerator)
-        yield writer
+    ) as generator:
+        assert isinstance(generator, TransformersGenerator)
+        yield generator
 
 
-def _write(writer: TransformersGenerator, prompts: Sequence[Prompt], sampling: Sampling) -> int:
+def _write(generator: TransformersGenerator, prompts: Sequence[Prompt], sampling: Sampling) -> int:
     """Tokens written."""
-    return sum(len(done.token_ids) for done in writer.write(prompts, sampling))
+    return sum(len(done.token_ids) for done in generator.write(prompts, sampling))
 
 
 @contextmanager

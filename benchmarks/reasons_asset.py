@@ -45,15 +45,15 @@ class _Recording:
     @contextmanager
     def open(
         self, base: BaseCheckpoint, adapter: Path | None, options: GeneratorOptions
-    ) -> Iterator["_RecordingWriter"]:
-        with self.inner.open(base, adapter, options) as writer:
+    ) -> Iterator["_RecordingGenerator"]:
+        with self.inner.open(base, adapter, options) as generator:
             started = time.perf_counter()
-            assert isinstance(writer, DeliversEach)
-            yield _RecordingWriter(writer, self)
+            assert isinstance(generator, DeliversEach)
+            yield _RecordingGenerator(generator, self)
             self.seconds = time.perf_counter() - started
 
 
-class _RecordingWriter:
+class _RecordingGenerator:
     def __init__(self, inner: Any, log: _Recording) -> None:
         """`inner`: a `TextGenerator` that `DeliversEach`."""
         self.engine = inner.engine
@@ -152,12 +152,12 @@ def _raw(home: Path, engine: str, calls: Sequence[tuple[list[Prompt], Sampling]]
     base, adapter, options = _opened_with(home, engine)
     with default_resources("laptop", home)["generator_factory"].open(
         base, adapter, options
-    ) as writer:
+    ) as generator:
         started = time.perf_counter()
         tokens = sum(
             len(done.token_ids)
             for prompts, sampling in calls
-            for done in writer.write(prompts, sampling)
+            for done in generator.write(prompts, sampling)
         )
         return tokens / (time.perf_counter() - started)
 

@@ -45,10 +45,10 @@ def main() -> None:
     opened = TransformersFactory(accelerator=accelerator).open(
         home.base, home.adapter("reason_policy"), options
     )
-    with opened as writer:
+    with opened as generator:
         records = [
-            *_records(WALK, _walked(home), writer, home),
-            *_records(CANDIDATES, _by_user(candidates(home, recent, users=2)), writer, home),
+            *_records(WALK, _walked(home), generator, home),
+            *_records(CANDIDATES, _by_user(candidates(home, recent, users=2)), generator, home),
         ]
     attempts = home.warehouse.read("recommendation_reasons", ["attempts"])["attempts"].to_list()
     mean = Spread(sum(attempts) / len(attempts), min(attempts), max(attempts))
@@ -81,9 +81,11 @@ def _by_user(prompts: Sequence[Prompt]) -> list[_Asked]:
     return [_Asked(prompt.messages[-1][1].split("\nItem: ", 1)[0], prompt) for prompt in prompts]
 
 
-def _records(name: str, asked: Sequence[_Asked], writer: TextGenerator, home: Home) -> list[Record]:
+def _records(
+    name: str, asked: Sequence[_Asked], generator: TextGenerator, home: Home
+) -> list[Record]:
     limit = home.profile.language_model.max_new_tokens
-    written = writer.write([one.prompt for one in asked], Sampling(limit))
+    written = generator.write([one.prompt for one in asked], Sampling(limit))
     groups = [
         [done.prompt_ids for _, done in group]
         for _, group in groupby(zip(asked, written, strict=True), key=lambda pair: pair[0].user)

@@ -65,7 +65,7 @@ def main() -> None:
     records: list[harness.Record] = []
     with TransformersFactory(accelerator=Accelerator()).open(
         home.base, home.adapter("reason_policy"), GeneratorOptions(_PROMPTS, 2048, 96)
-    ) as writer:
+    ) as generator:
         reference = _PlainSide(home)
         recent = PROFILE_VALUES["gpu"]["evidence"]["recent_items"]
         many = f"{_PROMPTS} candidates of one user"
@@ -75,9 +75,9 @@ def main() -> None:
             (f"one event of each of {_PROMPTS} users (laptop prompt)", events(home), None),
         ):
             print(f"{name}:", flush=True)
-            records += _compare(name, prompts, writer, reference, home, options.count, target)
+            records += _compare(name, prompts, generator, reference, home, options.count, target)
             if target:
-                records += time_by_kind(name, writer, prompts, home)
+                records += time_by_kind(name, generator, prompts, home)
             tables.publish(records, options.figures)
 
 
@@ -112,7 +112,7 @@ class _PlainSide:
 def _compare(
     name: str,
     prompts: Sequence[Prompt],
-    writer: Any,
+    generator: Any,
     reference: _PlainSide,
     home: Home,
     count: int,
@@ -121,7 +121,7 @@ def _compare(
     limit = home.profile.language_model.max_new_tokens
 
     def ours() -> _Written:
-        return _Written([done.token_ids for done in writer.write(prompts, Sampling(limit))])
+        return _Written([done.token_ids for done in generator.write(prompts, Sampling(limit))])
 
     compared = harness.pairs(ours, lambda: reference.write(prompts, limit), count)
     mine, theirs = compared.a[0].result.tokens, compared.b[0].result.tokens
@@ -190,13 +190,13 @@ def events(home: Home) -> list[Prompt]:
 
 
 def time_by_kind(
-    name: str, writer: TransformersGenerator, prompts: Sequence[Prompt], home: Home
+    name: str, generator: TransformersGenerator, prompts: Sequence[Prompt], home: Home
 ) -> list[harness.Record]:
     """Shares of one call by kind of work, by PyTorch's profiler (which itself takes time)."""
     limit = home.profile.language_model.max_new_tokens
-    whole = "writer.write"
+    whole = "generator.write"
     with torch.profiler.profile() as profiled, torch.profiler.record_function(whole):
-        writer.write(prompts, Sampling(limit))
+        generator.write(prompts, Sampling(limit))
     times = dict.fromkeys([*_KINDS, _OTHER_OPERATORS, _NO_OPERATOR], 0.0)
     for row in profiled.key_averages():
         kind = next(

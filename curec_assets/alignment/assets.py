@@ -28,9 +28,13 @@ def _corpus_settings(profile: Profile) -> tuple[str, ...]:
         "evidence.max_attributes",
         "evidence.recent_items",
         "evidence.recent_attributes",
+        "evidence.cited_liked",
+        "evidence.cited_attributes",
         "explanation.note_liked",
         "explanation.note_disliked",
         "explanation.note_attributes",
+        "explanation.note_enjoyed",
+        "explanation.note_avoided",
         "seed",
         *(teacher if profile.teacher.url else ()),
     )
@@ -86,9 +90,9 @@ def alignment_corpus(inputs: Inputs) -> pl.DataFrame:
         teacher_options(profile),
         workspace=inputs.workspace("teacher"),
         identity=f"teacher {profile.teacher.model}",
-    ) as writer:
+    ) as generator:
         teacher = Teacher(
-            writer, GroundingChecker(Catalogue(items), profile.explanation.max_words), profile
+            generator, GroundingChecker(Catalogue(items), profile.explanation.max_words), profile
         )
         return build_corpus(*tables, teacher.teach)
 

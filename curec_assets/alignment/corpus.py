@@ -5,13 +5,13 @@ those of the task *reason* are a teacher's where there is one and its answer was
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import polars as pl
 
 from curec_assets.alignment.teacher import Lesson, Taught
-from curec_assets.core.seeds import generator
+from curec_assets.core.seeds import random_generator
 from curec_assets.explanation.composer import completion, compose, compose_note, evidence_line
 from curec_assets.explanation.facts import Catalogue, Facts, HistoryItem, facts_by_event
 from curec_assets.explanation.notes import note_facts, outcome_item
@@ -108,14 +108,14 @@ def _tasks(profile: Profile) -> list[str]:
         + ["verdict"] * sizes.verdict_examples
         + ["note"] * sizes.note_examples
     )
-    order = generator(profile.seed, "task order").permutation(len(tasks))
+    order = random_generator(profile.seed, "task order").permutation(len(tasks))
     return [tasks[position] for position in order]
 
 
 def _example(
     event: dict[str, Any], task: str, facts: Facts, catalogue: Catalogue, profile: Profile
 ) -> _Example:
-    random = generator(profile.seed, "corpus", event["event_id"])
+    random = random_generator(profile.seed, "corpus", event["event_id"])
     noted = note_facts(event["item_ids"], event["likes"], catalogue, profile.explanation)
     if task == "note":
         new = outcome_item(event["item_id"], catalogue, profile.explanation)
@@ -137,9 +137,9 @@ def _note_example(
         return _Example(note_prompt(noted), f"Note: {compose_note(noted)}.")
     liked, disliked = (noted.liked, noted.disliked)
     after = (
-        NoteFacts((outcome, *liked), disliked)
+        replace(noted, liked=(outcome, *liked))
         if liked_it
-        else NoteFacts(liked, (outcome, *disliked))
+        else replace(noted, disliked=(outcome, *disliked))
     )
     prompt = revision_prompt(noted, compose_note(noted), outcome, liked_it)
     return _Example(prompt, f"Note: {compose_note(after)}.")

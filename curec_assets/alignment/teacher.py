@@ -8,7 +8,7 @@ decides, afterwards, which answers are kept. Where none is, the composer's targe
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from curec_assets.core.seeds import derive, generator
+from curec_assets.core.seeds import derive, random_generator
 from curec_assets.explanation.composer import completion, compose
 from curec_assets.explanation.facts import Facts
 from curec_assets.explanation.grounding import GroundingChecker
@@ -65,10 +65,12 @@ class Taught:
 
 
 class Teacher:
-    """A writer of targets."""
+    """Writes targets with a model that is told what they should be."""
 
-    def __init__(self, writer: TextGenerator, checker: GroundingChecker, profile: Profile) -> None:
-        self._writer = writer
+    def __init__(
+        self, generator: TextGenerator, checker: GroundingChecker, profile: Profile
+    ) -> None:
+        self._generator = generator
         self._checker = checker
         self._seed = profile.seed
         self._system = _SYSTEM.format(words=profile.explanation.wanted_words)
@@ -81,7 +83,7 @@ class Teacher:
     def teach(self, lessons: Sequence[Lesson]) -> Mapping[str, Taught]:
         """event_id → what the teacher made of it. Raises `EngineError`."""
         prompts = self.prompts(lessons)
-        answers = self._writer.write(prompts, self._sampling)
+        answers = self._generator.write(prompts, self._sampling)
         count = self._sampling.samples
         return {
             lesson.event_id: self._first_kept(
@@ -115,7 +117,7 @@ class Teacher:
 
     def _demonstration(self, other: Lesson, verdict: str) -> list[tuple[str, str]]:
         """The verdict is ours, not the outcome: a demonstration tells no label either."""
-        random = generator(self._seed, "demonstration", other.event_id)
+        random = random_generator(self._seed, "demonstration", other.event_id)
         answer = completion(compose(other.facts, verdict, random))
         return [*reason_prompt(other.facts).messages[1:], ("assistant", answer)]
 

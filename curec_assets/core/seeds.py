@@ -1,7 +1,7 @@
 """Seeds derived from names, so that results do not depend on batch, order or process.
 
-A random choice about one user or event draws from `generator(seed, "what for", user_id)`: the same
-whichever other users are in the batch. Nothing here touches a global generator.
+A random choice about one user or event draws from `random_generator(seed, "what for", user_id)`:
+the same whichever other users are in the batch. Nothing here touches a global one.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ def derive(seed: int, *parts: str | int) -> int:
     return int.from_bytes(digest.digest()[:8], "big") >> (64 - _BITS)
 
 
-def generator(seed: int, *parts: str | int) -> "np.random.Generator":
+def random_generator(seed: int, *parts: str | int) -> "np.random.Generator":
     """A NumPy generator seeded with `derive(seed, *parts)`."""
     import numpy as np
 

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from curec_assets.core.seeds import generator
+from curec_assets.core.seeds import random_generator
 from curec_assets.evaluation import metrics
 from curec_assets.evaluation.bootstrap import (
     Floats,
@@ -85,7 +85,7 @@ def evaluate(
             user=(pl.col("user_id").rank("dense") - 1).cast(pl.Int64)
         )
         resamples = Resamples.draw(
-            generator(seed, "bootstrap", name),
+            random_generator(seed, "bootstrap", name),
             users=chosen["user_id"].n_unique(),
             seeds=seeds,
             samples=samples,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from curec_assets.core.seeds import generator
+from curec_assets.core.seeds import random_generator
 from curec_assets.evaluation.bootstrap import Interval, Resamples, interval, weighted_mean
 
 _WORD = re.compile(r"\w+(?:['\u2019]\w+)*")
@@ -55,7 +55,7 @@ def reason_quality(
         ("words", "mean length in words", pl.col("words")),
     )
     resamples = Resamples.draw(
-        generator(seed, "reason quality"),
+        random_generator(seed, "reason quality"),
         users=judged["user"].n_unique(),
         seeds=1,
         samples=samples,

@@ -10,15 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from curec_assets.explanation.facts import Facts, HistoryItem
-from curec_assets.explanation.grammar import (
-    MAX_AVOIDED,
-    MAX_CITED_LIKED,
-    MAX_ENJOYED,
-    MAX_SHARED,
-    NONE,
-    REASON_MARK,
-    quoted,
-)
+from curec_assets.explanation.grammar import NONE, REASON_MARK, quoted
 from curec_assets.explanation.prompts import NoteFacts, ParsedReason
 
 if TYPE_CHECKING:
@@ -65,25 +57,27 @@ WORDING = frozenset(
 ("history"), a reason that uses it claims nothing."""
 
 
-def compose(facts: Facts, verdict: str, generator: "np.random.Generator") -> ParsedReason:
+def compose(facts: Facts, verdict: str, rng: "np.random.Generator") -> ParsedReason:
     """Evidence and reason for `verdict` ("like" or "dislike"), grounded in `facts`."""
     speaking = facts.liked if verdict == "like" else facts.disliked
-    most = MAX_CITED_LIKED if verdict == "like" else 1
+    most = facts.most_cited_liked if verdict == "like" else 1
     sharing = [item for item in speaking if item.shared]
     cited = tuple(sharing[:most] or speaking[:most])
     common = {value for item in cited for value in item.shared}
-    shared = tuple(value for value in facts.attributes if value in common)[:MAX_SHARED]
+    shared = tuple(value for value in facts.attributes if value in common)[
+        : facts.most_cited_attributes
+    ]
     if len(cited) == 2:
         # Two items are cited together only for what both have.
         both = tuple(value for value in shared if all(value in item.shared for item in cited))
         cited, shared = (cited, both) if both else (cited[:1], _own(facts, cited[0]))
-    template = _pick(_templates(verdict, bool(shared), bool(cited), facts), generator)
+    template = _pick(_templates(verdict, bool(shared), bool(cited), facts), rng)
     reason = template.format(
         title=facts.title,
         shared=_join(shared),
         cited=_join([f'"{item.title}"' for item in cited]),
         them="them" if len(cited) > 1 else "it",
-        about=_join(facts.attributes[:MAX_SHARED]),
+        about=_join(facts.attributes[: facts.most_cited_attributes]),
     )
     titles = tuple(item.title for item in cited)
     return ParsedReason(
@@ -120,13 +114,14 @@ def compose_note(facts: NoteFacts) -> str:
     enjoyed = sorted((v for v in balance if balance[v] > 0), key=lambda v: -balance[v])
     avoided = sorted((v for v in balance if balance[v] < 0), key=lambda v: balance[v])
     return (
-        f"enjoys {', '.join(enjoyed[:MAX_ENJOYED]) or NONE}; "
-        f"avoids {', '.join(avoided[:MAX_AVOIDED]) or NONE}"
+        f"enjoys {', '.join(enjoyed[: facts.max_enjoyed]) or NONE}; "
+        f"avoids {', '.join(avoided[: facts.max_avoided]) or NONE}"
     )
 
 
 def _own(facts: Facts, item: HistoryItem) -> tuple[str, ...]:
-    return tuple(value for value in facts.attributes if value in item.shared)[:MAX_SHARED]
+    own = tuple(value for value in facts.attributes if value in item.shared)
+    return own[: facts.most_cited_attributes]
 
 
 def _templates(verdict: str, shared: bool, cited: bool, facts: Facts) -> Sequence[str]:
@@ -137,8 +132,8 @@ def _templates(verdict: str, shared: bool, cited: bool, facts: Facts) -> Sequenc
     return _LIKE_ABOUT if facts.attributes else _NO_FACTS
 
 
-def _pick(templates: Sequence[str], generator: "np.random.Generator") -> str:
-    return templates[int(generator.integers(len(templates)))]
+def _pick(templates: Sequence[str], rng: "np.random.Generator") -> str:
+    return templates[int(rng.integers(len(templates)))]
 
 
 def _join(values: Sequence[str]) -> str:

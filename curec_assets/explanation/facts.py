@@ -46,6 +46,10 @@ class Facts:
     recent_liked: tuple[HistoryItem, ...] = ()
     """The user's latest liked items whatever the candidate, latest first."""
     recent_disliked: tuple[HistoryItem, ...] = ()
+    most_cited_liked: int = 2
+    """How many liked items a reason may argue from, and"""
+    most_cited_attributes: int = 2
+    """from how many attributes."""
 
     def named_liked(self) -> tuple[HistoryItem, ...]:
         """Every liked item that the prompt names, evidence first, each title once."""
@@ -151,6 +155,8 @@ class Catalogue:
             disliked=evidence(disliked),
             recent_liked=tuple(one for liked_it, one in recent if liked_it),
             recent_disliked=tuple(one for liked_it, one in recent if not liked_it),
+            most_cited_liked=settings.cited_liked,
+            most_cited_attributes=settings.cited_attributes,
         )
 
 

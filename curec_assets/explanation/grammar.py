@@ -12,10 +12,6 @@ from curec_assets.explanation.facts import Facts, HistoryItem
 
 NONE = "none"
 REASON_MARK = "\nReason:"
-MAX_CITED_LIKED = 2
-MAX_SHARED = 2
-MAX_ENJOYED = 3
-MAX_AVOIDED = 2
 
 
 def evidence_grammar(facts: Facts, *, only_like: bool = False) -> str:
@@ -47,36 +43,38 @@ def evidence_grammar(facts: Facts, *, only_like: bool = False) -> str:
 
     cited = [] if only_like and facts.liked else [f"{name(NONE)} {after_liked(())}"]
     for position, first in enumerate(facts.liked):
+        others = facts.liked[position + 1 :] if facts.most_cited_liked > 1 else ()
         seconds = [
             f"{name(', ')} {name(quoted([second]))} {after_liked((first, second))}"
-            for second in facts.liked[position + 1 :]
+            for second in others
         ]
         options = " | ".join([after_liked((first,)), *seconds])
         rules.append(f"liked{position} ::= {options}")
         cited.append(f"{name(quoted([first]))} liked{position}")
     rules.append(f"cited ::= {' | '.join(cited)}")
     for values, rule in shared.items():
-        rules.append(f"{rule} ::= {_pairs([name(value) for value in values], name)}")
+        choice = _values([name(value) for value in values], facts.most_cited_attributes, name)
+        rules.append(f"{rule} ::= {choice}")
     return "\n".join([*rules, *(f"{rule} ::= {_literal(text)}" for text, rule in names.items())])
 
 
-def _pairs(values: Sequence[str], name: Callable[[str], str]) -> str:
-    """`none`, one value, or two in the order given; values and result are rule names."""
+def _values(values: Sequence[str], most: int, name: Callable[[str], str]) -> str:
+    """`none`, one value, or (`most` 2) two in the order given; values and result: rule names."""
     options = [name(NONE)]
     for position, value in enumerate(values):
-        later = " | ".join(values[position + 1 :])
+        later = " | ".join(values[position + 1 :]) if most > 1 else ""
         options.append(f"{value} ({name(', ')} ({later}))?" if later else value)
     return " | ".join(options)
 
 
-def note_grammar(attributes: Sequence[str]) -> str:
-    """`Note: enjoys x, y; avoids z.` with values among `attributes`."""
+def note_grammar(attributes: Sequence[str], max_enjoyed: int, max_avoided: int) -> str:
+    """`Note: enjoys x, y; avoids z.` with values among `attributes`, at most so many of each."""
     value = f"value ::= {_choice(attributes)}" if attributes else ""
     return "\n".join(
         [
             f'root ::= {_literal("Note: enjoys ")} enjoyed {_literal("; avoids ")} avoided "."',
-            f"enjoyed ::= {_up_to(MAX_ENJOYED if attributes else 0)}",
-            f"avoided ::= {_up_to(MAX_AVOIDED if attributes else 0)}",
+            f"enjoyed ::= {_up_to(max_enjoyed if attributes else 0)}",
+            f"avoided ::= {_up_to(max_avoided if attributes else 0)}",
             value,
         ]
     )

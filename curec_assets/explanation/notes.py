@@ -26,6 +26,8 @@ def note_facts(
         disliked=_items(
             [i for i, liked in latest if not liked][: settings.note_disliked], catalogue, settings
         ),
+        max_enjoyed=settings.note_enjoyed,
+        max_avoided=settings.note_avoided,
     )
 
 

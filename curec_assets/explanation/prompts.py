@@ -28,6 +28,10 @@ class NoteFacts:
 
     liked: tuple[HistoryItem, ...]
     disliked: tuple[HistoryItem, ...]
+    max_enjoyed: int = 3
+    """Attributes that the note may say the user enjoys, and"""
+    max_avoided: int = 2
+    """avoids."""
 
     def attributes(self) -> tuple[str, ...]:
         """Attributes named in the prompt, in order of appearance."""
@@ -64,7 +68,7 @@ def verdict_prompt(facts: Facts) -> Prompt:
 def note_prompt(facts: NoteFacts, *, seed: int = 0) -> Prompt:
     """Task *preference note*: the user's taste, from history alone."""
     text = f"{_NOTE}\n{_note_facts_text(facts)}"
-    return Prompt(_chat(text), note_grammar(facts.attributes()), seed)
+    return Prompt(_chat(text), _note_grammar(facts, facts.attributes()), seed)
 
 
 def revision_prompt(
@@ -74,7 +78,7 @@ def revision_prompt(
     seen = f"New: {'liked' if liked else 'disliked'} {_item_text(outcome)}"
     text = f"{_REVISE}\n{_note_facts_text(facts)}\nTaste: {note}\n{seen}"
     attributes = tuple(dict.fromkeys((*outcome.shared, *facts.attributes())))
-    return Prompt(_chat(text), note_grammar(attributes), seed)
+    return Prompt(_chat(text), _note_grammar(facts, attributes), seed)
 
 
 def parse_reason(text: str) -> ParsedReason | None:
@@ -128,6 +132,10 @@ def _facts_text(facts: Facts, task: str) -> str:
         f"Disliked: {_items_text(facts.disliked)}",
     ]
     return "\n".join(lines)
+
+
+def _note_grammar(facts: NoteFacts, attributes: Sequence[str]) -> str:
+    return note_grammar(attributes, facts.max_enjoyed, facts.max_avoided)
 
 
 def _note_facts_text(facts: NoteFacts) -> str:

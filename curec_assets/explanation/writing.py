@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from curec_assets.core.seeds import derive, generator
+from curec_assets.core.seeds import derive, random_generator
 from curec_assets.explanation.composer import compose
 from curec_assets.explanation.facts import Facts
 from curec_assets.explanation.grounding import GroundingChecker
@@ -66,7 +66,7 @@ def fit(facts: Facts, count: Callable[[Prompt], int], limit: int) -> tuple[Facts
 
 
 def write_reasons(
-    writer: TextGenerator,
+    generator: TextGenerator,
     requests: Sequence[ReasonRequest],
     checker: GroundingChecker,
     generation: LanguageModelSettings,
@@ -83,7 +83,7 @@ def write_reasons(
     too long are shortened, see `fit`.
     """
     fitted = [
-        fit(request.facts, writer.prompt_tokens, generation.max_prompt_tokens)
+        fit(request.facts, generator.prompt_tokens, generation.max_prompt_tokens)
         for request in requests
     ]
     left_out = [count for _, count in fitted]
@@ -115,7 +115,7 @@ def write_reasons(
         sampling = Sampling(generation.max_new_tokens, temperature)
         last = attempt == max_regenerations + 1
         refused = []
-        for index, completion in zip(waiting, writer.write(prompts, sampling), strict=True):
+        for index, completion in zip(waiting, generator.write(prompts, sampling), strict=True):
             written = _judge(completion, requests[index].facts, checker, attempt)
             if attempt == 1 and written.grounded:
                 first_accepted.add(index)
@@ -159,7 +159,7 @@ def _judge(
 def _composed(
     request: ReasonRequest, refused: WrittenReason, checker: GroundingChecker, seed: int
 ) -> WrittenReason:
-    random = generator(seed, "composer", request.key)
+    random = random_generator(seed, "composer", request.key)
     reason = compose(request.facts, refused.verdict, random).reason
     return WrittenReason(
         reason=reason,

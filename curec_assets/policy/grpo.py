@@ -73,8 +73,8 @@ def optimise(
     term_weights = weights(settings)
     micro_batch = gcd(settings.generations, MICRO_BATCH)
     writing = ExitStack()
-    writer = writing.enter_context(_writer(settings, generation, base, tokenizer, server))
-    rollout: Any = Rollout(writer, by_id, seed=seed, max_new_tokens=generation.max_new_tokens)
+    generator = writing.enter_context(_generator(settings, generation, base, tokenizer, server))
+    rollout: Any = Rollout(generator, by_id, seed=seed, max_new_tokens=generation.max_new_tokens)
     trainer = GRPOTrainer(
         model=model,
         processing_class=tokenizer,
@@ -113,13 +113,13 @@ def optimise(
         trainer.train(resume_from_checkpoint=last_checkpoint(workspace))
     save_adapter(trainer, output / "adapter")
     history = trainer.state.log_history
-    del trainer, model, rollout, writer
+    del trainer, model, rollout, generator
     release()
     return {**_curves(history), "history_items_left_out": left_out}
 
 
 @contextmanager
-def _writer(
+def _generator(
     settings: PolicySettings,
     generation: LanguageModelSettings,
     base: BaseCheckpoint,
@@ -134,8 +134,8 @@ def _writer(
         options = GeneratorOptions(
             generation.batch_size, limit, generation.max_new_tokens, "server", server
         )
-        with ServerFactory().open(base, None, options) as writer:
-            yield lambda _trainer: writer
+        with ServerFactory().open(base, None, options) as generator:
+            yield lambda _trainer: generator
     else:
         yield MergedGenerator(
             base, tokenizer, batch_size=generation.batch_size, max_prompt_tokens=limit

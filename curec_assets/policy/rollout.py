@@ -25,17 +25,17 @@ class Rollout:
 
     def __init__(
         self,
-        writer: Callable[[Any], TextGenerator],
+        generator: Callable[[Any], TextGenerator],
         events: Mapping[str, PolicyEvent],
         *,
         seed: int,
         max_new_tokens: int,
     ) -> None:
-        """`writer` gives the generator of a trainer, with the weights as they are now.
+        """`generator` gives the generator of a trainer, with the weights as they are now.
 
         `events`: every event of the trainer's dataset, by its id.
         """
-        self._writer = writer
+        self._generator = generator
         self._events = events
         self._seed = seed
         self._max_new_tokens = max_new_tokens
@@ -53,7 +53,7 @@ class Rollout:
             for part in range(count // samples)
         ]
         sampling = Sampling(self._max_new_tokens, temperature=1.0, samples=samples)
-        written = self._writer(trainer).write(requests, sampling)
+        written = self._generator(trainer).write(requests, sampling)
         return {
             "prompt_ids": [list(completion.prompt_ids) for completion in written],
             "completion_ids": [list(completion.token_ids) for completion in written],
@@ -78,7 +78,7 @@ class MergedGenerator:
         self._batch_size = batch_size
         self._max_prompt_tokens = max_prompt_tokens
         self._copy: Any = None
-        self._writer: TransformersGenerator | None = None
+        self._generator: TransformersGenerator | None = None
 
     def __call__(self, trainer: Any) -> TransformersGenerator:
         """The generator, with the weights of the trainer's model as they are now."""
@@ -88,9 +88,9 @@ class MergedGenerator:
         from resources.generation.transformers.packed_linear import PackedLinear
 
         trained = trainer.accelerator.unwrap_model(trainer.model).get_base_model()
-        if self._writer is None:
+        if self._generator is None:
             self._copy = _plain_copy(self._base, trained)
-            self._writer = TransformersGenerator(
+            self._generator = TransformersGenerator(
                 self._copy,
                 self._tokenizer,
                 batch_size=self._batch_size,
@@ -106,7 +106,7 @@ class MergedGenerator:
                         mine.load(merged)
                     else:
                         mine.weight.copy_(merged)
-        return self._writer
+        return self._generator
 
 
 def _logprobs(written: Sequence[Completion]) -> list[list[float]] | None:

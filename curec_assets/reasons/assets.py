@@ -132,9 +132,9 @@ def generated_reasons(inputs: Inputs) -> Mapping[str, Any]:
         inputs.settings.generator_options(),
         workspace=workspace,
         identity=policy.manifest.data_version,
-    ) as writer:
+    ) as generator:
         walk = Walk(
-            writer,
+            generator,
             RewardScorer.load(reward, inputs.resource("text_encoder"), device=device),
             GroundingChecker(catalogue, inputs.settings.explanation.max_words),
             inputs.settings,
@@ -150,7 +150,7 @@ def generated_reasons(inputs: Inputs) -> Mapping[str, Any]:
                 inputs.settings.explanation,
             )
         )
-        engine = writer.engine
+        engine = generator.engine
     for shard in shards:
         shutil.copy(shard, folder / shard.name)
     return {"rounds": len(shards), "reasons": walked.events.height, "engine": engine}

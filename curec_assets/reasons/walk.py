@@ -77,7 +77,7 @@ class Walk:
 
     def __init__(
         self,
-        writer: TextGenerator,
+        generator: TextGenerator,
         scorer: Scorer,
         checker: GroundingChecker,
         profile: Profile,
@@ -86,7 +86,7 @@ class Walk:
         shards: Path,
     ) -> None:
         """`identity` stands for the models in shard names; `shards` is where shards are kept."""
-        self._writer = writer
+        self._generator = generator
         self._scorer = scorer
         self._checker = checker
         self._profile = profile
@@ -180,7 +180,9 @@ class Walk:
         return kept
 
     def _notes(self, prompts: Sequence[Prompt], fallback: Iterable[str]) -> list[str]:
-        completions = self._writer.write(prompts, Sampling(self._profile.explanation.note_tokens))
+        completions = self._generator.write(
+            prompts, Sampling(self._profile.explanation.note_tokens)
+        )
         return [
             parse_note(completion.text) or other
             for completion, other in zip(completions, fallback, strict=True)
@@ -194,7 +196,7 @@ class Walk:
             for event in events
         ]
         return write_reasons(
-            self._writer,
+            self._generator,
             requests,
             self._checker,
             self._profile.language_model,

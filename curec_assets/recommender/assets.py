@@ -259,9 +259,9 @@ def recommendations(inputs: Inputs) -> pl.DataFrame:
         profile.generator_options(),
         workspace=inputs.workspace(),
         identity=policy.manifest.data_version,
-    ) as writer:
+    ) as generator:
         return with_reasons(
-            shown, requests, writer, catalogue, profile, policy.manifest.fingerprint
+            shown, requests, generator, catalogue, profile, policy.manifest.fingerprint
         )
 
 

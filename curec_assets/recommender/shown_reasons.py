@@ -65,14 +65,14 @@ def requests_for(
 def with_reasons(
     shown: pl.DataFrame,
     requests: list[ReasonRequest],
-    writer: TextGenerator,
+    generator: TextGenerator,
     catalogue: Catalogue,
     profile: Profile,
     policy_fingerprint: str,
 ) -> pl.DataFrame:
     """`shown` with title, reason, verdict, grounded, source and the policy's fingerprint."""
     written = write_reasons(
-        writer,
+        generator,
         requests,
         GroundingChecker(catalogue, profile.explanation.max_words),
         profile.language_model,

@@ -181,8 +181,8 @@ def _example(
 ) -> tuple[str, str]:
     """What the exported model writes to the card's example: free, and under the grammar."""
     options = replace(profile.generator_options(), engine="transformers", batch_size=2)
-    with sources.generator_factory.open(BaseCheckpoint(merged), None, options) as writer:
-        free, constrained = writer.write(
+    with sources.generator_factory.open(BaseCheckpoint(merged), None, options) as generator:
+        free, constrained = generator.write(
             [replace(EXAMPLE, grammar=""), EXAMPLE], Sampling(max_new_tokens)
         )
     return free.text, constrained.text

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from curec_assets.core.seeds import generator
+from curec_assets.core.seeds import random_generator
 from curec_assets.retrieval.item_scorers import Floats, ItemScorers
 
 _CHUNK = 256  # queries scored at once: (chunk, items) matrices
@@ -17,7 +17,7 @@ def ranked_events(events: pl.DataFrame, split: str, count: int, seed: int) -> pl
     """Seeded sample of at most `count` liked events of `split`, in time order."""
     liked = events.filter((pl.col("split") == split) & pl.col("liked")).sort("event_id")
     size = min(count, liked.height)
-    chosen = generator(seed, "ranked events", split).permutation(liked.height)[:size]
+    chosen = random_generator(seed, "ranked events", split).permutation(liked.height)[:size]
     return liked[np.sort(chosen)].sort("timestamp", "event_id")
 
 

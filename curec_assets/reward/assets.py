@@ -84,9 +84,9 @@ def draft_reasons(inputs: Inputs) -> pl.DataFrame:
         inputs.settings.generator_options(),
         workspace=inputs.workspace(),
         identity=aligned.manifest.data_version,
-    ) as writer:
+    ) as generator:
         return drafting.draft(
-            writer,
+            generator,
             drafted.events,
             drafted.facts,
             GroundingChecker(Catalogue(drafted.items), inputs.settings.explanation.max_words),

@@ -49,7 +49,7 @@ def events_to_draft(
 
 
 def draft(
-    writer: TextGenerator,
+    generator: TextGenerator,
     events: pl.DataFrame,
     facts: Mapping[str, Facts],
     checker: GroundingChecker,
@@ -59,7 +59,7 @@ def draft(
     """One greedy reason per event, kept as it is: the reward model must know what it will meet."""
     event_ids: Sequence[str] = events["event_id"].to_list()
     written = write_reasons(
-        writer,
+        generator,
         [ReasonRequest(event_id, facts[event_id]) for event_id in event_ids],
         checker,
         profile.language_model,

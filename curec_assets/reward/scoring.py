@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from curec_assets.core.provenance import digest
-from curec_assets.core.seeds import generator
+from curec_assets.core.seeds import random_generator
 from curec_assets.networks.vocabulary import Vocabulary
 from curec_assets.reward.dataset import PooledHistory, pad_histories
 from curec_assets.reward.model import RewardNetwork
@@ -211,7 +211,7 @@ class RewardScorer:
             )
         likes = [bool(like) for like in event.history_likes]
         name = digest([event.item_id, list(event.history_item_ids), likes, event.user_id])
-        rng = generator(self._description.seed, "generic-gain", name)
+        rng = random_generator(self._description.seed, "generic-gain", name)
         chosen = rng.choice(len(eligible), size=min(count, len(eligible)), replace=False)
         return [eligible[index] for index in chosen]
 

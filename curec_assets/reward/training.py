@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from curec_assets.core.seeds import derive, generator
+from curec_assets.core.seeds import derive, random_generator
 from curec_assets.reward.dataset import NO_REASON, Events, Floats, other_users
 from curec_assets.reward.gate import Gate, decide
 from curec_assets.reward.model import RewardNetwork, Shape, initialised
@@ -72,7 +72,7 @@ def fit(
     embeddings: (reasons, text_dim), the rows that `Events.reason` names. `n_items`: rows of the
     item table. Same arguments, same weights, on the same machine.
     """
-    rng = generator(seed, "reward-batches")
+    rng = random_generator(seed, "reward-batches")
     torch_seed = torch.Generator().manual_seed(derive(seed, "reward-weights"))
     shape = Shape(items=n_items, dim=settings.dim, text_dim=embeddings.shape[1])
     network = initialised(shape, torch_seed).to(device)
@@ -122,7 +122,7 @@ def judge(
     """The gate on `events`: validation events, each with a drafted reason."""
     shuffled = []
     for turn in range(settings.gate_shuffles):
-        partner = other_users(events.users, generator(seed, "reward-gate-shuffle", turn))
+        partner = other_users(events.users, random_generator(seed, "reward-gate-shuffle", turn))
         if len(partner):
             # Only the reason changes hands: item, history and label stay.
             lent = Events(**{**vars(events), "reason": events.reason[partner]})
@@ -133,7 +133,7 @@ def judge(
         with_reason=predict(network, events, embeddings),
         with_null=predict(network, events, None),
         with_shuffled=np.array(shuffled),
-        rng=generator(seed, "reward-gate-bootstrap"),
+        rng=random_generator(seed, "reward-gate-bootstrap"),
         samples=settings.gate_samples,
         least_users=settings.gate_least_users,
     )

@@ -111,6 +111,12 @@ class EvidenceSettings(Section):
         "whatever the candidate: computed once for all of a user's candidates.",
     )
     recent_attributes: NonNegativeInt = Field(2, description="Attributes shown of each of these.")
+    cited_liked: int = Field(
+        2, ge=1, le=2, description="Liked items that one reason may argue from."
+    )
+    cited_attributes: int = Field(
+        2, ge=1, le=2, description="Attributes that one reason may argue from."
+    )
 
 
 class ExplanationSettings(Section):
@@ -127,6 +133,8 @@ class ExplanationSettings(Section):
     note_liked: PositiveInt = Field(4, description="Liked items that a note is written from.")
     note_disliked: NonNegativeInt = Field(2, description="Disliked items it is written from.")
     note_attributes: PositiveInt = Field(2, description="Attributes shown of each of these.")
+    note_enjoyed: PositiveInt = Field(3, description="Attributes that a note names as enjoyed.")
+    note_avoided: PositiveInt = Field(2, description="Attributes that a note names as avoided.")
     note_tokens: PositiveInt = Field(48, description="Longest note, in tokens.")
 
 

@@ -136,25 +136,25 @@ class DeliversEach(Protocol):
 class JournaledGenerator:
     """A generator that writes only what its journal does not have."""
 
-    def __init__(self, writer: TextGenerator, journal: Journal, chunk: int) -> None:
-        """`chunk`: prompts handed to `writer` at once, and so the most that a kill can lose.
+    def __init__(self, generator: TextGenerator, journal: Journal, chunk: int) -> None:
+        """`chunk`: prompts handed to `generator` at once, and so the most that a kill can lose.
 
-        Some multiple of the batch size, so that there is something to sort by length. A writer
+        Some multiple of the batch size, so that there is something to sort by length. A generator
         that `DeliversEach` needs no chunks.
         """
-        self.engine = writer.engine
-        self._writer = writer
+        self.engine = generator.engine
+        self._generator = generator
         self._journal = journal
         self._chunk = chunk
 
     def prompt_tokens(self, prompt: Prompt) -> int:
         """Tokens of the prompt as the engine would see it."""
-        return self._writer.prompt_tokens(prompt)
+        return self._generator.prompt_tokens(prompt)
 
     def write(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[Completion]:
         """`sampling.samples` completions per prompt, in the order of the prompts.
 
-        Equal prompts are written once. Raises `EngineError` as the writer does.
+        Equal prompts are written once. Raises `EngineError` as the generator does.
         """
         keys = [self._journal.key(prompt, sampling) for prompt in prompts]
         missing = {
@@ -170,12 +170,12 @@ class JournaledGenerator:
     def _new(
         self, prompts: Sequence[Prompt], sampling: Sampling
     ) -> Iterator[tuple[int, list[Completion]]]:
-        if isinstance(self._writer, DeliversEach):
-            yield from self._writer.write_each(prompts, sampling)
+        if isinstance(self._generator, DeliversEach):
+            yield from self._generator.write_each(prompts, sampling)
             return
         for start in range(0, len(prompts), self._chunk):
             chunk = prompts[start : start + self._chunk]
-            written = self._writer.write(chunk, sampling)
+            written = self._generator.write(chunk, sampling)
             for offset in range(len(chunk)):
                 first = offset * sampling.samples
                 yield start + offset, written[first : first + sampling.samples]
@@ -198,9 +198,9 @@ def journaled_generator(
     """
     with (
         Journal(workspace / "completions.jsonl", identity) as journal,
-        factory.open(base, adapter, options) as writer,
+        factory.open(base, adapter, options) as generator,
     ):
-        yield JournaledGenerator(writer, journal, options.batch_size)
+        yield JournaledGenerator(generator, journal, options.batch_size)
 
 
 def _checksum(body: bytes) -> bytes:

@@ -28,7 +28,7 @@ from curec_assets.alignment.teacher import (
     Teacher,
 )
 from curec_assets.core.asset import as_asset
-from curec_assets.core.seeds import generator
+from curec_assets.core.seeds import random_generator
 from curec_assets.datasets import assets as datasets
 from curec_assets.definitions import default_resources
 from curec_assets.evidence import assets as evidence
@@ -142,8 +142,8 @@ ITEMS = pl.DataFrame(
         ],
     }
 )
-RIGHT = completion(compose(FACTS, "like", generator(1)))
-WRONG = completion(compose(FACTS, "dislike", generator(1)))
+RIGHT = completion(compose(FACTS, "like", random_generator(1)))
+WRONG = completion(compose(FACTS, "dislike", random_generator(1)))
 EVIDENCE = RIGHT.partition(" You")[0].partition(" Since")[0]
 REFUSED = {
     UNFINISHED: Completion(RIGHT, (), (), False, None),

@@ -156,6 +156,6 @@ def test_derived_seeds_differ_exactly_when_their_parts_do(seed, first, second):
 
 
 def test_derived_generators_are_repeatable_and_independent():
-    draw = seeds.generator(1, "user", "7").integers(0, 2**62)
-    assert draw == seeds.generator(1, "user", "7").integers(0, 2**62)
-    assert draw != seeds.generator(1, "user", "8").integers(0, 2**62)
+    draw = seeds.random_generator(1, "user", "7").integers(0, 2**62)
+    assert draw == seeds.random_generator(1, "user", "7").integers(0, 2**62)
+    assert draw != seeds.random_generator(1, "user", "8").integers(0, 2**62)

@@ -53,7 +53,14 @@ def facts(draw: st.DrawFn) -> Facts:
         for title in titles[1 : 1 + draw(st.integers(0, 5))]
     ]
     liked = draw(st.integers(0, len(items)))
-    return Facts(titles[0], attributes, tuple(items[:liked]), tuple(items[liked:]))
+    return Facts(
+        titles[0],
+        attributes,
+        tuple(items[:liked]),
+        tuple(items[liked:]),
+        most_cited_liked=draw(st.integers(1, 2)),
+        most_cited_attributes=draw(st.integers(1, 2)),
+    )
 
 
 @given(facts(), st.sampled_from(["like", "dislike"]), st.integers(0, 1000))
@@ -88,6 +95,33 @@ def test_the_grammar_admits_no_other_title_attribute_or_role(given_facts: Facts)
         assert not _admits(grammar, text)
 
 
+@given(facts())
+def test_no_more_is_cited_than_is_allowed(given_facts: Facts) -> None:
+    grammar = evidence_grammar(given_facts)
+    titles = [item.title for item in given_facts.liked[:2]]
+    shared = [
+        value
+        for value in given_facts.attributes
+        if any(value in item.shared for item in given_facts.liked[:2])
+    ][:2]
+    for cited in (1, 2):
+        for values in (1, 2):
+            if len(titles) < cited or len(shared) < values:
+                continue
+            liked = ", ".join(f'"{title}"' for title in titles[:cited])
+            text = (
+                f"Evidence: liked {liked}; disliked none; shared {', '.join(shared[:values])}; "
+                "verdict like\nReason:"
+            )
+            within = (
+                cited <= given_facts.most_cited_liked
+                and values <= given_facts.most_cited_attributes
+                and set(shared[:values])
+                <= {v for item in given_facts.liked[:cited] for v in item.shared}
+            )
+            assert _admits(grammar, text) == within
+
+
 @given(facts(), st.integers(0, 1000))
 def test_a_shown_item_is_only_spoken_for(given_facts: Facts, seed: int) -> None:
     grammar = evidence_grammar(given_facts, only_like=True)
@@ -99,10 +133,11 @@ def test_a_shown_item_is_only_spoken_for(given_facts: Facts, seed: int) -> None:
 
 @given(facts())
 def test_notes_have_the_form_their_grammar_asks_for(given_facts: Facts) -> None:
-    taste = NoteFacts(given_facts.liked, given_facts.disliked)
-    text = f"Note: {compose_note(taste)}."
-    assert _admits(note_grammar(taste.attributes()), text)
-    assert parse_note(text) == compose_note(taste)
+    for most in (1, 3):
+        noted = NoteFacts(given_facts.liked, given_facts.disliked, most, most)
+        text = f"Note: {compose_note(noted)}."
+        assert _admits(note_grammar(noted.attributes(), most, most), text)
+        assert parse_note(text) == compose_note(noted)
 
 
 FACTS = Facts(

@@ -69,8 +69,8 @@ def test_the_writer_has_the_weights_of_the_moment(base: Path, tmp_path: Path) ->
         found = [done.text for done in merged(trainer_of(model)).write(prompts, sampling)]
         with TransformersFactory(accelerator=Accelerator(device="cpu")).open(
             BaseCheckpoint(base), tmp_path / str(seed), GeneratorOptions(4, 400, 60)
-        ) as writer:
-            assert found == [done.text for done in writer.write(prompts, sampling)]
+        ) as generator:
+            assert found == [done.text for done in generator.write(prompts, sampling)]
         texts.append(found)
     assert texts[0] != texts[1]
 

@@ -15,19 +15,19 @@ CPU = ResolvedAccelerator("cpu", "float32", 1)
 GPU = ResolvedAccelerator("cuda", "bfloat16", 1)
 
 
-def arguments(mode: VllmMode, place: ResolvedAccelerator) -> dict[str, Any]:
-    return vllm_arguments(mode, place, max_tokens=608, server_url="http://host:8000/v1")
+def arguments(mode: VllmMode, accelerator: ResolvedAccelerator) -> dict[str, Any]:
+    return vllm_arguments(mode, accelerator, max_tokens=608, server_url="http://host:8000/v1")
 
 
 @pytest.mark.parametrize(
-    ("mode", "place"), [("off", CPU), ("colocate", CPU), ("colocate", GPU), ("server", GPU)]
+    ("mode", "accelerator"), [("off", CPU), ("colocate", CPU), ("colocate", GPU), ("server", GPU)]
 )
 def test_trl_accepts_the_arguments(
-    mode: VllmMode, place: ResolvedAccelerator, tmp_path: Path
+    mode: VllmMode, accelerator: ResolvedAccelerator, tmp_path: Path
 ) -> None:
     from trl import GRPOConfig
 
-    chosen = arguments(mode, place)
+    chosen = arguments(mode, accelerator)
     config = GRPOConfig(
         **trainer_defaults(tmp_path, 1, CPU),  # there is no GPU here to be accepted
         per_device_train_batch_size=4,

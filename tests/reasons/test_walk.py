@@ -1,4 +1,4 @@
-"""Laws of the chronological walk, with a writer that answers from its prompt alone."""
+"""Laws of the chronological walk, with a generator that answers from its prompt alone."""
 
 import re
 from collections.abc import Sequence
@@ -104,10 +104,10 @@ def rounds(outcomes: Sequence[Sequence[bool]]) -> list[list[WalkEvent]]:
 
 
 def walked(
-    events: list[list[WalkEvent]], folder: Path, writer: ScriptedWriter | None = None
+    events: list[list[WalkEvent]], folder: Path, generator: ScriptedWriter | None = None
 ) -> pl.DataFrame:
     walk = Walk(
-        writer or ScriptedWriter(),
+        generator or ScriptedWriter(),
         Oracle(),
         GroundingChecker(CATALOGUE, 60),
         PROFILE,

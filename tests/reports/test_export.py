@@ -143,8 +143,8 @@ def written_by_curec(home: ExportSources, profile: Profile) -> list[str]:
     base, adapter = home.language_model.prepare("tiny").path, _adapter(home)
     with home.generator_factory.open(
         BaseCheckpoint(base), adapter, profile.generator_options()
-    ) as writer:
-        written = writer.write([Prompt(chat) for chat in CHATS], Sampling(24))
+    ) as generator:
+        written = generator.write([Prompt(chat) for chat in CHATS], Sampling(24))
     return [completion.text for completion in written]
 
 

@@ -23,7 +23,7 @@ def main(base: Path, workspace: Path) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
     from trl import GRPOConfig, GRPOTrainer
 
-    place = ResolvedAccelerator("cpu", "float32", 1)
+    accelerator = ResolvedAccelerator("cpu", "float32", 1)
     events = [
         PolicyEvent(
             item_id=str(number),
@@ -60,8 +60,8 @@ def main(base: Path, workspace: Path) -> None:
             max_new_tokens=80,
         ),
         args=GRPOConfig(
-            **trainer_defaults(workspace, 3, place),
-            **vllm_arguments("colocate", place, max_tokens=400, gpu_memory_utilization=0.2),
+            **trainer_defaults(workspace, 3, accelerator),
+            **vllm_arguments("colocate", accelerator, max_tokens=400, gpu_memory_utilization=0.2),
             max_steps=1,
             per_device_train_batch_size=4,
             gradient_accumulation_steps=2,

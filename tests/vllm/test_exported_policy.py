@@ -142,11 +142,11 @@ def test_the_server_writer_finds_the_policy_by_the_adapter_s_name(
     sampling = Sampling(MAX_NEW_TOKENS)
     with TransformersFactory(accelerator=Accelerator()).open(
         BaseCheckpoint(smollm2), adapter, OPTIONS
-    ) as writer:
-        theirs = writer.write(PROMPTS, sampling)
+    ) as generator:
+        theirs = generator.write(PROMPTS, sampling)
     options = GeneratorOptions(
         8, 400, MAX_NEW_TOKENS, engine="server", server=ServerEndpoint(server)
     )
-    with ServerFactory().open(BaseCheckpoint(smollm2), adapter, options) as writer:
-        ours = writer.write(PROMPTS, sampling)
+    with ServerFactory().open(BaseCheckpoint(smollm2), adapter, options) as generator:
+        ours = generator.write(PROMPTS, sampling)
     assert sum(a.text == b.text for a, b in zip(ours, theirs, strict=True)) >= SAME

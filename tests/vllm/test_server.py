@@ -79,17 +79,17 @@ def expected(smollm2: Path, adapter: Path) -> list[Completion]:
     opening = TransformersFactory(accelerator=Accelerator()).open(
         BaseCheckpoint(smollm2), adapter, GeneratorOptions(8, 400, TOKENS)
     )
-    with opening as writer:
-        return writer.write(PROMPTS, Sampling(TOKENS))
+    with opening as generator:
+        return generator.write(PROMPTS, Sampling(TOKENS))
 
 
 def test_greedy_completions_are_those_of_transformers(
     server: str, smollm2: Path, adapter: Path, expected: list[Completion]
 ) -> None:
-    with ServerFactory().open(BaseCheckpoint(smollm2), adapter, options(server)) as writer:
-        assert writer.engine == f"server {served_model_name(adapter)}"
-        written = writer.write(PROMPTS, Sampling(TOKENS))
-        assert [writer.prompt_tokens(p) for p in PROMPTS] == [len(c.prompt_ids) for c in written]
+    with ServerFactory().open(BaseCheckpoint(smollm2), adapter, options(server)) as generator:
+        assert generator.engine == f"server {served_model_name(adapter)}"
+        written = generator.write(PROMPTS, Sampling(TOKENS))
+        assert [generator.prompt_tokens(p) for p in PROMPTS] == [len(c.prompt_ids) for c in written]
     same = [pair for pair in zip(written, expected, strict=True) if pair[0].text == pair[1].text]
     assert len(same) >= SAME
     for ours, theirs in same:
@@ -102,10 +102,10 @@ def test_greedy_completions_are_those_of_transformers(
 
 
 def test_the_grammar_is_obeyed_by_samples_too(server: str, smollm2: Path, adapter: Path) -> None:
-    with ServerFactory().open(BaseCheckpoint(smollm2), adapter, options(server)) as writer:
+    with ServerFactory().open(BaseCheckpoint(smollm2), adapter, options(server)) as generator:
         sampling = Sampling(TOKENS, 1.0, 2)
-        reasons = writer.write(PROMPTS[: len(FACTS)], sampling)
-        (note, other) = writer.write(PROMPTS[len(FACTS) : len(FACTS) + 1], sampling)
+        reasons = generator.write(PROMPTS[: len(FACTS)], sampling)
+        (note, other) = generator.write(PROMPTS[len(FACTS) : len(FACTS) + 1], sampling)
     assert all(parse_reason(completion.text) for completion in reasons)
     assert len({completion.text for completion in reasons}) > len(FACTS)
     for completion in (note, other):
@@ -116,17 +116,17 @@ def test_the_grammar_is_obeyed_by_samples_too(server: str, smollm2: Path, adapte
 
 def test_a_sample_has_the_seed_of_its_place(server: str, smollm2: Path, adapter: Path) -> None:
     chat = PROMPTS[-1].messages
-    with ServerFactory().open(BaseCheckpoint(smollm2), adapter, options(server)) as writer:
-        together = writer.write([Prompt(chat, seed=5)], Sampling(12, 1.0, 3))
-        alone = writer.write([Prompt(chat, seed=5 + k) for k in range(3)], Sampling(12, 1.0))
+    with ServerFactory().open(BaseCheckpoint(smollm2), adapter, options(server)) as generator:
+        together = generator.write([Prompt(chat, seed=5)], Sampling(12, 1.0, 3))
+        alone = generator.write([Prompt(chat, seed=5 + k) for k in range(3)], Sampling(12, 1.0))
     assert [c.text for c in together] == [c.text for c in alone]
     assert len({c.text for c in together}) > 1
 
 
 def test_a_stop_sequence_ends_the_text(server: str, smollm2: Path, adapter: Path) -> None:
-    with ServerFactory().open(BaseCheckpoint(smollm2), adapter, options(server)) as writer:
-        (whole,) = writer.write(PROMPTS[:1], Sampling(TOKENS))
-        (cut,) = writer.write(PROMPTS[:1], Sampling(TOKENS, stop=("; verdict",)))
+    with ServerFactory().open(BaseCheckpoint(smollm2), adapter, options(server)) as generator:
+        (whole,) = generator.write(PROMPTS[:1], Sampling(TOKENS))
+        (cut,) = generator.write(PROMPTS[:1], Sampling(TOKENS, stop=("; verdict",)))
     assert cut.text == whole.text.partition("; verdict")[0]
     assert cut.finished
 
@@ -179,10 +179,12 @@ def test_it_teaches(server: str, smollm2: Path, tmp_path: Path) -> None:
     ]
     with (
         Journal(tmp_path / "journal.jsonl", "base") as journal,
-        ServerFactory().open(BaseCheckpoint(smollm2), None, teacher_options(profile)) as writer,
+        ServerFactory().open(BaseCheckpoint(smollm2), None, teacher_options(profile)) as generator,
     ):
         teacher = Teacher(
-            JournaledGenerator(writer, journal, 4), GroundingChecker(Catalogue(items), 60), profile
+            JournaledGenerator(generator, journal, 4),
+            GroundingChecker(Catalogue(items), 60),
+            profile,
         )
         taught = teacher.teach(lessons)
         sampling = Sampling(TOKENS, profile.teacher.temperature, 2)

@@ -139,14 +139,14 @@ def test_an_engine_that_dies_is_an_error_that_says_so(smollm2: Path) -> None:
         pytest.raises(EngineError, match=r"engine died.*run again"),
         VllmFactory(accelerator=Accelerator()).open(
             BaseCheckpoint(smollm2), None, GeneratorOptions(2, 64, 16)
-        ) as writer,
+        ) as generator,
     ):
-        writer.write(prompts, Sampling(4))
+        generator.write(prompts, Sampling(4))
         engine = set(psutil.Process().children(recursive=True)) - before
         for process in engine:
             if "tracker" not in " ".join(process.cmdline()):
                 process.kill()
-        writer.write(prompts, Sampling(4))
+        generator.write(prompts, Sampling(4))
     psutil.wait_procs(engine, timeout=10)
     assert not [left for left in engine if left.is_running() and "tracker" not in _command(left)]
 

@@ -56,7 +56,7 @@ PROMPTS = [reason_prompt(facts, seed=100 + number) for number, facts in enumerat
 
 
 @pytest.fixture(scope="module")
-def writer(smollm2: Path, adapter: Path) -> Iterator[VllmGenerator]:
+def engine_generator(smollm2: Path, adapter: Path) -> Iterator[VllmGenerator]:
     with VllmFactory(accelerator=Accelerator()).open(
         BaseCheckpoint(smollm2), adapter, OPTIONS
     ) as opened:
@@ -65,8 +65,8 @@ def writer(smollm2: Path, adapter: Path) -> Iterator[VllmGenerator]:
 
 
 @pytest.fixture(scope="module")
-def generator(writer: VllmGenerator) -> VllmGenerator:
-    return writer
+def generator(engine_generator: VllmGenerator) -> VllmGenerator:
+    return engine_generator
 
 
 class TestVllm(GenerationContract):
@@ -74,11 +74,14 @@ class TestVllm(GenerationContract):
 
 
 def test_greedy_reasons_are_those_of_transformers(
-    writer: VllmGenerator, smollm2: Path, adapter: Path, capsys: pytest.CaptureFixture[str]
+    engine_generator: VllmGenerator,
+    smollm2: Path,
+    adapter: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Tolerance: nine of ten texts the same; rounding may turn a choice between near equals."""
     sampling = Sampling(72)
-    ours = writer.write(PROMPTS, sampling)
+    ours = engine_generator.write(PROMPTS, sampling)
     with TransformersFactory(accelerator=Accelerator()).open(
         BaseCheckpoint(smollm2), adapter, OPTIONS
     ) as plain:
@@ -93,36 +96,36 @@ def test_greedy_reasons_are_those_of_transformers(
         assert a.verdict_probability == pytest.approx(b.verdict_probability, abs=1e-4)
 
 
-def test_the_adapter_is_applied(writer: VllmGenerator, smollm2: Path) -> None:
+def test_the_adapter_is_applied(engine_generator: VllmGenerator, smollm2: Path) -> None:
     """And not merged: the same engine without it writes what the base model writes."""
     from transformers import AutoTokenizer
 
-    bare = VllmGenerator(writer.llm, AutoTokenizer.from_pretrained(smollm2), 400)
+    bare = VllmGenerator(engine_generator.llm, AutoTokenizer.from_pretrained(smollm2), 400)
     chats = [Prompt(prompt.messages) for prompt in PROMPTS[:6]]
     without = [c.text for c in bare.write(chats, Sampling(24))]
-    assert without != [c.text for c in writer.write(chats, Sampling(24))]
+    assert without != [c.text for c in engine_generator.write(chats, Sampling(24))]
     with TransformersFactory(accelerator=Accelerator()).open(
         BaseCheckpoint(smollm2), None, OPTIONS
     ) as plain:
         assert without == [c.text for c in plain.write(chats, Sampling(24))]
 
 
-def test_a_shared_beginning_is_found_in_the_prefix_cache(writer: VllmGenerator) -> None:
+def test_a_shared_beginning_is_found_in_the_prefix_cache(engine_generator: VllmGenerator) -> None:
     user = " | ".join(f"Some Film of the Year {year}" for year in range(1960, 1980))
     chats = [(("user", f"Liked: {user}\nItem: {title}"),) for title, _ in CANDIDATES]
-    hits, asked = writer.prefix_cache()
-    writer.write([Prompt(chat) for chat in chats], Sampling(1))
-    new_hits, new_asked = writer.prefix_cache()
-    shared = writer.prompt_tokens(Prompt((("user", f"Liked: {user}"),))) // 32 * 32 - 32
+    hits, asked = engine_generator.prefix_cache()
+    engine_generator.write([Prompt(chat) for chat in chats], Sampling(1))
+    new_hits, new_asked = engine_generator.prefix_cache()
+    shared = engine_generator.prompt_tokens(Prompt((("user", f"Liked: {user}"),))) // 32 * 32 - 32
     assert new_asked - asked >= len(chats) * shared
     assert new_hits - hits >= (len(chats) - 1) * shared > 0
 
 
-def test_more_than_the_engine_was_opened_for_is_refused(writer: VllmGenerator) -> None:
+def test_more_than_the_engine_was_opened_for_is_refused(engine_generator: VllmGenerator) -> None:
     with pytest.raises(EngineError, match=r"longer than the 496.*max_new_tokens"):
-        writer.write(PROMPTS[:1], Sampling(480))
+        engine_generator.write(PROMPTS[:1], Sampling(480))
 
 
-def test_the_environment_is_as_before(writer: VllmGenerator) -> None:
-    assert writer.engine.startswith("vllm 0.")
+def test_the_environment_is_as_before(engine_generator: VllmGenerator) -> None:
+    assert engine_generator.engine.startswith("vllm 0.")
     assert not [name for name in os.environ if name.startswith(("VLLM_", "LD_PRELOAD"))]

@@ -16,15 +16,17 @@ def main(base: Path, ending: str) -> None:
     logging.basicConfig(level=logging.INFO)
     options = GeneratorOptions(batch_size=4, max_prompt_tokens=64, max_new_tokens=400)
     print("opening", flush=True)
-    with VllmFactory(accelerator=Accelerator()).open(BaseCheckpoint(base), None, options) as writer:
+    with VllmFactory(accelerator=Accelerator()).open(
+        BaseCheckpoint(base), None, options
+    ) as generator:
         print("opened", flush=True)
         prompts = [Prompt((("user", "drama"),), seed=seed) for seed in range(4)]
-        writer.write(prompts, Sampling(8))
+        generator.write(prompts, Sampling(8))
         print("written", flush=True)
         if ending == "exception":
             raise LookupError("meant")
         while ending == "wait":
-            writer.write(prompts, Sampling(400, temperature=1.0))
+            generator.write(prompts, Sampling(400, temperature=1.0))
     print("closed", flush=True)
 
 

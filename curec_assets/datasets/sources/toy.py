@@ -9,7 +9,7 @@ import numpy.typing as npt
 import polars as pl
 
 from curec_assets.core.provenance import digest
-from curec_assets.core.seeds import generator
+from curec_assets.core.seeds import random_generator
 from curec_assets.datasets import schema
 
 Floats = npt.NDArray[np.float64]
@@ -49,7 +49,7 @@ class ToySource:
 
     def items(self) -> pl.DataFrame:
         """Titles such as "The Silent Harbor", one or two genres, a director, two actors."""
-        random = generator(self._seed, "toy items")
+        random = random_generator(self._seed, "toy items")
         titles = [f"The {a} {n}" for a in _ADJECTIVES for n in _NOUNS]
         random.shuffle(titles)
         rows = []
@@ -72,7 +72,7 @@ class ToySource:
 
     def interactions(self) -> pl.DataFrame:
         """Ratings 1 to 5, each user's items drawn without repetition."""
-        random = generator(self._seed, "toy interactions")
+        random = random_generator(self._seed, "toy interactions")
         loved = _indicators(self.items())
         appeal = random.normal(0.0, 0.4, N_ITEMS)
         popularity = random.permutation(1.0 / np.arange(3, N_ITEMS + 3))

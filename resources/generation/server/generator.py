@@ -79,11 +79,11 @@ class ServerFactory:
         ):
             server = ServerClient(endpoint, client)
             _require_served(name, portal.call(server.models), endpoint, adapter)
-            writer = ServerGenerator(
+            generator = ServerGenerator(
                 server, portal, name, tokenizer, endpoint, options.max_prompt_tokens
             )
-            writer.compare_tokens(required=adapter is not None)
-            yield writer
+            generator.compare_tokens(required=adapter is not None)
+            yield generator
 
 
 class ServerGenerator:

@@ -97,9 +97,9 @@ def test_dying_at_any_point_and_going_on_is_as_never_dying(
     for count in [*lives, 10**9]:
         inner = kind(count)
         with Journal(path, "model") as journal:
-            writer = JournaledGenerator(inner, journal, chunk)
+            generator = JournaledGenerator(inner, journal, chunk)
             try:
-                written = writer.write(prompts, sampling)
+                written = generator.write(prompts, sampling)
             except EngineError:
                 assert count < len(prompts)
         delivered += inner.delivered
@@ -180,8 +180,8 @@ sys.path.insert(0, sys.argv[2])
 from pathlib import Path
 from test_journal import PROMPTS, Sampling, Writer
 from resources.generation.journal import Journal, JournaledGenerator
-writer = JournaledGenerator(Writer(), Journal(Path(sys.argv[1]), "model"), 1)
-writer.write(PROMPTS[:3], Sampling(8))
+generator = JournaledGenerator(Writer(), Journal(Path(sys.argv[1]), "model"), 1)
+generator.write(PROMPTS[:3], Sampling(8))
 os.kill(os.getpid(), signal.SIGKILL)
 """
     killed = subprocess.run(
@@ -199,25 +199,25 @@ os.kill(os.getpid(), signal.SIGKILL)
 def test_a_full_disk_spoils_nothing(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
     with Journal(path, "model") as journal:
-        writer = JournaledGenerator(Writer(), journal, 1)
-        writer.write(PROMPTS[:2], Sampling(8))
+        generator = JournaledGenerator(Writer(), journal, 1)
+        generator.write(PROMPTS[:2], Sampling(8))
         kept = path.read_bytes()
         soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
         before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (len(kept) + 100, hard))
         try:
             with pytest.raises(ArtifactError, match="free disk space"):
-                writer.write(PROMPTS, Sampling(8))
+                generator.write(PROMPTS, Sampling(8))
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
             signal.signal(signal.SIGXFSZ, before)
         assert path.read_bytes() == kept
-        assert writer.write(PROMPTS, Sampling(8)) == Writer().write(PROMPTS, Sampling(8))
+        assert generator.write(PROMPTS, Sampling(8)) == Writer().write(PROMPTS, Sampling(8))
 
 
 def test_it_passes_on_what_it_does_not_journal(tmp_path: Path) -> None:
     with Journal(tmp_path / "journal.jsonl", "model") as journal:
-        writer = JournaledGenerator(Writer(), journal, 1)
-        assert writer.engine == "test 1"
-        assert writer.prompt_tokens(PROMPTS[0]) == 1
-        assert writer.write([], Sampling(8)) == []
+        generator = JournaledGenerator(Writer(), journal, 1)
+        assert generator.engine == "test 1"
+        assert generator.prompt_tokens(PROMPTS[0]) == 1
+        assert generator.write([], Sampling(8)) == []

@@ -159,16 +159,16 @@ def writing(
             **{"url": url, "model": "policy", "timeout_seconds": 20.0, "retries": 2, **endpoint}
         )
         options = GeneratorOptions(4, 400, 24, "server", chosen)
-        with ServerFactory().open(BaseCheckpoint(base), adapter, options) as writer:
-            yield writer
+        with ServerFactory().open(BaseCheckpoint(base), adapter, options) as generator:
+            yield generator
 
 
 def test_order_samples_and_settings_of_the_request(base: Path) -> None:
     script = Script(reply=lambda request, _: (time.sleep(request["seed"] % 3 / 50), Reply())[1])
-    with writing(base, script) as writer:
-        assert writer.engine == "server policy"
-        written = writer.write(PROMPTS, Sampling(8, 0.5, 3, ("\n",)))
-        assert writer.write([], Sampling(8)) == []
+    with writing(base, script) as generator:
+        assert generator.engine == "server policy"
+        written = generator.write(PROMPTS, Sampling(8, 0.5, 3, ("\n",)))
+        assert generator.write([], Sampling(8)) == []
     assert [c.text for c in written] == [f"say {n} #{k}" for n in range(12) for k in range(3)]
     assert all(c.finished and c.verdict_probability is None for c in written)
     request = next(r for r in script.requests if r["messages"][-1]["content"] == "say 7")
@@ -180,8 +180,8 @@ def test_order_samples_and_settings_of_the_request(base: Path) -> None:
 
 def test_greedy_samples_are_asked_for_once(base: Path) -> None:
     script = Script()
-    with writing(base, script) as writer:
-        written = writer.write(PROMPTS[:1], Sampling(8, samples=3))
+    with writing(base, script) as generator:
+        written = generator.write(PROMPTS[:1], Sampling(8, samples=3))
     assert [c.text for c in written] == ["say 0 #0"] * 3
     assert script.asked(PROMPTS[0]) == 1
 
@@ -189,8 +189,8 @@ def test_greedy_samples_are_asked_for_once(base: Path) -> None:
 @pytest.mark.parametrize("concurrency", [1, 4])
 def test_the_bound_on_requests_at_once_is_held_and_used(base: Path, concurrency: int) -> None:
     script = Script(seconds=0.05)
-    with writing(base, script, concurrency=concurrency) as writer:
-        writer.write(PROMPTS, Sampling(8))
+    with writing(base, script, concurrency=concurrency) as generator:
+        generator.write(PROMPTS, Sampling(8))
     assert script.most_at_once == concurrency
 
 
@@ -211,8 +211,8 @@ TRANSIENT = {
 def test_a_server_that_recovers(base: Path, trouble: str) -> None:
     script = Script(reply=lambda _, attempt: Reply() if attempt else TRANSIENT[trouble])
     started = time.monotonic()
-    with writing(base, script) as writer:
-        written = writer.write(PROMPTS[:2], Sampling(8, 0.5, 2))
+    with writing(base, script) as generator:
+        written = generator.write(PROMPTS[:2], Sampling(8, 0.5, 2))
     assert [c.text for c in written] == ["say 0 #0", "say 0 #1", "say 1 #0", "say 1 #1"]
     assert script.asked(PROMPTS[0]) == 2
     if "429" in trouble:
@@ -236,9 +236,9 @@ def test_a_server_that_does_not(base: Path, reply: Reply, attempts: int, said: s
     script = Script(reply=lambda _, __: reply)
     with (
         pytest.raises(EngineError, match=rf"http://127\.0\.0\.1:\d+/v1 {said}.*is kept"),
-        writing(base, script, retries=1, timeout_seconds=0.3) as writer,
+        writing(base, script, retries=1, timeout_seconds=0.3) as generator,
     ):
-        writer.write(PROMPTS[:1], Sampling(8))
+        generator.write(PROMPTS[:1], Sampling(8))
     assert script.asked(PROMPTS[0]) == attempts
 
 
@@ -313,8 +313,8 @@ def test_no_name_no_address(base: Path) -> None:
 def test_the_key_comes_from_the_environment(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     script = Script()
     monkeypatch.setenv("TEST_SERVER_KEY", "sesame")
-    with writing(base, script, api_key_variable="TEST_SERVER_KEY") as writer:
-        writer.write(PROMPTS[:1], Sampling(8))
+    with writing(base, script, api_key_variable="TEST_SERVER_KEY") as generator:
+        generator.write(PROMPTS[:1], Sampling(8))
     assert set(script.keys) == {"Bearer sesame"}
     monkeypatch.delenv("TEST_SERVER_KEY")
     with (
@@ -329,10 +329,10 @@ def test_a_prompt_that_is_too_long_is_refused_unsent(base: Path) -> None:
     long = Prompt((("user", "word " * 400),))
     with (
         pytest.raises(EngineError, match="max_prompt_tokens = 400"),
-        writing(base, script) as writer,
+        writing(base, script) as generator,
     ):
-        assert writer.prompt_tokens(PROMPTS[0]) < 400 < writer.prompt_tokens(long)
-        writer.write([PROMPTS[0], long], Sampling(8))
+        assert generator.prompt_tokens(PROMPTS[0]) < 400 < generator.prompt_tokens(long)
+        generator.write([PROMPTS[0], long], Sampling(8))
     assert script.asked(PROMPTS[0]) == 0
 
 
@@ -346,14 +346,14 @@ def test_what_was_answered_before_the_server_died_is_not_asked_again(
     with (
         Journal(tmp_path / "journal.jsonl", "policy") as journal,
         pytest.raises(EngineError, match="out of memory"),
-        writing(base, first, concurrency=3, retries=0) as writer,
+        writing(base, first, concurrency=3, retries=0) as generator,
     ):
-        JournaledGenerator(writer, journal, 1).write(PROMPTS, Sampling(8))
+        JournaledGenerator(generator, journal, 1).write(PROMPTS, Sampling(8))
     with (
         Journal(tmp_path / "journal.jsonl", "policy") as journal,
-        writing(base, second) as writer,
+        writing(base, second) as generator,
     ):
-        written = JournaledGenerator(writer, journal, 1).write(PROMPTS, Sampling(8))
+        written = JournaledGenerator(generator, journal, 1).write(PROMPTS, Sampling(8))
     assert [c.text for c in written] == [f"say {n} #0" for n in range(12)]
     for prompt in PROMPTS:
         asked = (first.asked(prompt), second.asked(prompt))
@@ -411,11 +411,11 @@ def test_what_the_grammar_constrained_is_told_from_what_was_free(
     text = f"{EVIDENCE} like\nReason: You liked it."
     script = Script(answer=speaking(tokenizer, text))
     prompt = reason_prompt(FACTS, seed=5)
-    with writing(base, script) as writer:
-        (completion,) = writer.write([prompt], Sampling(99))
+    with writing(base, script) as generator:
+        (completion,) = generator.write([prompt], Sampling(99))
     assert completion.text == text
     assert completion.token_ids == (*tokenizer.encode(text), tokenizer.eos_token_id)
-    assert len(completion.prompt_ids) == writer.prompt_tokens(prompt)
+    assert len(completion.prompt_ids) == generator.prompt_tokens(prompt)
     assert len(completion.constrained) == len(completion.token_ids)
     constrained = [
         t for t, held in zip(completion.token_ids, completion.constrained, strict=True) if held
@@ -441,8 +441,8 @@ def test_a_text_cut_within_the_evidence_is_constrained_throughout(
             "choices": [{**choice, "token_ids": whole[:cut]}],
         }
 
-    with writing(base, Script(answer=answer)) as writer:
-        (completion,) = writer.write([reason_prompt(FACTS)], Sampling(cut))
+    with writing(base, Script(answer=answer)) as generator:
+        (completion,) = generator.write([reason_prompt(FACTS)], Sampling(cut))
     assert completion.constrained == (True,) * cut
     assert not completion.finished
 
@@ -450,8 +450,8 @@ def test_a_text_cut_within_the_evidence_is_constrained_throughout(
 def test_a_server_that_tells_nothing_of_tokens(base: Path) -> None:
     text = f"{EVIDENCE} like\nReason: You liked it."
     plain = {"index": 0, "message": {"content": text}, "finish_reason": "length"}
-    with writing(base, Script(answer=lambda _: {"choices": [plain]})) as writer:
-        (completion,) = writer.write([reason_prompt(FACTS)], Sampling(99))
+    with writing(base, Script(answer=lambda _: {"choices": [plain]})) as generator:
+        (completion,) = generator.write([reason_prompt(FACTS)], Sampling(99))
     assert (completion.token_ids, completion.constrained, completion.prompt_ids) == ((), (), ())
     assert completion.verdict_probability is None
     assert not completion.finished
@@ -463,10 +463,10 @@ def test_a_server_that_ignores_the_grammar_is_noticed_once(
     script = Script(answer=speaking(tokenizer, "Sure! Here is the evidence."))
     with (
         caplog.at_level(logging.WARNING, "resources.generation.server.generator"),
-        writing(base, script) as writer,
+        writing(base, script) as generator,
     ):
         for _ in range(2):
-            (completion,) = writer.write([reason_prompt(FACTS)], Sampling(99))
+            (completion,) = generator.write([reason_prompt(FACTS)], Sampling(99))
     assert completion.text == "Sure! Here is the evidence."
     assert not any(completion.constrained)
     assert completion.verdict_probability is None
@@ -486,8 +486,8 @@ def test_the_policy_on_another_base_or_chat_template_is_refused(
         writing(base, Script(answer=other), adapter),
     ):
         pass
-    with writing(base, Script(answer=other)) as writer:  # a teacher may have any tokenizer
-        (completion,) = writer.write(PROMPTS[:1], Sampling(8))
+    with writing(base, Script(answer=other)) as generator:  # a teacher may have any tokenizer
+        (completion,) = generator.write(PROMPTS[:1], Sampling(8))
     assert (completion.text, completion.token_ids) == ("x", ())
 
 
@@ -503,9 +503,9 @@ def test_an_interrupted_writer_closes_at_once(base: Path) -> None:
 def _interrupted(base: Path) -> None:
     script = Script(reply=lambda _, __: Reply(hang=True))
     started = time.monotonic()
-    with pytest.raises(KeyboardInterrupt), writing(base, script) as writer:
+    with pytest.raises(KeyboardInterrupt), writing(base, script) as generator:
         main = threading.get_ident()
         timer = threading.Timer(0.5, signal.pthread_kill, (main, signal.SIGINT))
         timer.start()
-        writer.write(PROMPTS, Sampling(8))
+        generator.write(PROMPTS, Sampling(8))
     assert time.monotonic() - started < 15, "requests under way were waited for"
