@@ -1,0 +1,104 @@
+"""Content: each user's ridge regression of residuals on what the items' texts say.
+
+Items are described by the leading principal components of their text embeddings. A user's
+regression grows with their events; a query reads it as it was before its time. Formula is ours.
+"""
+
+import numba
+import numpy as np
+import polars as pl
+
+from curec_assets.evidence.bias import Bias
+from curec_assets.evidence.event_log import EventLog, Floats, Ints, Queries
+
+COLUMNS = ("content_rating", "content_like")
+
+
+def item_components(embeddings: pl.DataFrame, log: EventLog, components: int, seed: int) -> Floats:
+    """(items, 1 + components) a constant and standardised principal components; zero rows for items
+    without an embedding.
+    """
+    from sklearn.decomposition import PCA
+
+    found = np.zeros((len(log.item_ids), 1 + components))
+    vectors = embeddings["embedding"].to_numpy().astype(np.float64)
+    size = min(components, *vectors.shape)
+    reduced = PCA(size, random_state=seed).fit_transform(vectors)
+    reduced /= max(float(reduced.std()), 1e-9)
+    rows = pl.DataFrame({"item_id": log.item_ids}).join(
+        embeddings.select("item_id").with_row_index("row"),
+        on="item_id",
+        how="left",
+        maintain_order="left",
+    )["row"]
+    known = rows.is_not_null().to_numpy()
+    found[known, 0] = 1.0
+    found[known, 1 : 1 + size] = reduced[rows.drop_nulls().to_numpy()]
+    return found
+
+
+class Content:
+    """Predicted residuals from item texts; `read` gives `COLUMNS`."""
+
+    columns = COLUMNS
+
+    def __init__(self, log: EventLog, bias: Bias, components: Floats, ridge: float) -> None:
+        """`components`: see `item_components`."""
+        self._log = log
+        self._components = components
+        self._ridge = ridge
+        self._targets = np.column_stack(
+            [log.ratings - bias.expected.rating, log.liked - bias.expected.like]
+        )
+
+    def read(self, queries: Queries) -> Floats:
+        """(queries, columns)."""
+        log = self._log
+        order = np.lexsort((queries.times, queries.users))
+        begin, end = log.by_user.before(queries.users, queries.times)
+        in_order = log.by_user.events
+        found = np.zeros((len(queries), 2))
+        found[order] = _walk(
+            queries.users[order],
+            queries.items[order],
+            begin[order],
+            end[order],
+            log.items[in_order],
+            self._targets[in_order],
+            self._components,
+            self._ridge,
+        )
+        return found
+
+
+@numba.njit(cache=True)
+def _walk(
+    users: Ints,
+    items: Ints,
+    begins: Ints,
+    ends: Ints,
+    their_items: Ints,
+    targets: Floats,
+    components: Floats,
+    ridge: float,
+) -> Floats:
+    """Queries by user, then time: each user's regression is built up once."""
+    size = components.shape[1]
+    found = np.zeros((len(users), 2))
+    gram = np.eye(size) * ridge
+    right = np.zeros((size, 2))
+    added = 0
+    for query in range(len(users)):
+        if query == 0 or users[query] != users[query - 1]:
+            gram = np.eye(size) * ridge
+            right = np.zeros((size, 2))
+            added = begins[query]
+        while added < ends[query]:
+            vector = components[their_items[added]]
+            gram += np.outer(vector, vector)
+            right += np.outer(vector, targets[added])
+            added += 1
+        if items[query] < 0 or users[query] < 0 or begins[query] == ends[query]:
+            continue
+        found[query] = np.linalg.solve(gram, components[items[query]]) @ right
+    return found

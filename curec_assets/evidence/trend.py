@@ -1,0 +1,115 @@
+"""Trend of the item and drift of the user: how each has done lately against what bias expects.
+
+Formulas are ours. Durations in days; a *session* is a run of a user's events without a gap of more
+than an hour.
+"""
+
+import numba
+import numpy as np
+
+from curec_assets.evidence.bias import Bias
+from curec_assets.evidence.event_log import EventLog, Floats, Index, Ints, Queries
+
+COLUMNS = (
+    "item_trend",
+    "item_last_raters",
+    "item_raters_harshness",
+    "item_age",
+    "item_idle",
+    "user_trend",
+    "user_last_events",
+    "user_gap",
+    "session_position",
+    "session_residual",
+    "user_popularity",
+    "user_age",
+)
+
+_DAY = 86_400.0
+_HALF_LIFE = 14.0  # days until an event counts e times less
+_LAST = 10
+_SESSION = 3_600  # seconds without an event that end a session
+_MOST = 400  # latest events that are looked at
+
+
+class Trend:
+    """Recent residuals of item and user; `read` gives `COLUMNS`."""
+
+    columns = COLUMNS
+
+    def __init__(self, log: EventLog, bias: Bias, strength: float) -> None:
+        """`strength`: events' worth of prior (zero) in every mean."""
+        self._log = log
+        self._strength = strength
+        self._residuals = log.ratings - bias.expected.rating
+        begin, end = log.by_item.before(log.items, log.times)
+        self._popularity = np.log1p(end - begin).astype(np.float64)
+        self._harshness = log.by_item.running(bias.expected.user_rating)
+
+    def read(self, queries: Queries) -> Floats:
+        """(queries, columns)."""
+        log = self._log
+        of_item = self._recent(log.by_item, queries.items, queries.times, self._residuals)
+        of_user = self._recent(log.by_user, queries.users, queries.times, self._residuals)
+        popular = self._recent(log.by_user, queries.users, queries.times, self._popularity)
+        harshness, raters = log.by_item.total(self._harshness, queries.items, queries.times)
+        harsh = harshness / np.maximum(raters, 1)
+        return np.column_stack(
+            [
+                of_item[:, 0],
+                of_item[:, 1],
+                harsh,
+                of_item[:, 2],
+                of_item[:, 3],
+                of_user[:, 0],
+                of_user[:, 1],
+                of_user[:, 3],
+                of_user[:, 4],
+                of_user[:, 5],
+                popular[:, 1],
+                of_user[:, 2],
+            ]
+        )
+
+    def _recent(self, index: Index, owners: Ints, times: Ints, values: Floats) -> Floats:
+        begin, end = index.before(owners, times)
+        in_order = index.events
+        return _walk(begin, end, times, self._log.times[in_order], values[in_order], self._strength)
+
+
+@numba.njit(cache=True)
+def _walk(
+    begins: Ints, ends: Ints, now: Ints, times: Ints, values: Floats, strength: float
+) -> Floats:
+    """Per slice: decayed mean, mean of the last, days since first and latest, position and mean
+    within the session.
+    """
+    found = np.zeros((len(begins), 6))
+    for query in range(len(begins)):
+        begin, end = begins[query], ends[query]
+        if begin == end:
+            found[query, 2] = found[query, 3] = -1.0
+            continue
+        weight = total = last = session = 0.0
+        in_session = 0
+        open_session = True
+        later = now[query]
+        for position in range(end - 1, max(begin, end - _MOST) - 1, -1):
+            age = (now[query] - times[position]) / _DAY
+            decay = np.exp(-age / _HALF_LIFE)
+            weight += decay
+            total += decay * values[position]
+            if position >= end - _LAST:
+                last += values[position]
+            open_session = open_session and later - times[position] <= _SESSION
+            if open_session:
+                in_session += 1
+                session += values[position]
+            later = times[position]
+        found[query, 0] = total / (weight + strength)
+        found[query, 1] = last / (min(_LAST, end - begin) + strength)
+        found[query, 2] = np.log1p((now[query] - times[begin]) / _DAY)
+        found[query, 3] = np.log1p((now[query] - times[end - 1]) / _DAY)
+        found[query, 4] = np.log1p(in_session)
+        found[query, 5] = session / (in_session + strength)
+    return found
