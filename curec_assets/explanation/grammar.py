@@ -1,98 +1,86 @@
-"""Grammars (xgrammar's EBNF) that keep the evidence of a completion within its prompt.
+"""Grammars (xgrammar's EBNF) that keep the chain of thought of a completion within its prompt.
 
-The evidence names only history items of the prompt, in their role, and only attributes that at
-least one *named* item shares with the candidate. It is grounded by construction.
+The chain cites handles of the prompt and names a level: it is grounded by construction.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
-from itertools import combinations
+from collections.abc import Sequence
 
-from curec_assets.explanation.facts import Facts, HistoryItem
+from curec_assets.explanation.facts import Facts
+from curec_assets.explanation.levels import CHAIN_WORDS
 
-NONE = "none"
-REASON_MARK = "\nReason:"
+NOTHING = "none"
+CHAIN_END = "\n"
 
 
-def evidence_grammar(facts: Facts, *, only_like: bool = False) -> str:
-    """`Evidence: liked "A", "B"; disliked none; shared x, y; verdict like`, for these facts.
+def chain_grammar(facts: Facts) -> str:
+    """`F1 F3 A1 unlikely rather`, then a line break, for the handles of these facts.
 
-    `only_like`: the verdict is *like*, argued from liked items where there are any.
+    Handles in the order of the prompt; at least one where there is one.
     """
-    if only_like:
-        facts = replace(facts, disliked=())
-    names: dict[str, str] = {}  # rule name of every literal, so that each is compiled once
-    shared: dict[tuple[str, ...], str] = {}  # rule name of every set of shared attributes
+    by_side: dict[str, list[str]] = {"F": [], "A": [], "N": []}
+    for handle in facts.handles:
+        by_side[handle[0]].append(handle)
     rules = [
-        f"root ::= {_literal('Evidence: liked ')} cited {_literal('; verdict')} verdict "
-        + _literal(REASON_MARK),
-        'verdict ::= " like"' if only_like else 'verdict ::= " like" | " dislike"',
+        f"root ::= cited level {_literal(CHAIN_END)}",
+        f"level ::= {' | '.join(_literal(f' {words}') for words in CHAIN_WORDS)}",
     ]
-
-    def name(text: str) -> str:
-        return names.setdefault(text, f"text{len(names)}")
-
-    def after_liked(liked: tuple[HistoryItem, ...]) -> str:
-        options = []
-        for disliked in _subsets(facts.disliked, 1):
-            common = {value for item in (*liked, *disliked) for value in item.shared}
-            values = tuple(value for value in facts.attributes if value in common)
-            rule = shared.setdefault(values, f"shared{len(shared)}")
-            options.append(f"{name(quoted(disliked))} {name('; shared ')} {rule}")
-        return f"{name('; disliked ')} ({' | '.join(options)})"
-
-    cited = [] if only_like and facts.liked else [f"{name(NONE)} {after_liked(())}"]
-    for position, first in enumerate(facts.liked):
-        others = facts.liked[position + 1 :] if facts.most_cited_liked > 1 else ()
-        seconds = [
-            f"{name(', ')} {name(quoted([second]))} {after_liked((first, second))}"
-            for second in others
-        ]
-        options = " | ".join([after_liked((first,)), *seconds])
-        rules.append(f"liked{position} ::= {options}")
-        cited.append(f"{name(quoted([first]))} liked{position}")
-    rules.append(f"cited ::= {' | '.join(cited)}")
-    for values, rule in shared.items():
-        choice = _values([name(value) for value in values], facts.most_cited_attributes, name)
-        rules.append(f"{rule} ::= {choice}")
-    return "\n".join([*rules, *(f"{rule} ::= {_literal(text)}" for text, rule in names.items())])
+    most = {"F": facts.cited_for, "A": facts.cited_against, "N": 1}
+    sides = {
+        side: _up_to(side.lower(), handles, most[side], rules)
+        for side, handles in by_side.items()
+        if handles
+    }
+    names = list(sides.values())
+    # From some side on, all later sides optional: at least one is cited.
+    options = [
+        " ".join([name, *(f'(" " {later})?' for later in names[place + 1 :])])
+        for place, name in enumerate(names)
+    ]
+    rules.append(f"cited ::= {' | '.join(options) or _literal(NOTHING)}")
+    return "\n".join(rules)
 
 
-def _values(values: Sequence[str], most: int, name: Callable[[str], str]) -> str:
-    """`none`, one value, or (`most` 2) two in the order given; values and result: rule names."""
-    options = [name(NONE)]
-    for position, value in enumerate(values):
-        later = " | ".join(values[position + 1 :]) if most > 1 else ""
-        options.append(f"{value} ({name(', ')} ({later}))?" if later else value)
-    return " | ".join(options)
+def _up_to(side: str, handles: Sequence[str], most: int, rules: list[str]) -> str:
+    """Name of a rule for one to `most` of `handles`, in their order; the rule is added."""
+
+    def rule(start: int, left: int) -> str:
+        name = f"{side}{start}of{left}"
+        if not any(line.startswith(f"{name} ::=") for line in rules):
+            options = []
+            for place in range(start, len(handles)):
+                follows = (
+                    f' (" " {rule(place + 1, left - 1)})?'
+                    if left > 1 and place + 1 < len(handles)
+                    else ""
+                )
+                options.append(f"{_literal(handles[place])}{follows}")
+            rules.append(f"{name} ::= {' | '.join(options)}")
+        return name
+
+    return rule(0, most)
 
 
-def note_grammar(attributes: Sequence[str], max_enjoyed: int, max_avoided: int) -> str:
-    """`Note: enjoys x, y; avoids z.` with values among `attributes`, at most so many of each."""
+def note_grammar(
+    harshness: Sequence[str], attributes: Sequence[str], likes: int, dislikes: int
+) -> str:
+    """`Note: stricter than the crowd; likes x, y more; likes z less.` for these words."""
     value = f"value ::= {_choice(attributes)}" if attributes else ""
     return "\n".join(
         [
-            f'root ::= {_literal("Note: enjoys ")} enjoyed {_literal("; avoids ")} avoided "."',
-            f"enjoyed ::= {_up_to(max_enjoyed if attributes else 0)}",
-            f"avoided ::= {_up_to(max_avoided if attributes else 0)}",
+            f"root ::= {_literal('Note: ')} harshness {_literal('; likes ')} more "
+            f'{_literal(" more; likes ")} less " less."',
+            f"harshness ::= {_choice(harshness)}",
+            f"more ::= {_values(likes if attributes else 0)}",
+            f"less ::= {_values(dislikes if attributes else 0)}",
             value,
         ]
     )
 
 
-def _up_to(most: int) -> str:
+def _values(most: int) -> str:
     """`none`, or between one and `most` values."""
     more = ' (", " value' * (most - 1) + ")?" * (most - 1)
-    return _literal(NONE) + (f" | value{more}" if most else "")
-
-
-def quoted(items: Iterable[HistoryItem]) -> str:
-    """Titles in quotation marks, or `none`."""
-    return ", ".join(f'"{item.title}"' for item in items) or NONE
-
-
-def _subsets(items: Sequence[HistoryItem], most: int) -> list[tuple[HistoryItem, ...]]:
-    return [chosen for size in range(most + 1) for chosen in combinations(items, size)]
+    return _literal(NOTHING) + (f" | value{more}" if most else "")
 
 
 def _choice(texts: Sequence[str]) -> str:

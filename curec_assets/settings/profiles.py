@@ -5,7 +5,6 @@ from typing import Any
 PROFILE_VALUES: dict[str, dict[str, Any]] = {
     "smoke": {
         "data": {"source": "toy"},
-        "evidence": {"recent_items": 2},
         "language_model": {"base": "tiny", "batch_size": 16, "max_new_tokens": 64},
         "alignment": {"reason_examples": 16, "verdict_examples": 8, "note_examples": 8},
         "reward": {
@@ -59,7 +58,6 @@ PROFILE_VALUES: dict[str, dict[str, Any]] = {
     },
     "gpu": {
         "data": {"source": "movielens-100k"},
-        "evidence": {"recent_items": 16},
         "language_model": {
             "base": "HuggingFaceTB/SmolLM2-1.7B-Instruct@main",
             "batch_size": 128,

@@ -1,0 +1,69 @@
+"""What is read, and how it is split."""
+
+from typing import Literal, Self
+
+from pydantic import Field, PositiveInt, model_validator
+
+from curec_assets.settings.sections.base import Section
+
+
+class DataSettings(Section):
+    """What to read and what counts as liked."""
+
+    source: Literal["movielens-100k", "files", "toy"] = Field(
+        description="Where interactions and items come from: the embedded default, your own two "
+        "files, or a small synthetic set for tests."
+    )
+    interactions_path: str = Field(
+        "", description="source=files: CSV or Parquet with one row per user-item event."
+    )
+    items_path: str = Field("", description="source=files: CSV or Parquet with one row per item.")
+    user_column: str = Field("user_id", description="Interactions column that names the user.")
+    item_column: str = Field("item_id", description="Column that names the item, in both files.")
+    time_column: str = Field(
+        "timestamp",
+        description="Interactions column with the time: Unix seconds, or ISO 8601 text or dates.",
+    )
+    rating_column: str = Field(
+        "rating", description="Interactions column with a rating, or a boolean label."
+    )
+    title_column: str = Field("title", description="Items column with the title.")
+    attribute_columns: tuple[str, ...] = Field(
+        (),
+        description="Items columns whose values may be named in reasons (genre, brand, ...); empty "
+        "means every text column besides id and title.",
+    )
+    attribute_separator: str = Field(
+        ",", description="Separator inside a text cell that holds several attribute values."
+    )
+    liked_threshold: float = Field(
+        4.0, description="An event is liked when rating >= this; for boolean labels use 0.5."
+    )
+    max_history: PositiveInt = Field(
+        50, description="Longest history kept per event: the latest events before it."
+    )
+
+
+class SplitSettings(Section):
+    """Global temporal split, and the train part's division by user."""
+
+    train_fraction: float = Field(0.8, gt=0.0, lt=1.0, description="Earliest share of events.")
+    validation_fraction: float = Field(
+        0.1, gt=0.0, lt=1.0, description="Next share of events; the rest is test."
+    )
+    reward_fold_fraction: float = Field(
+        0.5,
+        gt=0.0,
+        lt=1.0,
+        description="Share of users whose training events fit the reward model; the others' drive "
+        "alignment and reinforcement learning.",
+    )
+
+    @model_validator(mode="after")
+    def _room_for_test(self) -> Self:
+        if self.train_fraction + self.validation_fraction >= 1.0:
+            raise ValueError(
+                f"train_fraction {self.train_fraction} + validation_fraction "
+                f"{self.validation_fraction} leaves nothing for test; their sum must be below 1"
+            )
+        return self

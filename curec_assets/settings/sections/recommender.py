@@ -1,0 +1,63 @@
+"""The final recommender."""
+
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+
+from curec_assets.settings.sections.base import Section
+
+
+class RecommenderSettings(Section):
+    """The final recommender, its evaluation, and what is recommended."""
+
+    dim: PositiveInt = Field(32, description="Embedding dimension.")
+    epochs: PositiveInt = Field(3, description="Most passes over the training events.")
+    learning_rate: PositiveFloat = Field(3e-3, description="AdamW learning rate.")
+    batch_size: PositiveInt = Field(1024, description="Events per step.")
+    experts: PositiveInt = Field(2, description="Experts of each gated text adaptor.")
+    seeds: PositiveInt = Field(3, description="Independent trainings per variant.")
+    history_length: PositiveInt = Field(20, description="Latest history events that are read.")
+    weight_decay: NonNegativeFloat = Field(1e-2, description="AdamW weight decay.")
+    dropout: float = Field(0.2, ge=0.0, lt=1.0, description="Dropout of the hidden layer.")
+    id_dropout: float = Field(
+        0.05,
+        ge=0.0,
+        lt=1.0,
+        description="Share of item ids replaced by the unknown id, so that it is learned.",
+    )
+    reason_dropout: float = Field(
+        0.3,
+        ge=0.0,
+        lt=1.0,
+        description="Share of reasons replaced by the learned null: candidates are ranked before "
+        "their reasons are written.",
+    )
+    ease_l2: tuple[PositiveFloat, ...] = Field(
+        (30.0, 100.0, 300.0, 1000.0),
+        min_length=1,
+        description="Regularisations of EASE that are tried on validation.",
+    )
+    ease_items: PositiveInt = Field(
+        10_000,
+        description="Most liked items that EASE knows (it inverts a matrix of this size); it "
+        "scores all others 0.",
+    )
+    smoothing: PositiveFloat = Field(
+        5.0, description="Events of prior belief in every smoothed mean."
+    )
+    recent_half_life: PositiveFloat = Field(
+        5.0, description="Events after which a user's older likes count half."
+    )
+    candidates: PositiveInt = Field(100, description="Items that the retriever proposes.")
+    retriever_weights: tuple[NonNegativeFloat, ...] = Field(
+        (0.0, 0.5, 1.0, 2.0, 4.0, 8.0),
+        min_length=1,
+        description="Weights of the retriever's score beside the network's that are tried on "
+        "validation; 0 is the network alone.",
+    )
+    ranked_events: PositiveInt = Field(
+        1000,
+        description="Liked events of a split that are ranked among all items: a seeded sample, "
+        "the same for every recommender.",
+    )
+    top_k: PositiveInt = Field(3, description="Items recommended, each with a reason.")
+    recommended_users: PositiveInt = Field(description="Users who get recommendations.")
+    bootstrap_samples: PositiveInt = Field(1000, description="Resamples of users per interval.")
