@@ -162,9 +162,9 @@ def _prompt(content: CardContent) -> str:
         else f"Under CURec's grammar:\n\n```text\n{content.constrained_completion}\n```"
     )
     system, user = (text for _, text in EXAMPLE.messages)
-    return f"""A chat of a system and a user turn: the task, a note on the user's taste, the item, and
-one fact a line under a short handle, graded on one scale from *strongly against* to *strongly for*.
-An invented example:
+    return f"""A chat of a system and a user turn: the task, a note on the user's taste, the item,
+and one fact a line under a short handle, graded on one scale from *strongly against* to *strongly
+for*. An invented example:
 
 ```text
 {system}
