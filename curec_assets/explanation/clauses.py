@@ -1,22 +1,16 @@
 """How facts are worded: for every kind, sign and strength, the clauses that say it.
 
-A clause is written in a small language: `(a|b)` is a choice, `(a|)` an optional word, `{it}` the
-item, `{title}` the user's item in quotation marks, `{what}` an attribute in words. The composer
-draws from it and the grounding check recognises it, so both mean the same by a claim.
+A clause is a template (`templates`). `{it}` stands for the item, `{title}` for the user's item in
+quotation marks, `{what}` for an attribute in words. The composer draws from the clauses and the
+grounding check recognises them, so both mean the same by a claim.
 
 A contribution says that something raises or lowers the chance of a like, not that a majority liked
 anything: so wordings compare with what is usual wherever a plain "most" could be false.
 """
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from functools import lru_cache
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
 
 from curec_assets.explanation.facts import Fact
-
-if TYPE_CHECKING:
-    import numpy as np
 
 _ALIKE = "(people like you|people with your taste|people who share your taste|others of your taste)"
 _LIKED = "(people|those|others) who (liked|enjoyed) {title} as you did"
@@ -275,104 +269,3 @@ def clause_kind(fact: Fact) -> str:
 def clauses_of(fact: Fact) -> Sequence[str]:
     """The clauses that may word `fact`."""
     return CLAUSES[clause_kind(fact)][fact.strength]
-
-
-_PLACES = frozenset(
-    [
-        "country",
-        "nationality",
-        "origin",
-        "region",
-        "place",
-        "decade",
-        "year",
-        "era",
-        "period",
-        "brand",
-        "label",
-        "maker",
-        "manufacturer",
-        "publisher",
-        "studio",
-        "producer",
-        "seller",
-        "shop",
-    ]
-)
-_PEOPLE = frozenset(
-    [
-        "actor",
-        "actress",
-        "cast",
-        "star",
-        "director",
-        "writer",
-        "author",
-        "artist",
-        "composer",
-        "singer",
-        "band",
-        "performer",
-        "creator",
-        "designer",
-        "person",
-        "people",
-    ]
-)
-_SORTS = frozenset(["genre", "category", "style", "class", "department", "section"])
-
-
-def in_words(fact: Fact) -> str:
-    """An attribute as prompts and sentences name it: "the comedy genre", "things from France".
-
-    Its kind decides, as far as the kind's name tells; a value made of the sentences' own words
-    always gets a noun, so that it can be told from them.
-    """
-    kind = re.split(r"[\W_]+", fact.attribute.lower().strip())[-1]
-    if kind not in _SORTS and kind.endswith("s"):
-        kind = kind[:-1]
-    value = fact.value
-    if kind in _PEOPLE:
-        return value if set(_words(value)) - vocabulary() else f"things with {value}"
-    if kind in _SORTS:
-        return f"the {value} {kind}"
-    if kind in _PLACES:
-        article = "the " if re.match(r"\d+s$|United |U\.?S|U\.?K", value) else ""
-        return f"things from {article}{value}"
-    return f"things labelled {value}"
-
-
-def drawn(template: str, random: "np.random.Generator") -> str:
-    """`template` with every choice made."""
-    while (choice := re.search(r"\(([^()]*)\)", template)) is not None:
-        options = choice[1].split("|")
-        picked = options[int(random.integers(len(options)))]
-        template = template[: choice.start()] + picked + template[choice.end() :]
-    return " ".join(template.split())
-
-
-def texts(template: str) -> Iterator[str]:
-    """Every text of `template`."""
-    choice = re.search(r"\(([^()]*)\)", template)
-    if choice is None:
-        yield " ".join(template.split())
-        return
-    for option in choice[1].split("|"):
-        yield from texts(template[: choice.start()] + option + template[choice.end() :])
-
-
-@lru_cache(maxsize=1)
-def vocabulary() -> frozenset[str]:
-    """Every word of every clause, in lower case."""
-    templates = [
-        template
-        for by_strength in CLAUSES.values()
-        for clauses in by_strength.values()
-        for template in clauses
-    ]
-    joined = " ".join([*templates, *NOTHING_KNOWN, "things from with labelled the"])
-    return frozenset(_words(re.sub(r"{\w+}", " ", joined)))
-
-
-def _words(text: str) -> list[str]:
-    return re.findall(r"[a-z']+", text.lower())

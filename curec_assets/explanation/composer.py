@@ -10,10 +10,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from curec_assets.evidence.levels import TOSS_UP
-from curec_assets.explanation.clauses import NOTHING_KNOWN, clauses_of, drawn, in_words
+from curec_assets.explanation.clauses import NOTHING_KNOWN, clauses_of
 from curec_assets.explanation.facts import Facts
 from curec_assets.explanation.frames import FRAMES, TAILS
+from curec_assets.explanation.naming import in_words
 from curec_assets.explanation.prompts import HARSHNESS, NoteFacts, ParsedReason, note_text
+from curec_assets.explanation.templates import drawn
 
 if TYPE_CHECKING:
     import numpy as np

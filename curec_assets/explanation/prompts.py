@@ -5,7 +5,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from curec_assets.core.provenance import digest
-from curec_assets.explanation.clauses import in_words
 from curec_assets.explanation.facts import Fact, Facts
 from curec_assets.explanation.grammar import CHAIN_END, NOTHING, chain_grammar, note_grammar
 from curec_assets.explanation.levels import (
@@ -15,6 +14,7 @@ from curec_assets.explanation.levels import (
     step,
     verdict_sentence,
 )
+from curec_assets.explanation.naming import in_words
 from resources.generation.protocol import Prompt
 
 SYSTEM = "You say how likely a user is to like an item, and why. Use only the facts given."

@@ -1,6 +1,6 @@
 """What prompts, reasons and notes may say."""
 
-import itertools
+from itertools import pairwise
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, field_validator
 
@@ -47,6 +47,6 @@ class ExplanationSettings(Section):
     @field_validator("note_cuts")
     @classmethod
     def _cuts_rise(cls, cuts: tuple[float, ...]) -> tuple[float, ...]:
-        if any(low >= high for low, high in itertools.pairwise(cuts)):
+        if any(low >= high for low, high in pairwise(cuts)):
             raise ValueError(f"note_cuts {cuts} do not rise; write them in rising order")
         return cuts
