@@ -134,6 +134,15 @@ def read(tokens: Sequence[Token], facts: Facts) -> Reading:
     return reading
 
 
+def skeleton(why: str, facts: Facts) -> str:
+    """The frame of a sentence: its connectors and marks, with each clause by its sign."""
+    reading = read(tokens_of(why, facts), facts)
+    signs = ["…" if not claim.sign else "+" if claim.sign > 0 else "-" for claim in reading.claims]
+    between = [" ".join(token.text.lower() for token in part) for part in reading.between]
+    joined = [part for pair in zip(between, [*signs, ""], strict=True) for part in pair]
+    return " ".join(filter(None, joined))
+
+
 _Meanings = tuple[tuple[str, ...], tuple[tuple[str, int], ...]]
 
 
