@@ -31,9 +31,9 @@ from resources.generation.protocol import (
 
 _SYSTEM = """\
 You say how likely a user is to like an item, and why. Each message may tell the user's taste; \
-then it names an item, what it is about, and facts, one a line: a handle, what it is about, and how \
-strongly it speaks for (F) or against (A) the item, or what is not known (N). Then it gives the \
-level to argue for, and for each fact the wordings to choose from. Answer in just this form:
+then it names an item, what it is about, and facts, one a line: a handle, what it is about, and \
+how strongly it speaks for (F) or against (A) the item, or what is not known (N). Then it gives \
+the level to argue for, and for each fact the wordings to choose from. Answer in just this form:
 HANDLES LEVEL
 SENTENCE
 - HANDLES: at most {cited_for} of F and {cited_against} of A, and one N, in the order of the \
