@@ -32,7 +32,7 @@ def note_facts(
     liked: Counter[str] = Counter()
     for item_id, like in zip(item_ids, likes, strict=True):
         if item_id in catalogue:
-            values = dict.fromkeys(catalogue[item_id].attributes)
+            values = set(catalogue[item_id].attributes)
             seen.update(values)
             liked.update(values if like else ())
     leanings = {
@@ -40,7 +40,12 @@ def note_facts(
         for value, count in seen.items()
     }
     graded = {value: _step(leaning, settings) for value, leaning in leanings.items()}
-    order = sorted(leanings, key=lambda value: (-abs(leanings[value]), value))
+    # By how sure it is, not by size alone: one disliked event of an actor says little.
+    sureness = {
+        value: abs(liked[value] - count * rate) / (count + prior) ** 0.5
+        for value, count in seen.items()
+    }
+    order = sorted(leanings, key=lambda value: (-sureness[value], value))
     shown = settings.note_attributes
     return NoteFacts(
         mildness=_step(rate - usual, settings),

@@ -13,7 +13,7 @@ from curec_assets.explanation.templates import texts
 _NEAR = 1  # steps by which a clause may over- or understate a fact
 NOTHING = "nothing"
 _IT, _TITLE, _WHAT = "{it}", "{title}", "{what}"
-_PIECE = re.compile(r"[^\W\d_]+(?:['’][a-z]+)?|\S")
+_PIECE = re.compile(r"\"[^\"]+\"|[^\W\d_]+(?:['’][a-z]+)?|\S")
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Reading:
 
 
 def tokens_of(text: str, facts: Facts) -> list[Token]:
-    """Words, marks, quoted titles and attributes in words of `text`."""
+    """Words, marks, quoted titles (offered or not) and attributes in words of `text`."""
     text = plain(text)
     titles = {plain(facts.title)} | {
         plain(fact.value) for fact in facts.arguments if fact.kind == "related" and fact.value
@@ -94,7 +94,7 @@ def tokens_of(text: str, facts: Facts) -> list[Token]:
     pattern = re.compile("|".join([*named, _PIECE.pattern]), re.IGNORECASE)
     tokens = []
     for found in pattern.findall(text):
-        if found[0] == '"' and found[1:-1] in titles:
+        if len(found) > 2 and found[0] == found[-1] == '"':
             tokens.append(Token(found, title=found[1:-1]))
         elif found.lower() in {what.lower() for what in whats}:
             tokens.append(Token(found, what=found.lower()))
