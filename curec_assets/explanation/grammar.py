@@ -13,7 +13,7 @@ CHAIN_END = "\n"
 
 
 def chain_grammar(facts: Facts, levels: Iterable[int] = range(1, 10)) -> str:
-    """`F1 F3 A1 unlikely rather`, then a line break, for the handles of these facts.
+    """`F1 F3 A1 unlikely`, then a line break, for the handles of these facts.
 
     Handles in the order of the prompt; at least one where there is one. `levels`: those allowed.
     """
