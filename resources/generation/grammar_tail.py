@@ -11,7 +11,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-VERDICTS = (" like", " dislike")
+SIDES = (" likely", " unlikely")
+"""What a chain of thought says of the outcome."""
+NO_SIDE = " even"
+"""What it may say instead."""
 
 
 @dataclass(frozen=True)
@@ -22,8 +25,8 @@ class ConstrainedPart:
     """Characters; all of them when the text ends before the grammar is complete."""
     complete: bool
     """Whether the text goes as far as the grammar."""
-    verdict_at: int | None
-    """Where the verdict begins, if the grammar offered both there."""
+    side_at: int | None
+    """Where the side is decided, if the grammar offered both there."""
 
 
 def with_free_tail(grammar: str) -> str:
@@ -40,56 +43,62 @@ def constrained_part(grammar: str, text: str) -> ConstrainedPart | None:
     import xgrammar as xgr
 
     matcher = xgr.GrammarMatcher(_compiled(grammar), terminate_without_stop_token=True)
-    verdict_at = None
+    side_at = None
     for position, character in enumerate(text):
         if matcher.is_completed():
-            return ConstrainedPart(position, True, verdict_at)
-        if text.startswith(VERDICTS, position) and all(_allows(matcher, v) for v in VERDICTS):
-            verdict_at = position
+            return ConstrainedPart(position, True, side_at)
+        if text.startswith((*SIDES, NO_SIDE), position) and _offers(matcher, SIDES):
+            side_at = position
         if not matcher.accept_string(character):
             return None
-    return ConstrainedPart(len(text), matcher.is_completed(), verdict_at)
+    return ConstrainedPart(len(text), matcher.is_completed(), side_at)
 
 
 @dataclass(frozen=True)
-class VerdictTokens:
-    """The tokens that decide between the verdicts.
+class SideTokens:
+    """The tokens that decide between the sides.
 
-    With the space before the verdict and without it: the space may be a token of its own, which
-    says nothing yet.
+    With the space before the word and without it: the space may be a token of its own, which says
+    nothing yet.
     """
 
-    like: frozenset[int]
-    dislike: frozenset[int]
+    likely: frozenset[int]
+    unlikely: frozenset[int]
+    neither: frozenset[int]
+
+    @property
+    def sides(self) -> frozenset[int]:
+        """Those of either side."""
+        return self.likely | self.unlikely
 
     @property
     def deciding(self) -> frozenset[int]:
-        """Those of either verdict."""
-        return self.like | self.dislike
+        """Those of either side, or of neither."""
+        return self.sides | self.neither
 
     def position(self, tokens: Sequence[int], start: int) -> int | None:
-        """Where `tokens` decide, if their verdict begins in token `start`."""
+        """Where `tokens` decide, if the word that does so begins in token `start`."""
         here = range(start, min(start + 2, len(tokens)))
         return next((index for index in here if tokens[index] in self.deciding), None)
 
 
-def verdict_tokens(tokenizer: Any) -> VerdictTokens:
-    """The tokens of `tokenizer` that only one of the verdicts can begin with."""
+def side_tokens(tokenizer: Any) -> SideTokens:
+    """The tokens of `tokenizer` that only one of the words can begin with."""
     texts = [str(tokenizer.decode([token])) for token in range(len(tokenizer))]
-    like, dislike = (
+    likely, unlikely, neither = (
         frozenset(
             token
             for token, text in enumerate(texts)
-            if text.strip() and (verdict.startswith(text) or verdict.lstrip().startswith(text))
+            if text.strip() and (word.startswith(text) or word.lstrip().startswith(text))
         )
-        for verdict in VERDICTS
+        for word in (*SIDES, NO_SIDE)
     )
-    return VerdictTokens(like, dislike)
+    return SideTokens(likely, unlikely, neither)
 
 
 def offers_both(matcher: Any) -> bool:
-    """Whether a matcher allows either verdict next, or the rest of either after its space."""
-    return any(all(_allows(matcher, verdict[start:]) for verdict in VERDICTS) for start in (0, 1))
+    """Whether a matcher allows either side next, or the rest of either after its space."""
+    return any(_offers(matcher, [side[start:] for side in SIDES]) for start in (0, 1))
 
 
 def tokens_reaching(tokenizer: Any, tokens: tuple[int, ...], characters: int) -> int:
@@ -108,6 +117,10 @@ def _compiled(grammar: str) -> Any:
 
     compiler = xgr.GrammarCompiler(xgr.TokenizerInfo([]), max_threads=1, cache_enabled=False)
     return compiler.compile_grammar(grammar)
+
+
+def _offers(matcher: Any, texts: Sequence[str]) -> bool:
+    return all(_allows(matcher, text) for text in texts)
 
 
 def _allows(matcher: Any, text: str) -> bool:

@@ -39,6 +39,8 @@ class Sampling:
     """Completions per prompt."""
     stop: tuple[str, ...] = ()
     """The completion ends before the first of these texts; that counts as finished."""
+    keep_allowed: bool = False
+    """Whether completions tell what each token was chosen among, and how probable it was there."""
 
     @property
     def distinct(self) -> int:
@@ -57,13 +59,18 @@ class Completion:
     """Per token: True where the grammar constrained the choice, False where the model was free."""
     finished: bool
     """Whether the end-of-turn token was reached within the limit."""
-    verdict_probability: float | None
-    """Probability of *like* against *dislike* at the token that decides, after what stands before
-    it; None where the grammar did not offer both."""
+    like_probability: float | None
+    """Probability of *likely* against *unlikely* at the token that decides between them, after what
+    stands before it; None where the grammar did not offer both."""
     prompt_ids: tuple[int, ...] = ()
     """The prompt's tokens, as the engine saw them."""
     logprobs: tuple[float, ...] | None = None
-    """Of each token, its log-probability in the distribution that it was drawn from, if kept."""
+    """Of each token, its log-probability in the distribution that it was drawn from; None where
+    `Sampling.keep_allowed` did not ask for it or the engine does not tell."""
+    allowed: tuple[tuple[int, ...], ...] = ()
+    """Per token, where the grammar left a choice: the tokens that it allowed there, rising. Empty
+    for a token that the grammar left free, or that it forced (other tokens may have been allowed
+    there, but only to begin the same text). Nothing at all unless `Sampling.keep_allowed`."""
 
 
 class TextGenerator(Protocol):

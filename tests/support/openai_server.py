@@ -13,14 +13,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from resources.errors import EngineError
-from resources.generation.grammar_tail import VerdictTokens
+from resources.generation.grammar_tail import SideTokens
 from resources.generation.protocol import Completion, Prompt, Sampling, TextGenerator
 
 MODEL = "served"
 
 
 @contextmanager
-def openai_server(generator: TextGenerator, verdict: VerdictTokens) -> Iterator[str]:
+def openai_server(generator: TextGenerator, sides: SideTokens) -> Iterator[str]:
     """Address of a server whose only model is `MODEL`; one request at a time."""
     one_at_a_time = threading.Lock()
 
@@ -41,7 +41,7 @@ def openai_server(generator: TextGenerator, verdict: VerdictTokens) -> Iterator[
             except EngineError as error:
                 self.answer(400, {"error": str(error)})
                 return
-            self.answer(200, _answer(written, verdict))
+            self.answer(200, _answer(written, sides))
 
         def answer(self, status: int, content: dict[str, Any]) -> None:
             body = json.dumps(content).encode()
@@ -78,7 +78,7 @@ def _sampling(request: dict[str, Any]) -> Sampling:
     )
 
 
-def _answer(written: Sequence[Completion], verdict: VerdictTokens) -> dict[str, Any]:
+def _answer(written: Sequence[Completion], sides: SideTokens) -> dict[str, Any]:
     return {
         "prompt_token_ids": list(written[0].prompt_ids),
         "choices": [
@@ -88,7 +88,7 @@ def _answer(written: Sequence[Completion], verdict: VerdictTokens) -> dict[str, 
                 "finish_reason": "stop" if completion.finished else "length",
                 "token_ids": list(completion.token_ids),
                 "logprobs": {
-                    "content": [_position(completion, verdict)] * len(completion.token_ids)
+                    "content": [_position(completion, sides)] * len(completion.token_ids)
                 },
             }
             for index, completion in enumerate(written)
@@ -96,12 +96,12 @@ def _answer(written: Sequence[Completion], verdict: VerdictTokens) -> dict[str, 
     }
 
 
-def _position(completion: Completion, verdict: VerdictTokens) -> dict[str, Any]:
+def _position(completion: Completion, sides: SideTokens) -> dict[str, Any]:
     """The same at each token: who reads it knows which one decides."""
-    like = completion.verdict_probability
+    like = completion.like_probability
     if like is None:
         return {"token": "", "logprob": 0.0, "bytes": None, "top_logprobs": []}
-    both = ((next(iter(verdict.like)), like), (next(iter(verdict.dislike)), 1.0 - like))
+    both = ((next(iter(sides.likely)), like), (next(iter(sides.unlikely)), 1.0 - like))
     return {
         "token": "",
         "logprob": 0.0,

@@ -8,7 +8,7 @@ import pytest
 from transformers import AutoTokenizer
 
 from resources.compute.accelerator import Accelerator
-from resources.generation.grammar_tail import verdict_tokens
+from resources.generation.grammar_tail import side_tokens
 from resources.generation.protocol import ServerEndpoint, TextGenerator
 from resources.generation.server.generator import ServerFactory
 from resources.generation.transformers.generator import TransformersFactory
@@ -23,7 +23,7 @@ def generator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TextGenerato
     folder: Path = tmp_path_factory.mktemp("base")
     downloads = Downloads(cache_dir=str(folder / "downloads"))
     base = LanguageModel(cache_dir=str(folder), downloads=downloads).prepare("tiny")
-    tokens = verdict_tokens(AutoTokenizer.from_pretrained(base.path))
+    tokens = side_tokens(AutoTokenizer.from_pretrained(base.path))
     with (
         TransformersFactory(accelerator=Accelerator()).open(base, None, OPTIONS) as served,
         openai_server(served, tokens) as url,
