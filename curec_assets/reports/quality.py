@@ -10,6 +10,7 @@ import polars as pl
 from curec_assets.display.charts import interval_chart, line_chart
 from curec_assets.evaluation.protocol import SLICES
 from curec_assets.evaluation.reason_quality import Measured
+from curec_assets.reports.outcome import numbers_behind
 from curec_assets.reward.gate import Gate
 
 _TEMPLATE = "quality.html.j2"
@@ -54,6 +55,7 @@ def render(report: Report) -> str:
         lstrip_blocks=True,
     )
     environment.filters["number"] = _number
+    environment.filters["numbers_behind"] = numbers_behind
     return environment.get_template(_TEMPLATE).render(
         report=report,
         slices=[_Slice.make(name, _SLICE_MEANING[name], report.evaluation) for name in SLICES],
