@@ -31,6 +31,8 @@ class PolicyEvent(ScoredEvent):
     event_id: str
     liked: bool
     facts: Facts
+    level: int
+    """The evidence model's; in no prompt."""
 
 
 class Scorer(Protocol):
