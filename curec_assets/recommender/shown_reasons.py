@@ -119,9 +119,9 @@ def requests_for(
     return [
         ReasonRequest(
             key=digest([row["user_id"], row["item_id"], row["timestamp"]]),
-            facts=catalogue.facts(row["item_id"], row["facts"] or (), profile.explanation).with_note(
-                notes.get(row["user_id"], "")
-            ),
+            facts=catalogue.facts(
+                row["item_id"], row["facts"] or (), profile.explanation
+            ).with_note(notes.get(row["user_id"], "")),
             level=row["level"],
         )
         for row in asked.iter_rows(named=True)
