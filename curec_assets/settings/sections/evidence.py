@@ -1,5 +1,6 @@
 """What other people's and the user's own behaviour says about an event, in numbers and in words."""
 
+from itertools import pairwise
 from typing import Literal, Self
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
@@ -76,6 +77,6 @@ class EvidenceSettings(Section):
     def _cuts_rise(self) -> Self:
         for name in ("level_cuts", "strength_cuts"):
             cuts = getattr(self, name)
-            if any(low >= high for low, high in zip(cuts, cuts[1:], strict=False)):
+            if any(low >= high for low, high in pairwise(cuts)):
                 raise ValueError(f"{name} {cuts} do not rise; write them in rising order")
         return self

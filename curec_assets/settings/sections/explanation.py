@@ -1,7 +1,6 @@
 """What prompts, reasons and notes may say."""
 
 from itertools import pairwise
-
 from typing import Literal
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, field_validator
