@@ -17,7 +17,7 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from resources.errors import EngineError
-from resources.generation.grammar_compiler import GrammarCompiler
+from resources.generation.grammar_compiler import GrammarCompiler, forced_text
 from resources.generation.scale import TokenTexts, offers
 
 _LONGEST_DRAFT = 12  # tokens; longer ones are seldom right to their end
@@ -62,7 +62,7 @@ class Constraint:
         """
         if self._matcher is None:
             return ()
-        forced = self._matcher.find_jump_forward_string()
+        forced = forced_text(self._matcher)
         return self._grammars.encode(forced)[:_LONGEST_DRAFT] if forced else ()
 
     def fill(self, mask: Tensor, first: int, draft: Sequence[int]) -> int:
