@@ -30,11 +30,16 @@ _NETWORK_SETTINGS = (
     "recommender.weight_decay",
     "recommender.dropout",
     "recommender.id_dropout",
-    "recommender.reason_dropout",
+    "recommender.reason_components",
+    "recommender.reason_penalty",
+    "recommender.mlp_units",
+    "recommender.mlp_epochs",
+    "recommender.mlp_learning_rate",
+    "recommender.mlp_penalty",
     "recommender.smoothing",
     "recommender.recent_half_life",
 )
-_TRAINED_ON = ("event_splits", "histories", "items", "item_embeddings", "reason_embeddings")
+_TRAINED_ON = ("event_splits", "histories", "items", "item_embeddings")
 
 
 @artifact(
@@ -70,26 +75,63 @@ def baseline_recommenders(inputs: Inputs) -> Mapping[str, Any]:
 
 @artifact(
     group=_GROUP,
-    kinds={"torch"},
-    tables=_TRAINED_ON,
-    settings=(*_NETWORK_SETTINGS, "seed"),
+    kinds={"torch", "lightgbm", "scikitlearn"},
+    tables=(*_TRAINED_ON, "evidence_numbers", "event_evidence", "reason_embeddings"),
+    settings=(
+        *_NETWORK_SETTINGS,
+        "evidence.max_trees",
+        "evidence.leaves",
+        "evidence.learning_rate",
+        "evidence.min_leaf_events",
+        "evidence.logistic_penalty",
+        "seed",
+    ),
     resources=("accelerator",),
     describe=lambda stored, _: describe_recommender(stored),
 )
 def recommender(inputs: Inputs) -> Mapping[str, Any]:
-    """DIN with gated text adaptors, from scratch: ids; + item text; + reasons; several seeds each.
+    """Every part alone (ids, + text, numbers, MLP, best peer), reasons on top, and the blend.
 
-    Holds every network, and its predictions for validation and test events.
+    Holds what is needed to score candidates, and predictions for validation and test events.
     """
     from curec_assets.recommender.build import build_recommender
-    from curec_assets.recommender.dataset import TrainingData, TrainingTables
+    from curec_assets.recommender.dataset import EventTables, TrainingData
+    from curec_assets.recommender.reason_stage import Reasons
+    from curec_assets.recommender.statistics import (
+        Smoothing,
+        item_attributes,
+        running_statistics,
+    )
+    from curec_assets.recommender.tabular import Rows, text_cosine
 
     profile = inputs.settings
-    tables = TrainingTables(*(inputs.table(name) for name in _TRAINED_ON))
+    tables = EventTables(*(inputs.table(name) for name in _TRAINED_ON))
+    events = tables.events
+    of_events = events.select("event_id")
+
+    def in_order(name: str) -> pl.DataFrame:
+        return of_events.join(inputs.table(name), on="event_id", how="left", maintain_order="left")
+
+    settings = profile.recommender
+    statistics = running_statistics(
+        events,
+        item_attributes(tables.items),
+        events,
+        Smoothing(settings.smoothing, settings.recent_half_life),
+    )
+    histories = of_events.join(
+        tables.histories, on="event_id", how="left", maintain_order="left"
+    ).with_columns(pl.col("item_ids", "likes").list.tail(settings.history_length))
+    cosine = text_cosine(events["item_id"], histories, tables.item_embeddings)
+    evidence = in_order("event_evidence")["probability"]
     return build_recommender(
         inputs.output(),
-        TrainingData.make(tables, profile.recommender),
-        settings=profile.recommender,
+        TrainingData.make(tables, settings),
+        Rows.make(in_order("evidence_numbers"), statistics, cosine),
+        evidence.cast(pl.Float64).fill_null(float("nan")).to_numpy(),
+        Reasons.of(events, inputs.table("reason_embeddings")),
+        settings=settings,
+        evidence_settings=profile.evidence,
         seed=profile.seed,
         device=inputs.resource("accelerator").resolve().device,
         log=inputs.log,
