@@ -1,7 +1,7 @@
 """Writing reasons with a generator: check, write again, and at last the composer's."""
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from curec_assets.core.seeds import derive, random_generator
@@ -10,6 +10,7 @@ from curec_assets.explanation.composer import compose
 from curec_assets.explanation.facts import Fact, Facts
 from curec_assets.explanation.grounding import GroundingChecker
 from curec_assets.explanation.prompts import ParsedReason, parse_reason, reason_prompt
+from curec_assets.explanation.sentence_grammar import sentence_grammar
 from curec_assets.settings import LanguageModelSettings
 from resources.errors import EngineError
 from resources.generation.protocol import Completion, Prompt, Sampling, TextGenerator
@@ -102,11 +103,12 @@ def write_reasons(
 ) -> list[WrittenReason]:
     """One reason per request, in their order.
 
-    The first attempt is greedy and free to name any level; what is not grounded, or further than
-    `max_level_gap` levels from the request's, is sampled again, at most `max_regenerations` times,
-    then among the levels within the gap only. What is still not accepted is replaced by the
-    composer's (`compose_last`), at the request's level or else the model's, or kept as it is.
-    Prompts that are too long are shortened, see `fit`.
+    The first attempt is greedy and free. What is not grounded, or further than `max_level_gap`
+    levels from the request's, is sampled again, at most `max_regenerations` times, under a narrower
+    grammar: the chain that was written, at the nearest level within the gap, then a sentence that
+    can say no more than it cites. What is still not accepted is replaced by the composer's
+    (`compose_last`), at the request's level or else the model's, or kept as it is. Prompts that are
+    too long are shortened, see `fit`.
     """
     fitted = [
         fit(request.facts, generator.prompt_tokens, generation.max_prompt_tokens)
@@ -130,11 +132,7 @@ def write_reasons(
         if not waiting:
             break
         prompts = [
-            reason_prompt(
-                requests[index].facts,
-                seed=derive(seed, "attempt", attempt, requests[index].key),
-                levels=_near(requests[index].level, None if attempt == 1 else max_level_gap),
-            )
+            _prompt(requests[index], attempt, seed, done.get(index), max_level_gap)
             for index in waiting
         ]
         temperature = 0.0 if attempt == 1 else generation.temperature
@@ -171,7 +169,26 @@ def write_reasons(
     ]
 
 
-def _near(level: int | None, gap: int | None) -> Iterable[int]:
+def _prompt(
+    request: ReasonRequest,
+    attempt: int,
+    seed: int,
+    before: WrittenReason | None,
+    max_level_gap: int | None,
+) -> Prompt:
+    seed = derive(seed, "attempt", attempt, request.key)
+    if before is None:
+        return reason_prompt(request.facts, seed=seed)
+    near = _near(request.level, max_level_gap)
+    prompt = reason_prompt(request.facts, seed=seed, levels=near)
+    if not before.reason:
+        return prompt
+    level = min(near, key=lambda each: abs(each - before.level))
+    grammar = sentence_grammar(ParsedReason(before.cited, level, ""), request.facts)
+    return replace(prompt, grammar=grammar) if grammar else prompt
+
+
+def _near(level: int | None, gap: int | None) -> range:
     """The levels within `gap` of `level`: all where either is unknown."""
     if level is None or gap is None:
         return range(1, LEVELS + 1)
