@@ -192,7 +192,7 @@ def recommender_evaluation(inputs: Inputs) -> pl.DataFrame:
 
 
 def _describe_recommendations(rows: pl.DataFrame, _: Inputs) -> Mapping[str, Any]:
-    shown = rows.select("user_id", "rank", "title", "score", "verdict", "reason")
+    shown = rows.select("user_id", "rank", "title", "score", "level", "reason")
     return {
         "samples": markdown_table(shown, limit=15),
         "composer_share": float((rows["source"] == "composer").sum()) / max(rows.height, 1),
@@ -203,19 +203,26 @@ def _describe_recommendations(rows: pl.DataFrame, _: Inputs) -> Mapping[str, Any
     group=_GROUP,
     kinds={"torch", "huggingface", "duckdb"},
     key=["user_id", "rank"],
-    tables=("interactions", "items", "event_splits", "item_embeddings", "recommendation_reasons"),
-    artifacts=("baseline_recommenders", "recommender", "recommender_ranking", "reason_policy"),
+    tables=("interactions", "items", "item_embeddings", "recommendation_reasons"),
+    artifacts=(
+        "evidence_model",
+        "baseline_recommenders",
+        "recommender",
+        "recommender_ranking",
+        "reason_policy",
+    ),
     settings=(
         "recommender.recommended_users",
         "recommender.candidates",
         "recommender.top_k",
         "evidence",
-        "explanation.max_words",
+        "explanation",
         "language_model.max_new_tokens",
         "language_model.max_prompt_tokens",
         "server.model",
         "language_model.temperature",
         "reasons.max_regenerations",
+        "reasons.max_level_gap",
         "data.max_history",
         "seed",
     ),
@@ -225,21 +232,24 @@ def _describe_recommendations(rows: pl.DataFrame, _: Inputs) -> Mapping[str, Any
 )
 def recommendations(inputs: Inputs) -> pl.DataFrame:
     """What the latest active users are recommended now, each item with its reason."""
+    from curec_assets.evidence.crossfit import load_final
+    from curec_assets.evidence.numbers import EvidenceNumbers
     from curec_assets.recommender.recommend import recommend
     from curec_assets.recommender.shown_reasons import (
-        latest_notes,
-        requests_for,
+        judged_now,
+        notes_now,
         users_to_serve,
         with_reasons,
     )
 
     profile, chosen = inputs.settings, inputs.settings.recommender
     interactions, items = inputs.table("interactions"), inputs.table("items")
+    item_embeddings = inputs.table("item_embeddings")
     shown = recommend(
         users_to_serve(interactions, chosen.recommended_users),
         interactions=interactions,
         items=items,
-        item_embeddings=inputs.table("item_embeddings"),
+        item_embeddings=item_embeddings,
         baseline_folder=inputs.artifact("baseline_recommenders").path,
         recommender_folder=inputs.artifact("recommender").path,
         ranking_folder=inputs.artifact("recommender_ranking").path,
@@ -248,9 +258,15 @@ def recommendations(inputs: Inputs) -> pl.DataFrame:
         device=inputs.resource("accelerator").resolve().device,
     )
     catalogue = Catalogue(items)
-    notes = latest_notes(inputs.table("recommendation_reasons"))
-    splits = inputs.table("event_splits")
-    requests = requests_for(shown, interactions, splits, catalogue, notes, profile)
+    evidence = judged_now(
+        shown,
+        interactions,
+        EvidenceNumbers(interactions, items, item_embeddings, profile.evidence, profile.seed),
+        load_final(inputs.artifact("evidence_model").path),
+        profile.evidence,
+    )
+    stored = inputs.table("recommendation_reasons", ["event_id", "user_id", "timestamp", "note"])
+    notes = notes_now(shown["user_id"].unique(), interactions, stored, catalogue, profile)
     policy = inputs.artifact("reason_policy")
     with journaled_generator(
         inputs.resource("generator_factory"),
@@ -261,7 +277,7 @@ def recommendations(inputs: Inputs) -> pl.DataFrame:
         identity=policy.manifest.data_version,
     ) as generator:
         return with_reasons(
-            shown, requests, generator, catalogue, profile, policy.manifest.fingerprint
+            shown, evidence, notes, generator, catalogue, profile, policy.manifest.fingerprint
         )
 
 
