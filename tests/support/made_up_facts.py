@@ -55,6 +55,6 @@ def facts(draw: st.DrawFn) -> Facts:
         titles[0],
         ("comedy", "Acme 3000"),
         (*found, *(Fact(kind, 0) for kind in unknown)),
-        cited_for=draw(st.integers(1, 3)),
-        cited_against=draw(st.integers(1, 3)),
+        cited_for=draw(st.integers(1, 2)),
+        cited_against=draw(st.integers(1, 2)),
     )
