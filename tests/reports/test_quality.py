@@ -3,7 +3,6 @@
 import re
 
 import polars as pl
-import pytest
 
 from curec_assets.evaluation.bootstrap import Interval
 from curec_assets.evaluation.protocol import SCHEMA
