@@ -12,7 +12,9 @@ from collections.abc import Mapping, Sequence
 
 from curec_assets.explanation.facts import Fact
 
-_ALIKE = "(people like you|people with your taste|people who share your taste|others of your taste)"
+_ALIKE = (
+    "(people like you|people with your taste|people who share your taste|others with your taste)"
+)
 _LIKED = "(people|those|others) who (liked|enjoyed) {title} as you did"
 _DISLIKED = "(people|those|others) who disliked {title} as you did"
 
@@ -21,32 +23,32 @@ def _made_of_it(who: str) -> dict[int, tuple[str, ...]]:
     """What a group of people made of the item, against everybody, by strength."""
     return {
         3: (
-            f"{who} liked {{it}} (far|much) more than most people did",
+            f"{who} thought (far|much) more of {{it}} than most people did",
             f"{who} took to {{it}} far more than the rest",
             f"{{it}} went down (far|much) better than usual with {who}",
         ),
         2: (
-            f"{who} liked {{it}} more than most people did",
+            f"{who} thought more of {{it}} than most people did",
             f"{who} took to {{it}} more than the rest",
             f"{{it}} went down better than usual with {who}",
         ),
         1: (
-            f"{who} liked {{it}} (a little|slightly) more than most people did",
+            f"{who} thought (a little|slightly) more of {{it}} than most people did",
             f"{who} were (a little|slightly) kinder to {{it}} than the rest",
             f"{{it}} did (a little|slightly) better than usual with {who}",
         ),
         -1: (
-            f"{who} liked {{it}} (a little|slightly) less than most people did",
+            f"{who} thought (a little|slightly) less of {{it}} than most people did",
             f"{who} were (a little|slightly) harder on {{it}} than the rest",
             f"{{it}} did (a little|slightly) worse than usual with {who}",
         ),
         -2: (
-            f"{who} liked {{it}} less than most people did",
+            f"{who} thought less of {{it}} than most people did",
             f"{who} were harder on {{it}} than the rest",
             f"{{it}} went down worse than usual with {who}",
         ),
         -3: (
-            f"{who} liked {{it}} (far|much) less than most people did",
+            f"{who} thought (far|much) less of {{it}} than most people did",
             f"{who} were (far|much) harder on {{it}} than the rest",
             f"{{it}} went down (far|much) worse than usual with {who}",
         ),
@@ -82,7 +84,7 @@ CLAUSES: Mapping[str, Mapping[int, tuple[str, ...]]] = {
             "people (in general |)rate {it} below average",
         ),
         -3: (
-            "(fewer|less) than half of those who rated {it} liked it",
+            "fewer than half of those who rated {it} liked it",
             "{it} is among the least liked of all",
             "people rate {it} very poorly",
         ),
@@ -144,7 +146,7 @@ CLAUSES: Mapping[str, Mapping[int, tuple[str, ...]]] = {
         ),
         -1: (
             "you (like|enjoy) {what} (a little|slightly) less than most",
-            "you are not (quite|all) that keen on {what}",
+            "you are not (all that|particularly) keen on {what}",
             "you are (a little|slightly) wary of {what}",
         ),
         -2: (

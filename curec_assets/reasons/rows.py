@@ -27,7 +27,7 @@ REASON = pl.Schema(
         "verdict": pl.String(),  # the first sentence of the reason, and
         "why": pl.String(),  # the rest
         "level": pl.Int64(),  # 1 to 9
-        "like_probability": pl.Float64(),
+        "expected_level": pl.Float64(),
         "cited": pl.List(pl.String()),  # handles
         "facts": pl.List(CITED_FACT),  # what they stand for
         "uncited": pl.List(pl.Float64()),  # contributions of the facts that were offered besides

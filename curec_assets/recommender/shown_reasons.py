@@ -23,7 +23,7 @@ from curec_assets.reasons.rows import reason_rows
 from curec_assets.settings import EvidenceSettings, Profile
 from resources.generation.protocol import TextGenerator
 
-_SHOWN = ("reason", "verdict", "why", "level", "facts", "grounded", "source", "like_probability")
+_SHOWN = ("reason", "verdict", "why", "level", "facts", "grounded", "source", "expected_level")
 
 
 def users_to_serve(interactions: pl.DataFrame, count: int) -> list[str]:

@@ -127,7 +127,7 @@ def check(why: str, cited: tuple[str, ...] = CITED) -> bool:
         GOOD.replace('"', "“", 1).replace('"', "”", 1),
         GOOD.replace(", though", "; even so,"),
         "You are hard to please. However, it is widely liked, and also others who enjoyed "
-        '"Léon" as you did liked it more than most people did.'.replace(" also", " besides"),
+        '"Léon" as you did thought more of it than most people did.'.replace(" also", " besides"),
         'Though you are hard to please, people rate "Heat" highly; what is more, it went down '
         'far better than usual with those who liked "Léon" as you did!',
     ],

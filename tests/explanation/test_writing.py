@@ -97,7 +97,7 @@ def test_what_is_grounded_and_near_is_taken_at_once() -> None:
     script = Script([text_of(7)])
     written = write(script, 8, gap=1)
     assert (written.source, written.attempts, written.level) == ("policy", 1, 7)
-    assert (written.grounded, written.first_grounded, written.like_probability) == (
+    assert (written.grounded, written.first_grounded, written.expected_level) == (
         True,
         True,
         0.25,
@@ -114,7 +114,7 @@ def test_what_is_far_is_written_again_within_the_gap() -> None:
     written = write(script, 8, gap=1)
     assert (written.source, written.attempts, written.level) == ("policy", 2, 8)
     assert written.first_grounded, "far from the evidence, yet grounded"
-    assert written.like_probability == 0.25, "the model's own, before it was bound"
+    assert written.expected_level == 0.25, "the model's own, before it was bound"
     assert script.samplings[1].temperature > 0
     free, bound = (prompt.grammar for prompt in script.prompts)
     for level in range(1, 10):
