@@ -131,8 +131,8 @@ def level_ece(levels: "np.ndarray", liked: "np.ndarray", cuts: Sequence[float]) 
     """ECE of levels (1 to 9) against outcomes; NaN without reasons."""
     if not len(levels):
         return float("nan")
-    counts = np.bincount(levels - 1, minlength=LEVELS)[None, :]
-    likes = np.bincount(levels - 1, weights=liked, minlength=LEVELS)[None, :]
+    counts = np.bincount(levels - 1, minlength=LEVELS)[None, :].astype(np.float64)
+    likes = np.bincount(levels - 1, weights=liked, minlength=LEVELS)[None, :].astype(np.float64)
     return float(_ece(counts, likes, level_probabilities(cuts))[0])
 
 

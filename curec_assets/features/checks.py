@@ -23,8 +23,8 @@ def item_vectors_are_valid(warehouse: Warehouse) -> dg.AssetCheckResult:
 @dg.asset_check(
     asset="reason_embeddings",
     blocking=True,
-    description="Two finite vectors per reason, of its verdict and its why sentence, of length 1 "
-    "(0 where there is no text), and its level.",
+    description="Two finite vectors per reason, of its verdict and its why, of length 1 (0 where "
+    "there is no text), and its level.",
 )
 def reason_vectors_are_valid(warehouse: Warehouse) -> dg.AssetCheckResult:
     """Compares with the reasons table."""

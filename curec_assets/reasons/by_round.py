@@ -33,6 +33,6 @@ def _measured(reasons: pl.DataFrame, level_cuts: Sequence[float]) -> dict[str, A
         "composer": float((reasons["source"] == "composer").sum()) / reasons.height,
     }
     known = {name: None if value != value else round(value, 4) for name, value in values.items()}
-    first, last = reasons["round"].min(), reasons["round"].max()
-    rounds = f"{first}" if first == last else f"{first}-{last}"
+    first, *later = reasons["round"].unique().sort().to_list()
+    rounds = f"{first}-{later[-1]}" if later else f"{first}"
     return {"rounds": rounds, "reasons": reasons.height, **known}

@@ -1,5 +1,7 @@
 """Which events get a reason, and which never may."""
 
+from itertools import pairwise
+
 import polars as pl
 import pytest
 from hypothesis import given
@@ -123,7 +125,7 @@ def test_shards_are_as_few_as_can_be_and_none_is_needlessly_small(
 ) -> None:
     shards = shards_of(sizes, at_once)
     assert {user: len(own) for user, own in shards.items()} == {u: len(s) for u, s in sizes.items()}
-    assert all(a < b for own in shards.values() for a, b in zip(own, own[1:], strict=False))
+    assert all(a < b for own in shards.values() for a, b in pairwise(own))
     events = [0] * (1 + max((max(own) for own in shards.values() if own), default=-1))
     for user, own in shards.items():
         for shard, size in zip(own, sizes[user], strict=True):
