@@ -40,21 +40,22 @@ _TRAINED_ON = ("event_splits", "histories", "items", "item_embeddings", "reason_
 @artifact(
     group=_GROUP,
     kinds={"scikitlearn", "numpy"},
-    tables=("event_splits", "items"),
+    tables=("event_splits", "items", "item_embeddings"),
     settings=(
         "recommender.ease_l2",
         "recommender.ease_items",
         "recommender.smoothing",
         "recommender.recent_half_life",
-        "recommender.ranked_events",
+        "ranking.ranked_events",
+        "ranking.neighbours",
+        "ranking.text_weights",
         "seed",
     ),
     describe=lambda stored, _: describe_baselines(stored),
 )
 def baseline_recommenders(inputs: Inputs) -> Mapping[str, Any]:
-    """Popularity, item mean, EASE, and a logistic regression on running statistics.
-
-    EASE is also the retriever of the two-stage recommender.
+    """The peers: popularity, item mean, item k-NN, EASE, EASE with text, and a logistic regression
+    on running statistics.
     """
     from curec_assets.recommender.baselines import build_baselines
 
@@ -62,7 +63,9 @@ def baseline_recommenders(inputs: Inputs) -> Mapping[str, Any]:
         inputs.output(),
         inputs.table("event_splits"),
         inputs.table("items"),
+        inputs.table("item_embeddings"),
         settings=inputs.settings.recommender,
+        ranking=inputs.settings.ranking,
         seed=inputs.settings.seed,
         log=inputs.log,
     )
@@ -96,53 +99,27 @@ def recommender(inputs: Inputs) -> Mapping[str, Any]:
     )
 
 
-def _models_are_of_these_events(inputs: Inputs) -> None:
-    require_made_from(
-        inputs.artifact("baseline_recommenders").manifest, inputs.versions("event_splits", "items")
-    )
-    require_made_from(
-        inputs.artifact("recommender").manifest, inputs.versions("event_splits", "item_embeddings")
-    )
-
-
 @artifact(
     group=_GROUP,
-    kinds={"torch", "numpy"},
-    tables=("event_splits", "histories", "items", "item_embeddings"),
-    artifacts=("baseline_recommenders", "recommender"),
-    settings=(
-        "recommender.candidates",
-        "recommender.retriever_weights",
-        "recommender.ranked_events",
-        "seed",
-    ),
-    resources=("accelerator",),
-    guard=_models_are_of_these_events,
+    kinds={"lightgbm", "numpy"},
+    tables=("event_splits", "items", "item_embeddings"),
+    settings=("ranking", "seed"),
     describe=lambda stored, _: describe_ranking(stored),
 )
 def recommender_ranking(inputs: Inputs) -> Mapping[str, Any]:
-    """Two stages together: EASE proposes, each network orders; where liked test events then stand.
+    """Two stages: several retrievers propose, a learned ranker orders what they proposed.
 
-    The weight of EASE's score beside the network's is chosen on validation.
+    The ranker learned from likes of training time. Also where liked held-out events stand then.
     """
-    from curec_assets.recommender.dataset import EventTables
-    from curec_assets.recommender.ranker import Ranker
     from curec_assets.recommender.ranking import build_ranking
-    from curec_assets.retrieval.item_scorers import ItemScorers
 
     return build_ranking(
         inputs.output(),
-        EventTables(
-            events=inputs.table("event_splits"),
-            histories=inputs.table("histories"),
-            items=inputs.table("items"),
-            item_embeddings=inputs.table("item_embeddings"),
-        ),
-        ItemScorers.load(inputs.artifact("baseline_recommenders").path),
-        Ranker.load(inputs.artifact("recommender").path),
-        settings=inputs.settings.recommender,
+        inputs.table("event_splits"),
+        inputs.table("items"),
+        inputs.table("item_embeddings"),
+        settings=inputs.settings.ranking,
         seed=inputs.settings.seed,
-        device=inputs.resource("accelerator").resolve().device,
         log=inputs.log,
     )
 
@@ -152,13 +129,15 @@ def _outputs_are_of_these_events(inputs: Inputs) -> None:
         inputs.artifact("recommender").manifest,
         inputs.versions("event_splits", "reason_embeddings"),
     )
-    _ranking_is_of_these_models(inputs)
-
-
-def _ranking_is_of_these_models(inputs: Inputs) -> None:
     require_made_from(
-        inputs.artifact("recommender_ranking").manifest,
-        inputs.versions("baseline_recommenders", "recommender"),
+        inputs.artifact("baseline_recommenders").manifest, inputs.versions("event_splits")
+    )
+    _ranking_is_of_these_events(inputs)
+
+
+def _ranking_is_of_these_events(inputs: Inputs) -> None:
+    require_made_from(
+        inputs.artifact("recommender_ranking").manifest, inputs.versions("event_splits")
     )
 
 
@@ -204,10 +183,9 @@ def _describe_recommendations(rows: pl.DataFrame, _: Inputs) -> Mapping[str, Any
     kinds={"torch", "huggingface", "duckdb"},
     key=["user_id", "rank"],
     tables=("interactions", "items", "event_splits", "item_embeddings", "recommendation_reasons"),
-    artifacts=("baseline_recommenders", "recommender", "recommender_ranking", "reason_policy"),
+    artifacts=("recommender", "recommender_ranking", "reason_policy"),
     settings=(
         "recommender.recommended_users",
-        "recommender.candidates",
         "recommender.top_k",
         "evidence",
         "explanation.max_words",
@@ -220,7 +198,7 @@ def _describe_recommendations(rows: pl.DataFrame, _: Inputs) -> Mapping[str, Any
         "seed",
     ),
     resources=("language_model", "generator_factory", "accelerator"),
-    guard=_ranking_is_of_these_models,
+    guard=_ranking_is_of_these_events,
     describe=_describe_recommendations,
 )
 def recommendations(inputs: Inputs) -> pl.DataFrame:
@@ -240,12 +218,8 @@ def recommendations(inputs: Inputs) -> pl.DataFrame:
         interactions=interactions,
         items=items,
         item_embeddings=inputs.table("item_embeddings"),
-        baseline_folder=inputs.artifact("baseline_recommenders").path,
-        recommender_folder=inputs.artifact("recommender").path,
         ranking_folder=inputs.artifact("recommender_ranking").path,
-        candidates=chosen.candidates,
         top_k=chosen.top_k,
-        device=inputs.resource("accelerator").resolve().device,
     )
     catalogue = Catalogue(items)
     notes = latest_notes(inputs.table("recommendation_reasons"))
