@@ -54,15 +54,24 @@ def describe_recommender(stored: Artifact) -> Mapping[str, Any]:
 
 
 def describe_ranking(stored: Artifact) -> Mapping[str, Any]:
-    """The retriever's weight, and what validation said of each weight."""
+    """Validation's judgement of both rankers, and what counts most in the one that serves."""
     metrics = stored.manifest.metrics
+    quality: Mapping[str, Mapping[str, float]] = metrics["validation"]
     tried = pl.DataFrame(
         {
-            "retriever weight": list(metrics["validation_ndcg"]),
-            "validation NDCG@10": list(metrics["validation_ndcg"].values()),
+            "ranker": list(quality),
+            "validation HR@10": [each["hit"] for each in quality.values()],
+            "validation NDCG@10": [each["ndcg"] for each in quality.values()],
         }
     )
-    return {"weights": markdown_table(tried), "retriever_weight": metrics["retriever_weight"]}
+    weights: Mapping[str, float] = metrics["weights"]
+    features = pl.DataFrame({"feature": list(weights), "weight": list(weights.values())})
+    return {
+        "rankers": markdown_table(tried),
+        "features": markdown_table(features.sort("weight", descending=True), limit=15),
+        "serves": metrics["model"],
+        "likes_proposed": metrics["proposed"],
+    }
 
 
 def describe_evaluation(rows: pl.DataFrame) -> Mapping[str, Any]:
