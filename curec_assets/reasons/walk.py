@@ -76,10 +76,9 @@ class WalkEvent(PolicyEvent):
     split: str
     round: int
     """Which of the user's times it is."""
-    evidence_level: int
-    """The evidence model's level, which the reason's is held to, and its"""
     evidence_probability: float
-    """probability of a like; neither is in a prompt."""
+    """The evidence model's probability of a like; like its level, which the reason's is held to, in
+    no prompt."""
     note_facts: NoteFacts
     attributes: tuple[str, ...]
     """Of the item, as a note prompt names them once the outcome is known."""
@@ -243,6 +242,7 @@ class Walk:
             max_regenerations=self._profile.reasons.max_regenerations,
             compose_last=True,
             max_level_gap=self._profile.reasons.max_level_gap,
+            free=self._profile.explanation.wording == "free",
         )
 
     def _once(self, events: Sequence[WalkEvent], notes: dict[str, str]) -> Sequence[WrittenReason]:
@@ -255,6 +255,7 @@ class Walk:
             seed=self._profile.seed,
             max_regenerations=0,
             compose_last=False,
+            free=self._profile.explanation.wording == "free",
         )
 
     def _rewards(self, events: Sequence[WalkEvent], written: Sequence[WrittenReason]) -> Scores:
@@ -273,7 +274,7 @@ def contradicted(level: int, liked: bool, reward: float) -> bool:
 def _requests(events: Sequence[WalkEvent], notes: dict[str, str]) -> list[ReasonRequest]:
     return [
         ReasonRequest(
-            event.event_id, event.facts.with_note(notes[event.user_id]), event.evidence_level
+            event.event_id, event.facts.with_note(notes[event.user_id]), event.level
         )
         for event in events
     ]
