@@ -182,6 +182,15 @@ def test_what_is_not_a_grounded_sentence_is_refused(why: str) -> None:
         assert not accepted
 
 
+@pytest.mark.parametrize(("count", "of"), [(7, 9), (4, 9), (2, 2), (None, None)])
+def test_a_majority_is_claimed_only_where_there_is_one(count: int | None, of: int | None) -> None:
+    offered = Facts("Heat", (), (Fact("like_minded", 1, count=count, of=of),))
+    mostly = ParsedReason(("F1",), 6, 'People like you mostly liked "Heat".')
+    assert CHECKER.check(mostly, offered).accepted == (count == 7)
+    written = {compose(offered, 6, np.random.default_rng(seed)).why for seed in range(60)}
+    assert any("mostly liked" in why for why in written) == (count == 7)
+
+
 def test_contrasts_are_between_sides() -> None:
     why = 'Most people who rated "Heat" liked it, though you are hard to please.'
     assert check(why, ("F1", "A1"))

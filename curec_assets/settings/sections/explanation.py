@@ -14,8 +14,10 @@ class ExplanationSettings(Section):
     attributes: NonNegativeInt = Field(
         4, description="Attributes of the candidate item that a prompt shows."
     )
-    cited_for: PositiveInt = Field(2, description="Facts for the item that a reason cites at most.")
-    cited_against: PositiveInt = Field(2, description="Facts against it that it cites at most.")
+    cited_for: int = Field(
+        2, ge=1, le=2, description="Facts for the item that a reason cites at most."
+    )
+    cited_against: int = Field(2, ge=1, le=2, description="Facts against it that it cites at most.")
     wording: Literal["grammar", "free"] = Field(
         "grammar",
         description="How the why sentence is written: choosing among the wordings of the facts "
