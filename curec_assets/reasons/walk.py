@@ -154,7 +154,10 @@ class Walk:
         after = dict(current)
         if self._profile.reasons.correction:
             after |= self._corrected(events, current, written, rewards)
-        about = [{name: getattr(event, name) for name in _EVENT} for event in events]
+        about = [
+            {name: getattr(event, "level" if name == "evidence_level" else name) for name in _EVENT}
+            for event in events
+        ]
         outcome = {
             "note": [current[event.user_id] for event in events],
             "reward": rewards,
