@@ -28,7 +28,7 @@ DIFFERENCES = (
     ("whole", "running_statistics"),
     ("lambdamart", "ease"),
     ("lambdamart", "ease_text"),
-    ("linear", "ease"),
+    ("linear_ranker", "ease"),
 )
 """Pairs that are compared, where both were measured: first minus second."""
 

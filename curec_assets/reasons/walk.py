@@ -276,9 +276,7 @@ def contradicted(level: int, liked: bool, reward: float) -> bool:
 
 def _requests(events: Sequence[WalkEvent], notes: dict[str, str]) -> list[ReasonRequest]:
     return [
-        ReasonRequest(
-            event.event_id, event.facts.with_note(notes[event.user_id]), event.level
-        )
+        ReasonRequest(event.event_id, event.facts.with_note(notes[event.user_id]), event.level)
         for event in events
     ]
 

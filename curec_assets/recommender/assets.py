@@ -212,6 +212,12 @@ def recommender_evaluation(inputs: Inputs) -> pl.DataFrame:
     )
 
 
+def _models_are_of_one_snapshot(inputs: Inputs) -> None:
+    snapshot = inputs.artifact("recommender").manifest.inputs["event_splits"]
+    for name in ("recommender_ranking", "evidence_model"):
+        require_made_from(inputs.artifact(name).manifest, {"event_splits": snapshot})
+
+
 def _describe_recommendations(rows: pl.DataFrame, _: Inputs) -> Mapping[str, Any]:
     shown = rows.select("user_id", "rank", "title", "score", "level", "reason")
     return {
@@ -229,6 +235,8 @@ def _describe_recommendations(rows: pl.DataFrame, _: Inputs) -> Mapping[str, Any
     settings=(
         "recommender.recommended_users",
         "recommender.top_k",
+        "recommender.considered",
+        "recommender.least_probability",
         "evidence",
         "explanation",
         "language_model.max_new_tokens",
@@ -241,7 +249,7 @@ def _describe_recommendations(rows: pl.DataFrame, _: Inputs) -> Mapping[str, Any
         "seed",
     ),
     resources=("language_model", "generator_factory", "accelerator"),
-    guard=_ranking_is_of_these_events,
+    guard=_models_are_of_one_snapshot,
     describe=_describe_recommendations,
 )
 def recommendations(inputs: Inputs) -> pl.DataFrame:
@@ -272,6 +280,8 @@ def recommendations(inputs: Inputs) -> pl.DataFrame:
         item_embeddings=item_embeddings,
         ranking_folder=inputs.artifact("recommender_ranking").path,
         top_k=chosen.top_k,
+        considered=chosen.considered,
+        least_probability=chosen.least_probability,
         probabilities=lambda rows: served.probabilities(rows, known, device),
     )
     catalogue = Catalogue(items)
