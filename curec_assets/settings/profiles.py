@@ -21,7 +21,6 @@ PROFILE_VALUES: dict[str, dict[str, Any]] = {
             "dim": 8,
             "epochs": 1,
             "seeds": 2,
-            "candidates": 10,
             "recommended_users": 5,
             "bootstrap_samples": 100,
         },

@@ -46,18 +46,6 @@ class RecommenderSettings(Section):
     recent_half_life: PositiveFloat = Field(
         5.0, description="Events after which a user's older likes count half."
     )
-    candidates: PositiveInt = Field(100, description="Items that the retriever proposes.")
-    retriever_weights: tuple[NonNegativeFloat, ...] = Field(
-        (0.0, 0.5, 1.0, 2.0, 4.0, 8.0),
-        min_length=1,
-        description="Weights of the retriever's score beside the network's that are tried on "
-        "validation; 0 is the network alone.",
-    )
-    ranked_events: PositiveInt = Field(
-        1000,
-        description="Liked events of a split that are ranked among all items: a seeded sample, "
-        "the same for every recommender.",
-    )
     top_k: PositiveInt = Field(3, description="Items recommended, each with a reason.")
     recommended_users: PositiveInt = Field(description="Users who get recommendations.")
     bootstrap_samples: PositiveInt = Field(1000, description="Resamples of users per interval.")
