@@ -25,16 +25,14 @@ def _corpus_settings(profile: Profile) -> tuple[str, ...]:
     )
     return (
         *(f"alignment.{size}" for size in _SIZES),
-        "evidence.max_attributes",
-        "evidence.recent_items",
-        "evidence.recent_attributes",
-        "evidence.cited_liked",
-        "evidence.cited_attributes",
-        "explanation.note_liked",
-        "explanation.note_disliked",
+        "explanation.attributes",
+        "explanation.cited_for",
+        "explanation.cited_against",
         "explanation.note_attributes",
-        "explanation.note_enjoyed",
-        "explanation.note_avoided",
+        "explanation.note_likes",
+        "explanation.note_dislikes",
+        "explanation.note_prior",
+        "explanation.note_cuts",
         "seed",
         *(teacher if profile.teacher.url else ()),
     )
@@ -56,7 +54,7 @@ def _describe_corpus(rows: pl.DataFrame, _: Inputs) -> Mapping[str, Any]:
     group="alignment",
     kinds={"duckdb", "polars"},
     key=["event_id"],
-    tables=("event_splits", "collaborative_evidence", "histories", "items"),
+    tables=("event_splits", "event_evidence", "histories", "items"),
     settings=_corpus_settings,
     resources=("language_model", "generator_factory"),
     describe=_describe_corpus,
@@ -65,21 +63,21 @@ def _describe_corpus(rows: pl.DataFrame, _: Inputs) -> Mapping[str, Any]:
 def alignment_corpus(inputs: Inputs) -> pl.DataFrame:
     """Chat examples of the tasks verdict, preference note and reason, with grounded targets.
 
-    From policy-fold training events. A label decides the verdict of a target and is in no prompt.
+    From policy-fold training events. The level of a target is the evidence model's; it is in no
+    prompt, and neither is the event's own label, but in notes that were revised after it.
     Targets come from the grounded composer, those of reasons from a teacher model if one is set.
     """
     from curec_assets.alignment.corpus import build_corpus
 
     profile = inputs.settings
     splits, evidence, histories, items = map(
-        inputs.table, ("event_splits", "collaborative_evidence", "histories", "items")
+        inputs.table, ("event_splits", "event_evidence", "histories", "items")
     )
     tables = (splits, evidence, histories, items, profile)
     if not profile.teacher.url:
         return build_corpus(*tables)
 
     from curec_assets.alignment.teacher import Teacher, teacher_options
-    from curec_assets.explanation.facts import Catalogue
     from curec_assets.explanation.grounding import GroundingChecker
     from resources.generation.journal import journaled_generator
 
@@ -91,9 +89,7 @@ def alignment_corpus(inputs: Inputs) -> pl.DataFrame:
         workspace=inputs.workspace("teacher"),
         identity=f"teacher {profile.teacher.model}",
     ) as generator:
-        teacher = Teacher(
-            generator, GroundingChecker(Catalogue(items), profile.explanation.max_words), profile
-        )
+        teacher = Teacher(generator, GroundingChecker(profile.explanation.max_words), profile)
         return build_corpus(*tables, teacher.teach)
 
 

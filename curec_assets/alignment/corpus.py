@@ -1,22 +1,25 @@
 """The alignment corpus: chat examples of the three tasks, with grounded targets.
 
-The label decides the target's verdict and never appears in a prompt. Targets are the composer's;
-those of the task *reason* are a teacher's where there is one and its answer was kept.
+The level that is taught is the evidence model's: a label is a coin flip where the best models have
+AUC 0.8, a probability is not. Labels enter the note task alone, as outcomes seen before. Targets
+are the composer's; those of the task *reason* are a teacher's where there is one and its answer
+was kept.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
 
 from curec_assets.alignment.teacher import Lesson, Taught
 from curec_assets.core.seeds import random_generator
-from curec_assets.explanation.composer import completion, compose, compose_note, evidence_line
-from curec_assets.explanation.facts import Catalogue, Facts, HistoryItem, facts_by_event
-from curec_assets.explanation.notes import note_facts, outcome_item
+from curec_assets.explanation.composer import compose, compose_note
+from curec_assets.explanation.facts import Catalogue, Facts, facts_by_event
+from curec_assets.explanation.notes import note_facts, outcome_attributes, usual_like_rate
 from curec_assets.explanation.prompts import (
-    NoteFacts,
+    chain,
+    completion,
     note_prompt,
     reason_prompt,
     revision_prompt,
@@ -54,7 +57,7 @@ class _Example:
 
 def build_corpus(
     event_splits: pl.DataFrame,
-    evidence: pl.DataFrame,
+    event_evidence: pl.DataFrame,
     histories: pl.DataFrame,
     items: pl.DataFrame,
     profile: Profile,
@@ -65,20 +68,24 @@ def build_corpus(
     `source`: who wrote the target, `composer` or `teacher`. `refused`: why answers of the teacher
     were not taken.
     """
-    chosen = alignment_events(event_splits, evidence, profile)
+    chosen = alignment_events(event_splits, event_evidence, profile)
     order = pl.DataFrame({"event_id": chosen, "position": range(len(chosen))})
     events = (
         event_splits.select("event_id", "user_id", "item_id", "liked")
         .join(histories.select("event_id", "item_ids", "likes"), on="event_id")
+        .join(event_evidence.select("event_id", "level"), on="event_id")
         .join(order, on="event_id")
         .sort("position")
     )
     catalogue = Catalogue(items)
-    facts = facts_by_event(events, evidence, histories, catalogue, profile.evidence)
+    facts = facts_by_event(events, event_evidence, catalogue, profile.explanation)
+    usual = usual_like_rate(event_splits)
     examples = {
         event["event_id"]: (
             task,
-            _example(event, task, facts[event["event_id"]], catalogue, profile),
+            _example(
+                event, task, facts[event["event_id"]], usual[event["event_id"]], catalogue, profile
+            ),
         )
         for event, task in zip(events.iter_rows(named=True), _tasks(profile), strict=False)
     }
@@ -113,33 +120,48 @@ def _tasks(profile: Profile) -> list[str]:
 
 
 def _example(
-    event: dict[str, Any], task: str, facts: Facts, catalogue: Catalogue, profile: Profile
+    event: dict[str, Any],
+    task: str,
+    facts: Facts,
+    usual: float,
+    catalogue: Catalogue,
+    profile: Profile,
 ) -> _Example:
     random = random_generator(profile.seed, "corpus", event["event_id"])
-    noted = note_facts(event["item_ids"], event["likes"], catalogue, profile.explanation)
     if task == "note":
-        new = outcome_item(event["item_id"], catalogue, profile.explanation)
-        return _note_example(noted, new, event["liked"], revise=bool(random.integers(2)))
-    verdict = "like" if event["liked"] else "dislike"
+        revise = bool(random.integers(2))
+        return _note_example(event, usual, catalogue, profile, revise=revise)
     if random.integers(2):  # prompts come with and without a note
-        facts = facts.with_note(compose_note(noted))
-    target = compose(facts, verdict, random)
+        facts = facts.with_note(_note(event["item_ids"], event["likes"], usual, catalogue, profile))
+    target = compose(facts, event["level"], random)
     if task == "verdict":
-        return _Example(verdict_prompt(facts), evidence_line(target))
-    lesson = Lesson(event["event_id"], event["user_id"], facts, verdict)
+        return _Example(verdict_prompt(facts), chain(target.cited, target.level))
+    lesson = Lesson(event["event_id"], event["user_id"], facts, event["level"])
     return _Example(reason_prompt(facts), completion(target), lesson)
 
 
 def _note_example(
-    noted: NoteFacts, outcome: HistoryItem, liked_it: bool, *, revise: bool
+    event: dict[str, Any], usual: float, catalogue: Catalogue, profile: Profile, *, revise: bool
 ) -> _Example:
+    settings = profile.explanation
+    item_ids, likes = list(event["item_ids"]), list(event["likes"])
+    before = note_facts(item_ids, likes, catalogue, settings, usual=usual)
+    note = compose_note(before)
     if not revise:
-        return _Example(note_prompt(noted), f"Note: {compose_note(noted)}.")
-    liked, disliked = (noted.liked, noted.disliked)
-    after = (
-        replace(noted, liked=(outcome, *liked))
-        if liked_it
-        else replace(noted, disliked=(outcome, *disliked))
+        return _Example(note_prompt(before), f"Note: {note}.")
+    new = outcome_attributes(event["item_id"], catalogue, settings)
+    prompt = revision_prompt(before, note, new, event["liked"])
+    after = _note(
+        [*item_ids, event["item_id"]], [*likes, event["liked"]], usual, catalogue, profile
     )
-    prompt = revision_prompt(noted, compose_note(noted), outcome, liked_it)
-    return _Example(prompt, f"Note: {compose_note(after)}.")
+    return _Example(prompt, f"Note: {after}.")
+
+
+def _note(
+    item_ids: Sequence[str],
+    likes: Sequence[bool],
+    usual: float,
+    catalogue: Catalogue,
+    profile: Profile,
+) -> str:
+    return compose_note(note_facts(item_ids, likes, catalogue, profile.explanation, usual=usual))

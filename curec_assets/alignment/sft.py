@@ -132,8 +132,7 @@ def _examples(corpus: pl.DataFrame, tokenizer: Any, max_tokens: int) -> list[dic
     if not examples:
         raise EngineError(
             f"all {corpus.height} examples of the alignment corpus are longer than {max_tokens} "
-            "tokens; raise alignment.max_tokens, or lower evidence.recent_items or "
-            "evidence.max_attributes"
+            "tokens; raise alignment.max_tokens, or lower explanation.attributes"
         )
     if len(examples) < corpus.height:
         log.warning(

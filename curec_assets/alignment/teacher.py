@@ -1,18 +1,24 @@
 """Targets of the task *reason* from a larger model, rejection-sampled.
 
 The teacher reads what the policy reads, and its answer is bound by the same grammar; before that
-come an explanation of the form and two composed demonstrations. The label is in no prompt: it only
-decides, afterwards, which answers are kept. Where none is, the composer's target stays.
+come an explanation of the form and two composed demonstrations, and after it the evidence model's
+level and the wordings that the grounding check knows. No label is in any prompt. Where no answer is
+kept, the composer's target stays.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from curec_assets.core.seeds import derive, random_generator
-from curec_assets.explanation.composer import completion, compose
+from curec_assets.evidence.levels import TOSS_UP
+from curec_assets.explanation.clauses import clauses_of
+from curec_assets.explanation.composer import compose
 from curec_assets.explanation.facts import Facts
+from curec_assets.explanation.grammar import chain_grammar
 from curec_assets.explanation.grounding import GroundingChecker
-from curec_assets.explanation.prompts import parse_reason, reason_prompt
+from curec_assets.explanation.levels import chain_words
+from curec_assets.explanation.naming import in_words
+from curec_assets.explanation.prompts import completion, parse_reason, reason_prompt
 from curec_assets.settings import Profile
 from resources.generation.grammar_tail import constrained_part
 from resources.generation.protocol import (
@@ -24,22 +30,23 @@ from resources.generation.protocol import (
 )
 
 _SYSTEM = """\
-You explain recommendations. Each message may tell what a user liked and disliked lately, and \
-their taste; then it names an item, what it is about, and the liked and disliked items that speak \
-to it, each with the attributes that it shares with the item. \
-Judge whether the user will like the item, and answer in just this form:
-Evidence: liked "TITLE", "TITLE"; disliked "TITLE"; shared ATTRIBUTE, ATTRIBUTE; verdict VERDICT
-Reason: TEXT
-- liked: at most two liked items that you argue from; disliked: at most one; or none
-- shared: at most two attributes that they share with the item; or none
-- VERDICT: like or dislike
-- TEXT: one or two sentences to the user, on one line, at most {words} words. Name the item or an \
-item of the evidence, each once, in quotation marks. For a dislike say that the item may not \
-suit them.
-Use only the facts of the message. Never call a disliked item liked, or a liked one disliked."""
+You say how likely a user is to like an item, and why. Each message may tell the user's taste; \
+then it names an item, what it is about, and facts, one a line: a handle, what it is about, and \
+how strongly it speaks for (F) or against (A) the item, or what is not known (N). Then it gives \
+the level to argue for, and for each fact the wordings to choose from. Answer in just this form:
+HANDLES LEVEL
+SENTENCE
+- HANDLES: at most {cited_for} of F and {cited_against} of A, and one N, in the order of the \
+message; the strongest, those on the side of the level first of all
+- LEVEL: the level of the message
+- SENTENCE: one or two sentences to the user, on one line, at most {words} words, that argue from \
+just the cited facts, each once, in one of its wordings. Join what agrees with "and", "besides", \
+"what is more", and what does not with "though", "but", "even so", "on the other hand". Name the \
+item by its title in quotation marks where you first speak of it, then as "it".
+Say nothing that the message does not say."""
 
 UNFINISHED, MALFORMED = "unfinished", "malformed"
-OTHER_VERDICT, UNGROUNDED = "other verdict", "ungrounded"
+OTHER_LEVEL, UNGROUNDED = "other level", "ungrounded"
 _ANY_LENGTH = 2**31  # tokens: the teacher's context is its server's to judge
 
 
@@ -50,8 +57,8 @@ class Lesson:
     event_id: str
     user_id: str
     facts: Facts
-    verdict: str
-    """What the outcome was: `like` or `dislike`. It is not shown to the teacher."""
+    level: int
+    """The evidence model's."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +66,7 @@ class Taught:
     """What came of a lesson."""
 
     completion: str | None
-    """Evidence and reason in the policy's form; None when no answer was kept."""
+    """Chain and why sentence in the policy's form; None when no answer was kept."""
     refused: tuple[str, ...]
     """Why each of the answers before it was refused."""
 
@@ -73,7 +80,11 @@ class Teacher:
         self._generator = generator
         self._checker = checker
         self._seed = profile.seed
-        self._system = _SYSTEM.format(words=profile.explanation.wanted_words)
+        self._system = _SYSTEM.format(
+            words=profile.explanation.wanted_words,
+            cited_for=profile.explanation.cited_for,
+            cited_against=profile.explanation.cited_against,
+        )
         self._sampling = Sampling(
             profile.language_model.max_new_tokens,
             profile.teacher.temperature,
@@ -94,32 +105,27 @@ class Teacher:
 
     def prompts(self, lessons: Sequence[Lesson]) -> list[Prompt]:
         """What the teacher reads, per lesson; nearly all begin with the same demonstrations."""
-        ranked = {
-            verdict: sorted(lessons, key=lambda lesson: -_says(lesson.facts, verdict))
-            for verdict in ("like", "dislike")
-        }
-        return [self._prompt(lesson, ranked) for lesson in lessons]
+        sides = [
+            [lesson for lesson in lessons if (lesson.level > TOSS_UP) == likely]
+            for likely in (True, False)
+        ]
+        return [self._prompt(lesson, sides) for lesson in lessons]
 
-    def _prompt(self, lesson: Lesson, ranked: Mapping[str, Sequence[Lesson]]) -> Prompt:
-        asked = reason_prompt(lesson.facts)
+    def _prompt(self, lesson: Lesson, sides: Sequence[Sequence[Lesson]]) -> Prompt:
         messages = [("system", self._system)]
-        used: set[str] = set()
-        for verdict, others in ranked.items():
-            for other in others:
-                # Not of the same user, whose later history would tell how this event ended.
-                if other.user_id != lesson.user_id and other.event_id not in used:
-                    messages += self._demonstration(other, verdict)
-                    used.add(other.event_id)
-                    break
-        messages += asked.messages[1:]
+        for others in sides:
+            # Not of the same user, whose later history would tell how this event ended.
+            other = next((each for each in others if each.user_id != lesson.user_id), None)
+            if other is not None:
+                messages += self._demonstration(other)
+        messages.append(("user", _asked(lesson)))
         seed = derive(self._seed, "teacher", lesson.event_id)
-        return Prompt(tuple(messages), asked.grammar, seed)
+        return Prompt(tuple(messages), chain_grammar(lesson.facts, (lesson.level,)), seed)
 
-    def _demonstration(self, other: Lesson, verdict: str) -> list[tuple[str, str]]:
-        """The verdict is ours, not the outcome: a demonstration tells no label either."""
+    def _demonstration(self, other: Lesson) -> list[tuple[str, str]]:
         random = random_generator(self._seed, "demonstration", other.event_id)
-        answer = completion(compose(other.facts, verdict, random))
-        return [*reason_prompt(other.facts).messages[1:], ("assistant", answer)]
+        answer = completion(compose(other.facts, other.level, random))
+        return [("user", _asked(other)), ("assistant", answer)]
 
     def _first_kept(self, lesson: Lesson, prompt: Prompt, answers: Sequence[Completion]) -> Taught:
         refused: list[str] = []
@@ -137,11 +143,11 @@ class Teacher:
         parsed = parse_reason(answer.text)
         # The grammar is looked at again: not every server obeys one.
         part = constrained_part(prompt.grammar, answer.text)
+        if parsed is not None and parsed.level != lesson.level:
+            return OTHER_LEVEL
         if parsed is None or part is None or not part.complete:
             return MALFORMED
-        if parsed.verdict != lesson.verdict:
-            return OTHER_VERDICT
-        found = self._checker.check(parsed.reason, lesson.facts, parsed.verdict)
+        found = self._checker.check(parsed, lesson.facts)
         if not found.well_formed:
             return MALFORMED
         return UNGROUNDED if found.unsupported else None
@@ -158,7 +164,15 @@ def teacher_options(profile: Profile) -> GeneratorOptions:
     )
 
 
-def _says(facts: Facts, verdict: str) -> int:
-    """2: an item of that role shares an attribute, 1: there is one, 0: there is none."""
-    items = facts.liked if verdict == "like" else facts.disliked
-    return (len(items) > 0) + any(item.shared for item in items)
+def _asked(lesson: Lesson) -> str:
+    """What the policy reads, then the level, and how each fact may be worded."""
+    lines = [reason_prompt(lesson.facts).messages[-1][1], f"Level: {chain_words(lesson.level)}"]
+    for handle, fact in lesson.facts.handles.items():
+        named = [
+            template.replace("{it}", "it")
+            .replace("{title}", f'"{fact.value}"')
+            .replace("{what}", in_words(fact))
+            for template in clauses_of(fact)
+        ]
+        lines.append(f"{handle}: {'; '.join(named)}")
+    return "\n".join(lines)

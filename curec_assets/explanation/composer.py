@@ -1,140 +1,143 @@
 """The grounded composer: training targets, and the last resort, made from facts alone.
 
-It is *our* stand-in for a teacher model. Given facts and a verdict it picks the evidence that
-speaks for the verdict and words it; several wordings per case, chosen by a seed, so that the model
-does not learn a single sentence by heart.
+It is *our* stand-in for a teacher model. Given facts and a level it cites the strongest facts, the
+side of the level first, and words them in one sentence; clauses and frames are drawn at random, so
+that the model does not learn a single sentence by heart.
 """
 
 import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from curec_assets.explanation.facts import Facts, HistoryItem
-from curec_assets.explanation.grammar import NONE, REASON_MARK, quoted
-from curec_assets.explanation.prompts import NoteFacts, ParsedReason
+from curec_assets.evidence.levels import TOSS_UP
+from curec_assets.explanation.clauses import NOTHING_KNOWN, clauses_of
+from curec_assets.explanation.facts import Facts
+from curec_assets.explanation.frames import FRAMES, TAILS
+from curec_assets.explanation.naming import in_words
+from curec_assets.explanation.prompts import HARSHNESS, NoteFacts, ParsedReason, note_text
+from curec_assets.explanation.templates import drawn
 
 if TYPE_CHECKING:
     import numpy as np
 
-# Titles stand in quotation marks, so that a reader, and the grounding check, sees where they end.
-_LIKE_SHARED = (
-    'You liked {cited}, and "{title}" shares {shared} with {them}.',
-    'Since you liked {cited}, the {shared} of "{title}" should suit you.',
-    'You liked {cited}, so the {shared} in "{title}" may appeal to you.',
-)
-_LIKE_CITED = (
-    'You liked {cited}, and people with that taste often enjoy "{title}".',
-    'Since you liked {cited}, "{title}" should suit you too.',
-)
-_LIKE_ABOUT = (
-    '"{title}" is worth a try for its {about}.',
-    'If you are curious about {about}, "{title}" is a good pick.',
-)
-_DISLIKE_SHARED = (
-    'You disliked {cited}, and "{title}" may not suit you, with the same {shared}.',
-    '"{title}" may not suit you: it shares {shared} with {cited}, which you disliked.',
-)
-_DISLIKE_CITED = (
-    'You disliked {cited}, so "{title}" may not be for you.',
-    '"{title}" may not suit you, as you disliked {cited}.',
-)
-_DISLIKE_ABOUT = (
-    '"{title}" may not match what you usually like.',
-    '"{title}" may not be for you, as little in your history speaks for it.',
-)
-_NO_FACTS = ('"{title}" is worth a try.',)
-
-WORDING = frozenset(
-    word
-    for templates in (
-        (*_LIKE_SHARED, *_LIKE_CITED, *_LIKE_ABOUT, *_NO_FACTS),
-        (*_DISLIKE_SHARED, *_DISLIKE_CITED, *_DISLIKE_ABOUT),
-    )
-    for template in templates
-    for word in re.findall(r"\w+", re.sub(r"{\w+}", "", template).lower())
-)
-"""Words of the sentences themselves: where a catalogue has one of them for an attribute
-("history"), a reason that uses it claims nothing."""
+_DRAWS = 12  # sentences that are tried before one that repeats its own words is taken
+_WEIGHTY = 2  # the strength from which a second fact of a side is worth a clause
 
 
-def compose(facts: Facts, verdict: str, rng: "np.random.Generator") -> ParsedReason:
-    """Evidence and reason for `verdict` ("like" or "dislike"), grounded in `facts`."""
-    speaking = facts.liked if verdict == "like" else facts.disliked
-    most = facts.most_cited_liked if verdict == "like" else 1
-    sharing = [item for item in speaking if item.shared]
-    cited = tuple(sharing[:most] or speaking[:most])
-    common = {value for item in cited for value in item.shared}
-    shared = tuple(value for value in facts.attributes if value in common)[
-        : facts.most_cited_attributes
-    ]
-    if len(cited) == 2:
-        # Two items are cited together only for what both have.
-        both = tuple(value for value in shared if all(value in item.shared for item in cited))
-        cited, shared = (cited, both) if both else (cited[:1], _own(facts, cited[0]))
-    template = _pick(_templates(verdict, bool(shared), bool(cited), facts), rng)
-    reason = template.format(
-        title=facts.title,
-        shared=_join(shared),
-        cited=_join([f'"{item.title}"' for item in cited]),
-        them="them" if len(cited) > 1 else "it",
-        about=_join(facts.attributes[: facts.most_cited_attributes]),
-    )
-    titles = tuple(item.title for item in cited)
+def compose(facts: Facts, level: int, random: "np.random.Generator") -> ParsedReason:
+    """Cited facts and why sentence for `level`, grounded in `facts`."""
+    own, other, unknown = _chosen(facts, level)
+    handles = facts.handles
+    sentences: list[str] = []
+    while len(sentences) < _DRAWS and (not sentences or _repetitions(sentences[-1])):
+        sentences.append(_sentence(facts, own, other, unknown, random))
+    cited = {*own, *other, *unknown}
     return ParsedReason(
-        liked=titles if verdict == "like" else (),
-        disliked=titles if verdict == "dislike" else (),
-        shared=shared,
-        verdict=verdict,
-        reason=reason,
+        tuple(handle for handle in handles if handle in cited),
+        level,
+        min(sentences, key=_repetitions),
     )
 
 
-def completion(parsed: ParsedReason) -> str:
-    """The text that a model is to write: evidence, then reason."""
-    return f"{evidence_line(parsed)}{REASON_MARK} {parsed.reason}"
+def sides(facts: Facts, cited: Sequence[str], level: int) -> tuple[list[str], list[str], list[str]]:
+    """`cited` handles on the level's side, on the other, and of what is not known.
 
-
-def evidence_line(parsed: ParsedReason) -> str:
-    """The evidence part alone."""
-    liked = quoted([HistoryItem(title, ()) for title in parsed.liked])
-    disliked = quoted([HistoryItem(title, ()) for title in parsed.disliked])
-    shared = ", ".join(parsed.shared) or NONE
-    return (
-        f"Evidence: liked {liked}; disliked {disliked}; shared {shared}; verdict {parsed.verdict}"
+    With a toss-up the stronger first fact leads; where only the other side is cited twice, it does.
+    """
+    for_it, against, unknown = ([h for h in cited if h[0] == side] for side in "FAN")
+    own, other = (
+        (for_it, against)
+        if _is_likely(facts, for_it, against, level)
+        else (
+            against,
+            for_it,
+        )
     )
+    return (own, other, unknown) if own or len(other) < 2 else (other, own, unknown)
 
 
 def compose_note(facts: NoteFacts) -> str:
-    """`enjoys x, y; avoids z`: attributes by how much more often they were liked than disliked."""
-    balance: dict[str, int] = {}
-    for items, sign in ((facts.liked, 1), (facts.disliked, -1)):
-        for item in items:
-            for value in item.shared:
-                balance[value] = balance.get(value, 0) + sign
-    enjoyed = sorted((v for v in balance if balance[v] > 0), key=lambda v: -balance[v])
-    avoided = sorted((v for v in balance if balance[v] < 0), key=lambda v: balance[v])
-    return (
-        f"enjoys {', '.join(enjoyed[: facts.max_enjoyed]) or NONE}; "
-        f"avoids {', '.join(avoided[: facts.max_avoided]) or NONE}"
+    """The note that these facts make."""
+    return note_text(
+        HARSHNESS[facts.mildness + 3],
+        [value for value, _ in facts.likes[: facts.most_likes]],
+        [value for value, _ in facts.dislikes[: facts.most_dislikes]],
     )
 
 
-def _own(facts: Facts, item: HistoryItem) -> tuple[str, ...]:
-    own = tuple(value for value in facts.attributes if value in item.shared)
-    return own[: facts.most_cited_attributes]
+def _chosen(facts: Facts, level: int) -> tuple[list[str], list[str], list[str]]:
+    """Handles to cite: on the level's side, on the other, and of what is not known."""
+    by_letter: dict[str, list[str]] = {"F": [], "A": [], "N": []}
+    for handle in facts.handles:
+        by_letter[handle[0]].append(handle)
+    for_it = by_letter["F"][: facts.cited_for]
+    against = by_letter["A"][: facts.cited_against]
+    unknown = by_letter["N"][:1]
+    likely = _is_likely(facts, for_it, against, level)
+    own, other = (for_it, against) if likely else (against, for_it)
+    if not own:
+        # Only the other side has facts: one of them, told as all that there is.
+        return [], other[:1], unknown
+    strength = {handle: abs(fact.strength) for handle, fact in facts.handles.items()}
+    # A second fact of a side is told where it weighs something, or where there is little else.
+    plain = [h for h in own[1:2] if strength[h] >= _WEIGHTY or not other]
+    second = [h for h in other[1:2] if level == TOSS_UP and plain and strength[h] >= _WEIGHTY]
+    return own[:1] + plain, other[:1] + ([] if unknown else second), unknown
 
 
-def _templates(verdict: str, shared: bool, cited: bool, facts: Facts) -> Sequence[str]:
-    if verdict == "dislike":
-        return _DISLIKE_SHARED if shared else _DISLIKE_CITED if cited else _DISLIKE_ABOUT
-    if shared or cited:
-        return _LIKE_SHARED if shared else _LIKE_CITED
-    return _LIKE_ABOUT if facts.attributes else _NO_FACTS
+def _is_likely(facts: Facts, for_it: Sequence[str], against: Sequence[str], level: int) -> bool:
+    """Whether a reason of this level argues for the item first."""
+    if level == TOSS_UP and for_it and against:
+        strength = {handle: abs(fact.strength) for handle, fact in facts.handles.items()}
+        return strength[for_it[0]] >= strength[against[0]]
+    return level > TOSS_UP or (level == TOSS_UP and bool(for_it))
 
 
-def _pick(templates: Sequence[str], rng: "np.random.Generator") -> str:
-    return templates[int(rng.integers(len(templates)))]
+def _sentence(
+    facts: Facts,
+    own: Sequence[str],
+    other: Sequence[str],
+    unknown: Sequence[str],
+    random: "np.random.Generator",
+) -> str:
+    if not own and not other and not unknown:
+        return _filled(f"{drawn(_pick(NOTHING_KNOWN, random), random)}.", facts)
+    if not own and not other:
+        own, unknown = unknown, ()
+    frame = _pick(FRAMES[len(own), len(other)], random)
+    if unknown:
+        frame += _pick(TAILS, random)
+    clauses = {
+        f"{letter}{number}": drawn(_pick(clauses_of(facts.handles[handle]), random), random)
+        .replace("{title}", f"{{title {handle}}}")
+        .replace("{what}", f"{{what {handle}}}")
+        for letter, cited in (("a", own), ("b", other), ("n", unknown))
+        for number, handle in enumerate(cited, 1)
+    }
+    return _filled(frame.format(**clauses), facts)
 
 
-def _join(values: Sequence[str]) -> str:
-    return " and ".join(values)
+def _filled(sentence: str, facts: Facts) -> str:
+    """Capitals where sentences begin; the item by its title where it is first named."""
+    text = re.sub(r"(^|[.] )([a-z])", lambda found: found[1] + found[2].upper(), sentence)
+    text = text.replace("{it}", "{first}", 1).replace("{it}", "it")
+
+    def value(found: re.Match[str]) -> str:
+        slot, _, handle = found[1].partition(" ")
+        if slot == "first":
+            return f'"{facts.title}"'
+        fact = facts.handles[handle]
+        return f'"{fact.value}"' if slot == "title" else in_words(fact)
+
+    return re.sub(r"{(.+?)}", value, text)
+
+
+def _repetitions(text: str) -> int:
+    """How many runs of three words come again."""
+    words = re.findall(r"[\w']+", text.lower())
+    runs = [tuple(words[place : place + 3]) for place in range(len(words) - 2)]
+    return len(runs) - len(set(runs))
+
+
+def _pick(options: Sequence[str], random: "np.random.Generator") -> str:
+    return options[int(random.integers(len(options)))]

@@ -26,6 +26,8 @@ class Fact:
     """Kind `related`: title of the user's item; `attribute`: its value."""
     liked: bool | None = None
     """Kind `related`: whether the user liked that item."""
+    attribute: str = ""
+    """Kind `attribute`: which attribute of the item has the value (genre, director, brand, ...)."""
     count: int | None = None
     """The numbers behind it, for people: `count` of `of`. In no prompt and in no sentence: an
     encoder reads digits badly."""
@@ -82,6 +84,8 @@ class Item:
     title: str
     attributes: tuple[str, ...]
     """Attribute values, most telling kinds first (the order of the items table)."""
+    kinds: tuple[str, ...] = ()
+    """Which attribute each of them is a value of."""
 
 
 class Catalogue:
@@ -90,7 +94,11 @@ class Catalogue:
     def __init__(self, items: pl.DataFrame) -> None:
         """`items`: item_id, title, attributes."""
         self._items = {
-            row["item_id"]: Item(row["title"], tuple(a["value"] for a in row["attributes"] or ()))
+            row["item_id"]: Item(
+                row["title"],
+                tuple(each["value"] for each in row["attributes"] or ()),
+                tuple(each["kind"] for each in row["attributes"] or ()),
+            )
             for row in items.select("item_id", "title", "attributes").iter_rows(named=True)
         }
 
@@ -113,7 +121,7 @@ class Catalogue:
     ) -> Facts:
         """Facts about `item_id` from what the evidence found (`evidence.schema.FACT`)."""
         item = self._items[item_id]
-        arguments = tuple(self._fact(each) for each in found)
+        arguments = tuple(self._fact(each, item) for each in found)
         named = [fact.value for fact in arguments if fact.kind == "attribute"]
         others = [value for value in item.attributes if value not in named]
         return Facts(
@@ -124,12 +132,15 @@ class Catalogue:
             cited_against=settings.cited_against,
         )
 
-    def _fact(self, found: Mapping[str, Any]) -> Fact:
+    def _fact(self, found: Mapping[str, Any], item: Item) -> Fact:
         values = dict(found)
+        values["value"] = values["value"] or ""
         if values["kind"] == "related":
             known = values["value"] in self._items
             values["value"] = self._items[values["value"]].title if known else ""
-        values["value"] = values["value"] or ""
+        if values["kind"] == "attribute":
+            kinds = dict(zip(item.attributes, item.kinds, strict=True))
+            values["attribute"] = kinds.get(values["value"], "")
         return Fact(**values)
 
 

@@ -3,26 +3,26 @@
 The chain cites handles of the prompt and names a level: it is grounded by construction.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from curec_assets.explanation.facts import Facts
-from curec_assets.explanation.levels import CHAIN_WORDS
+from curec_assets.explanation.levels import chain_words
 
 NOTHING = "none"
 CHAIN_END = "\n"
 
 
-def chain_grammar(facts: Facts) -> str:
-    """`F1 F3 A1 unlikely rather`, then a line break, for the handles of these facts.
+def chain_grammar(facts: Facts, levels: Iterable[int] = range(1, 10)) -> str:
+    """`F1 F3 A1 unlikely`, then a line break, for the handles of these facts.
 
-    Handles in the order of the prompt; at least one where there is one.
+    Handles in the order of the prompt; at least one where there is one. `levels`: those allowed.
     """
     by_side: dict[str, list[str]] = {"F": [], "A": [], "N": []}
     for handle in facts.handles:
         by_side[handle[0]].append(handle)
     rules = [
-        f"root ::= cited level {_literal(CHAIN_END)}",
-        f"level ::= {' | '.join(_literal(f' {words}') for words in CHAIN_WORDS)}",
+        f"root ::= cited level {literal(CHAIN_END)}",
+        f"level ::= {' | '.join(literal(f' {chain_words(n)}') for n in levels)}",
     ]
     most = {"F": facts.cited_for, "A": facts.cited_against, "N": 1}
     sides = {
@@ -36,7 +36,7 @@ def chain_grammar(facts: Facts) -> str:
         " ".join([name, *(f'(" " {later})?' for later in names[place + 1 :])])
         for place, name in enumerate(names)
     ]
-    rules.append(f"cited ::= {' | '.join(options) or _literal(NOTHING)}")
+    rules.append(f"cited ::= {' | '.join(options) or literal(NOTHING)}")
     return "\n".join(rules)
 
 
@@ -53,7 +53,7 @@ def _up_to(side: str, handles: Sequence[str], most: int, rules: list[str]) -> st
                     if left > 1 and place + 1 < len(handles)
                     else ""
                 )
-                options.append(f"{_literal(handles[place])}{follows}")
+                options.append(f"{literal(handles[place])}{follows}")
             rules.append(f"{name} ::= {' | '.join(options)}")
         return name
 
@@ -61,32 +61,39 @@ def _up_to(side: str, handles: Sequence[str], most: int, rules: list[str]) -> st
 
 
 def note_grammar(
-    harshness: Sequence[str], attributes: Sequence[str], likes: int, dislikes: int
+    harshness: Sequence[str],
+    liked_more: Sequence[str],
+    liked_less: Sequence[str],
+    most_likes: int,
+    most_dislikes: int,
 ) -> str:
     """`Note: stricter than the crowd; likes x, y more; likes z less.` for these words."""
-    value = f"value ::= {_choice(attributes)}" if attributes else ""
-    return "\n".join(
-        [
-            f"root ::= {_literal('Note: ')} harshness {_literal('; likes ')} more "
-            f'{_literal(" more; likes ")} less " less."',
-            f"harshness ::= {_choice(harshness)}",
-            f"more ::= {_values(likes if attributes else 0)}",
-            f"less ::= {_values(dislikes if attributes else 0)}",
-            value,
-        ]
-    )
+    rules = [
+        f"root ::= {literal('Note: ')} harshness {literal('; likes ')} more "
+        f'{literal(" more; likes ")} less " less."',
+        f"harshness ::= {_choice(harshness)}",
+        f"more ::= {_values('liked', liked_more, most_likes)}",
+        f"less ::= {_values('disliked', liked_less, most_dislikes)}",
+    ]
+    for rule, values in (("liked", liked_more), ("disliked", liked_less)):
+        if values:
+            rules.append(f"{rule} ::= {_choice(values)}")
+    return "\n".join(rules)
 
 
-def _values(most: int) -> str:
+def _values(rule: str, values: Sequence[str], most: int) -> str:
     """`none`, or between one and `most` values."""
-    more = ' (", " value' * (most - 1) + ")?" * (most - 1)
-    return _literal(NOTHING) + (f" | value{more}" if most else "")
+    if not values:
+        return literal(NOTHING)
+    more = f' (", " {rule}' * (most - 1) + ")?" * (most - 1)
+    return f"{literal(NOTHING)} | {rule}{more}"
 
 
 def _choice(texts: Sequence[str]) -> str:
-    return " | ".join(_literal(text) for text in texts)
+    return " | ".join(literal(text) for text in texts)
 
 
-def _literal(text: str) -> str:
+def literal(text: str) -> str:
+    """`text` as a literal of the grammar."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return f'"{escaped}"'

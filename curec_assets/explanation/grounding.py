@@ -1,32 +1,21 @@
-"""Is a reason well formed, and is everything that it claims in its prompt?
+"""Is a why sentence well formed, and is everything that it claims an offered and cited fact?
 
-A claim is: a title, a name, an attribute, the role of a history item (liked or disliked), and that
-an item shares an attribute. The check is lexical and strict: what it cannot find in the facts it
-counts as unsupported. It knows the catalogue's titles and attribute values, and treats every other
-capitalised phrase inside a sentence as a name. A well-formed reason is one line that ends as a
-sentence does and names the item or a history item, none of them twice. What a lexical check cannot
-see is whether a sentence makes sense.
+The check reads a sentence as clauses joined by connectors, both of which it knows word by word
+(`clauses`, `frames`), in any combination. A clause is a claim: of a kind, with a sign, and about a
+title in its role or an attribute. What is neither a clause nor a connector is unsupported: unknown
+names, digits, addresses, orders to the reader, copied prompts. What a lexical check cannot see is
+whether a sentence makes sense.
 """
 
-import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
-from curec_assets.explanation.composer import WORDING
-from curec_assets.explanation.facts import Catalogue, Facts, HistoryItem
-from curec_assets.explanation.grammar import NONE
-
-_SENTENCE = re.compile(r"[^.!?]+[.!?]*")
-_WORD = r"[A-Z0-9][\w'’:-]*"
-_NAME = re.compile(rf"\b{_WORD}(?:\s+(?:(?:of|the|and|in|a|to|on|de|la)\s+)*{_WORD})*")
-_QUOTED = re.compile(r'["“]([^"”]+)["”]')
-_NEGATIVE_ROLE = re.compile(r"\b(dislik\w*|did(?:n't| not) (?:like|enjoy)|hated)\b", re.I)
-_POSITIVE_ROLE = re.compile(r"\b(?<!not )(?<!n't )(liked|enjoyed|loved)\b", re.I)
-_AGAINST = re.compile(r"\b(may not|might not|not for you|avoid|skip|dislik\w*)\b", re.I)
-_FORM_WORDS = re.compile(r"\b(none|verdict|[Ee]vidence|Reason)\b")
-_TITLE_TAG = re.compile(r"⟦(?:C|[LD]\d+)⟧")
-_TAG = re.compile(r"⟦\w+⟧")
-_PRONOUNS = frozenset({"I", "You", "Your", "It", "Its", "This", "That", "A", "An", "The"})
+from curec_assets.evidence.levels import TOSS_UP
+from curec_assets.explanation.facts import Facts
+from curec_assets.explanation.frames import CONTRASTS, SUBORDINATE, connectors
+from curec_assets.explanation.prompts import ParsedReason
+from curec_assets.explanation.reading import NOTHING, Reading, Token, plain, read, tokens_of
 
 
 @dataclass(frozen=True)
@@ -35,7 +24,7 @@ class Grounding:
 
     well_formed: bool
     unsupported: tuple[str, ...]
-    """Each claim that the facts do not support, in words."""
+    """Each claim or wording that the facts and the chain do not support, in words."""
 
     @property
     def accepted(self) -> bool:
@@ -44,145 +33,142 @@ class Grounding:
 
 
 class GroundingChecker:
-    """Checks reasons against facts, knowing the catalogue's vocabulary."""
+    """Checks why sentences against facts and chains."""
 
-    def __init__(self, catalogue: Catalogue, max_words: int) -> None:
-        """`max_words`: a longer reason is not well formed."""
+    def __init__(self, max_words: int) -> None:
+        """`max_words`: a longer sentence is not well formed; a title counts as one word."""
         self._max_words = max_words
-        titles = catalogue.titles()
-        self._attributes = _phrases(
-            value.lower() for value in catalogue.attribute_values() if not _is_wording(value)
+
+    def check(self, parsed: ParsedReason, facts: Facts) -> Grounding:
+        """Compare the why sentence with the facts and with what the chain cites."""
+        tokens = tokens_of(parsed.why, facts)
+        reading = read(tokens, facts)
+        claims_errors, repeated = _claim_errors(reading, parsed.cited, facts)
+        unsupported = [*claims_errors, *_wording_errors(reading)]
+        if not reading.claims:
+            unsupported.append("no claim")
+        title = plain(facts.title)
+        named = sum(token.title == title for token in tokens)
+        namesakes = sum(plain(fact.value) == title for fact in facts.arguments)
+        words = sum(token.is_word or token.is_name for token in tokens)
+        well_formed = (
+            bool(reading.claims)
+            and not repeated
+            and words <= self._max_words
+            and parsed.why[-1] in ".!?"
+            and "\n" not in parsed.why
+            and named <= 1 + namesakes
+            and _capitals(tokens)
+            and _whole_sentences(reading)
         )
-        # One-word titles are often common words ("It"): they count only where a name can stand.
-        self._titles = _phrases(title for title in titles if " " in title)
-        self._short_titles = frozenset(titles) - _PRONOUNS
-
-    def check(self, reason: str, facts: Facts, verdict: str) -> Grounding:
-        """Compare `reason` with its `facts` and with the verdict of its evidence."""
-        tagged = _tag(reason, facts)
-        rest = _TAG.sub("…", tagged)
-        unsupported = [f"word {word!r}" for word in _FORM_WORDS.findall(rest)]
-        unsupported += [f"quotation {text!r}" for text in _QUOTED.findall(rest) if _is_word(text)]
-        unsupported += [f"attribute {value!r}" for value in _found(self._attributes, rest.lower())]
-        unsupported += [f"title {title!r}" for title in _found(self._titles, rest)]
-        unsupported += [f"name {name!r}" for name in self._names(rest)]
-        for sentence in _SENTENCE.findall(tagged):
-            unsupported += _role_errors(sentence, facts)
-            unsupported += _sharing_errors(sentence, facts)
-        if bool(_AGAINST.search(rest)) != (verdict == "dislike"):
-            unsupported.append(f"speaks against its verdict {verdict!r}")
-        return Grounding(
-            _well_formed(reason, tagged, self._max_words), tuple(dict.fromkeys(unsupported))
-        )
-
-    def _names(self, text: str) -> list[str]:
-        """Capitalised phrases that are no sentence's mere beginning."""
-        unknown = []
-        for sentence in _SENTENCE.findall(text):
-            start = len(sentence) - len(sentence.lstrip())
-            for found in _NAME.finditer(sentence):
-                name = found[0]
-                if found.start() == start and name not in self._short_titles:
-                    # A sentence begins with a capital anyhow: judge what follows its first word.
-                    name = name.partition(" ")[2]
-                if name and name not in _PRONOUNS and not name.islower():
-                    unknown.append(name)
-        return unknown
+        return Grounding(well_formed, tuple(dict.fromkeys(unsupported)))
 
 
-def _well_formed(reason: str, tagged: str, max_words: int) -> bool:
-    words = tagged.split()
-    return (
-        3 <= len(reason.split()) <= max_words
-        and reason[-1] in ".!?"
-        and "\n" not in reason
-        and "<|" not in reason
-        and not _repeats(words)
-        and not _names_twice(tagged)
-        and _TITLE_TAG.search(tagged) is not None
-    )
+def disagreement(parsed: ParsedReason, facts: Facts) -> float:
+    """Disagreement of a level with the arguments that are cited for it: 0 (none) to 1.
 
-
-def _repeats(words: list[str]) -> bool:
-    grams = [tuple(words[i : i + 4]) for i in range(len(words) - 3)]
-    return len(set(grams)) < len(grams)
-
-
-def _names_twice(tagged: str) -> bool:
-    titles = _TITLE_TAG.findall(tagged)
-    return len(set(titles)) < len(titles)
-
-
-def _role_errors(sentence: str, facts: Facts) -> Iterable[str]:
-    liked, disliked = (_mentioned(sentence, facts, role) for role in ("L", "D"))
-    negative = _NEGATIVE_ROLE.search(sentence)
-    if disliked and not negative:
-        yield f"{disliked[0].title!r} was disliked"
-    if liked and negative and not _POSITIVE_ROLE.search(sentence):
-        yield f"{liked[0].title!r} was liked"
-
-
-def _sharing_errors(sentence: str, facts: Facts) -> Iterable[str]:
-    mentioned = [*_mentioned(sentence, facts, "L"), *_mentioned(sentence, facts, "D")]
-    if not mentioned:
-        return
-    shared = {value for item in mentioned for value in item.shared}
-    for number, value in enumerate(facts.attributes):
-        if f"⟦A{number}⟧" in sentence and value not in shared and not _is_wording(value):
-            yield f"{value!r} is not shared with {mentioned[0].title!r}"
-
-
-def _mentioned(sentence: str, facts: Facts, role: str) -> list[HistoryItem]:
-    items = facts.named_liked() if role == "L" else facts.named_disliked()
-    return [item for number, item in enumerate(items) if f"⟦{role}{number}⟧" in sentence]
-
-
-def _tag(text: str, facts: Facts) -> str:
-    """`text` with what the prompt names replaced by tags, longest names first.
-
-    ⟦C⟧ candidate, ⟦L0⟧ liked, ⟦D0⟧ disliked, ⟦A0⟧ attribute, ⟦N⟧ an attribute of the note.
+    The cited facts' balance, -1 (all against) to 1 (all for), by strength. A level that is no
+    toss-up disagrees as far as the balance leans to the other side, the more the further it is from
+    even; a toss-up disagrees as far as one side outweighs the other by more than a half. 0 where
+    the facts offer nothing for the level's own side.
     """
-    titles = [(facts.title, "C")]
-    titles += [(item.title, f"L{number}") for number, item in enumerate(facts.named_liked())]
-    titles += [(item.title, f"D{number}") for number, item in enumerate(facts.named_disliked())]
-    for title, tag in sorted(titles, key=lambda pair: -len(pair[0])):
-        text = re.sub(rf"(?<![\w⟦]){re.escape(title)}(?![\w⟧])", f"⟦{tag}⟧", text)
-    values = [(value, f"A{number}") for number, value in enumerate(facts.attributes)]
-    values += [(value, "N") for value in _note_values(facts.note)]
-    for value, tag in sorted(values, key=lambda pair: -len(pair[0])):
-        text = re.sub(rf"(?<![\w⟦]){re.escape(value)}(?![\w⟧])", f"⟦{tag}⟧", text, flags=re.I)
-    return text
+    handles = facts.handles
+    cited = [handles[handle].strength for handle in parsed.cited if handle in handles]
+    weight = sum(map(abs, cited))
+    if not weight:
+        return 0.0
+    balance = sum(cited) / weight
+    offered = {(fact.strength > 0) - (fact.strength < 0) for fact in facts.arguments}
+    if parsed.level == TOSS_UP:
+        return max(0.0, 2.0 * abs(balance) - 1.0) if {1, -1} <= offered else 0.0
+    side = 1 if parsed.level > TOSS_UP else -1
+    if side not in offered:
+        return 0.0
+    distance = abs(parsed.level - TOSS_UP) / (TOSS_UP - 1)
+    return max(0.0, -side * balance) * (1.0 + distance) / 2.0
 
 
-def _note_values(note: str) -> list[str]:
-    values = re.split(r"; |, |enjoys |avoids ", note)
-    return [value for value in values if value and value != NONE]
+def _claim_errors(reading: Reading, cited: Sequence[str], facts: Facts) -> tuple[list[str], bool]:
+    """What is claimed without being offered and cited, and cited without being argued.
+
+    Also whether something is claimed twice.
+    """
+    handles = facts.handles
+    open_handles = [handle for handle in cited if handle in handles]
+    errors = [f"{handle} is not offered" for handle in cited if handle not in handles]
+    argued: list[str] = []
+    repeated = False
+    for claim in reading.claims:
+        if claim.meanings[0].kind == NOTHING:
+            if any(fact.strength for fact in facts.arguments):
+                errors.append(f"{claim.text!r}, though there are facts")
+            continue
+        meant = [handle for handle in handles if claim.says(handles[handle])]
+        fresh = [handle for handle in meant if handle in open_handles and handle not in argued]
+        if fresh:
+            argued.append(fresh[0])
+        elif any(handle in argued for handle in meant):
+            repeated = True
+        elif meant:
+            errors.append(f"{claim.text!r} is not cited")
+        else:
+            errors.append(f"{claim.text!r} is no fact")
+    errors += [f"{handle} is not argued" for handle in open_handles if handle not in argued]
+    nothing = sum(claim.meanings[0].kind == NOTHING for claim in reading.claims)
+    return errors, repeated or nothing > 1
 
 
-def _is_wording(value: str) -> bool:
-    return set(re.findall(r"\w+", value.lower())) <= WORDING
+def _wording_errors(reading: Reading) -> Iterable[str]:
+    last = len(reading.claims)
+    for place, tokens in enumerate(reading.between):
+        joined = " ".join(token.text for token in tokens)
+        parts = _connectors_of([token.text.lower() for token in tokens if token.is_word])
+        marks = [token for token in tokens if not token.is_word]
+        if parts is None or any(mark.text not in ",;:.!?" for mark in marks) or _doubled(tokens):
+            yield f"wording {joined!r}"
+        elif 0 < place < last and any(part in CONTRASTS for part in parts):
+            before, after = reading.claims[place - 1], reading.claims[place]
+            if before.sign * after.sign > 0:
+                yield f"{joined!r} contrasts what agrees"
 
 
-def _is_word(text: str) -> bool:
-    return any(character.isalpha() for character in text)
+def _connectors_of(words: Sequence[str]) -> tuple[str, ...] | None:
+    """One or two connectors that make up `words`; None when they do not."""
+    known = connectors()
+    whole = " ".join(words)
+    if whole in known:
+        return (whole,)
+    for cut in range(1, len(words)):
+        first, second = " ".join(words[:cut]), " ".join(words[cut:])
+        if first in known and second in known:
+            return first, second
+    return None
 
 
-def _phrases(texts: Iterable[str]) -> dict[str, list[tuple[str, ...]]]:
-    """First word → the phrases, as words, that begin with it."""
-    index: dict[str, list[tuple[str, ...]]] = {}
-    for text in texts:
-        words = tuple(re.findall(r"\w+", text))
-        if words:
-            index.setdefault(words[0], []).append(words)
-    return index
+def _doubled(tokens: Sequence[Token]) -> bool:
+    return any(not one.is_word and not other.is_word for one, other in pairwise(tokens))
 
 
-def _found(phrases: dict[str, list[tuple[str, ...]]], text: str) -> list[str]:
-    """The phrases that occur in `text`."""
-    words = re.findall(r"\w+", text)
-    return [
-        " ".join(phrase)
-        for position, word in enumerate(words)
-        for phrase in phrases.get(word, ())
-        if tuple(words[position : position + len(phrase)]) == phrase
-    ]
+def _capitals(tokens: Sequence[Token]) -> bool:
+    """A capital begins every sentence, and stands nowhere else."""
+    begins = True
+    for token in tokens:
+        if token.is_word and (
+            token.text[0].isupper() != begins or token.text[1:] != token.text[1:].lower()
+        ):
+            return False
+        begins = token.ends
+    return True
+
+
+def _whole_sentences(reading: Reading) -> bool:
+    """No sentence is a mere subordinate clause."""
+    closing = [any(token.ends for token in tokens) for tokens in reading.between]
+    for place, tokens in enumerate(reading.between[:-1]):
+        starts = place == 0 or closing[place]
+        ends = reading.between[place + 1]
+        words = " ".join(token.text.lower() for token in tokens if token.is_word)
+        trailing = any(token.is_word for token in ends)
+        if starts and words in SUBORDINATE and closing[place + 1] and not trailing:
+            return False
+    return True

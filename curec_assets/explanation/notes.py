@@ -1,10 +1,20 @@
-"""From a history to the `NoteFacts` that preference notes are written from."""
+"""From a history to the `NoteFacts` that preference notes are written from.
 
-from collections.abc import Sequence
+A user's mildness is their like rate against everybody's; how they fare with an attribute, its like
+rate against their own. All rates are shrunk, and all is from strictly earlier events. Ours.
+"""
 
-from curec_assets.explanation.facts import Catalogue, HistoryItem
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import polars as pl
+
+from curec_assets.explanation.facts import Catalogue
 from curec_assets.explanation.prompts import NoteFacts
 from curec_assets.settings import ExplanationSettings
+
+_UNKNOWN = 0.5  # the usual like rate before anything has been rated
 
 
 def note_facts(
@@ -12,34 +22,68 @@ def note_facts(
     likes: Sequence[bool],
     catalogue: Catalogue,
     settings: ExplanationSettings,
+    *,
+    usual: float,
 ) -> NoteFacts:
-    """The latest liked and disliked items of a history (oldest first), latest first."""
-    latest = [
-        (item_id, liked)
-        for item_id, liked in zip(reversed(item_ids), reversed(likes), strict=True)
-        if item_id in catalogue
-    ]
+    """How a history leans. `usual`: everybody's like rate before its end, see `usual_like_rate`."""
+    prior = settings.note_prior
+    rate = (sum(likes) + prior * usual) / (len(likes) + prior)
+    seen: Counter[str] = Counter()
+    liked: Counter[str] = Counter()
+    for item_id, like in zip(item_ids, likes, strict=True):
+        if item_id in catalogue:
+            values = set(catalogue[item_id].attributes)
+            seen.update(values)
+            liked.update(values if like else ())
+    leanings = {
+        value: (liked[value] + prior * rate) / (count + prior) - rate
+        for value, count in seen.items()
+    }
+    graded = {value: _step(leaning, settings) for value, leaning in leanings.items()}
+    # By how sure it is, not by size alone: one disliked event of an actor says little.
+    sureness = {
+        value: abs(liked[value] - count * rate) / (count + prior) ** 0.5
+        for value, count in seen.items()
+    }
+    order = sorted(leanings, key=lambda value: (-sureness[value], value))
+    shown = settings.note_attributes
     return NoteFacts(
-        liked=_items(
-            [i for i, liked in latest if liked][: settings.note_liked], catalogue, settings
-        ),
-        disliked=_items(
-            [i for i, liked in latest if not liked][: settings.note_disliked], catalogue, settings
-        ),
-        max_enjoyed=settings.note_enjoyed,
-        max_avoided=settings.note_avoided,
+        mildness=_step(rate - usual, settings),
+        likes=tuple((v, graded[v]) for v in order if graded[v] > 0)[:shown],
+        dislikes=tuple((v, graded[v]) for v in order if graded[v] < 0)[:shown],
+        most_likes=settings.note_likes,
+        most_dislikes=settings.note_dislikes,
     )
 
 
-def outcome_item(item_id: str, catalogue: Catalogue, settings: ExplanationSettings) -> HistoryItem:
-    """The item of a new outcome, as note prompts name it."""
-    return _items([item_id], catalogue, settings)[0]
+def outcome_attributes(
+    item_id: str, catalogue: Catalogue, settings: ExplanationSettings
+) -> tuple[str, ...]:
+    """The attributes of the item of a new outcome, as note prompts name them."""
+    return catalogue[item_id].attributes[: settings.note_attributes]
 
 
-def _items(
-    item_ids: Sequence[str], catalogue: Catalogue, settings: ExplanationSettings
-) -> tuple[HistoryItem, ...]:
-    return tuple(
-        HistoryItem(catalogue[i].title, catalogue[i].attributes[: settings.note_attributes])
-        for i in item_ids
+def usual_like_rate(event_splits: pl.DataFrame) -> Mapping[str, float]:
+    """event_id → like rate of all strictly earlier events; one half where there is none.
+
+    `event_splits`: event_id, timestamp, liked.
+    """
+    moments = (
+        event_splits.group_by("timestamp")
+        .agg(liked=pl.col("liked").cast(pl.Int64).sum(), events=pl.len())
+        .sort("timestamp")
+        .select(
+            "timestamp",
+            usual=(pl.col("liked").cum_sum() - pl.col("liked"))
+            / (pl.col("events").cum_sum() - pl.col("events")),
+        )
+        .with_columns(pl.col("usual").fill_nan(None).fill_null(_UNKNOWN))
     )
+    joined = event_splits.select("event_id", "timestamp").join(moments, on="timestamp")
+    return dict(joined.select("event_id", "usual").iter_rows())
+
+
+def _step(difference: float, settings: ExplanationSettings) -> int:
+    """-3 to 3, of a difference between like rates."""
+    size = bisect_right(settings.note_cuts, abs(difference))
+    return size if difference > 0 else -size

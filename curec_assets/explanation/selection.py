@@ -33,37 +33,39 @@ def draw(event_ids: Iterable[str], count: int, *, seed: int, purpose: str) -> tu
 
 
 def alignment_events(
-    event_splits: pl.DataFrame, evidence: pl.DataFrame, profile: Profile
+    event_splits: pl.DataFrame, event_evidence: pl.DataFrame, profile: Profile
 ) -> tuple[str, ...]:
     """Those that align the model; the tables are those of `divide_policy_fold`."""
     sizes = profile.alignment
     wanted = sizes.reason_examples + sizes.verdict_examples + sizes.note_examples
-    arguable = _arguable(event_splits, evidence)
+    arguable = _arguable(event_splits, event_evidence)
     return draw(arguable, wanted, seed=profile.seed, purpose="alignment")
 
 
 def divide_policy_fold(
-    event_splits: pl.DataFrame, evidence: pl.DataFrame, profile: Profile
+    event_splits: pl.DataFrame, event_evidence: pl.DataFrame, profile: Profile
 ) -> PolicyFold:
-    """Divide the policy fold's events that have any evidence to argue from.
+    """Divide the policy fold's arguable events.
 
-    `event_splits`: event_id, split, fold. `evidence`: event_id, liked_ids, disliked_ids.
+    `event_splits`: event_id, split, fold. `event_evidence`: event_id, probability.
     """
-    alignment = alignment_events(event_splits, evidence, profile)
-    left = set(_arguable(event_splits, evidence)) - set(alignment)
+    alignment = alignment_events(event_splits, event_evidence, profile)
+    left = set(_arguable(event_splits, event_evidence)) - set(alignment)
     prompts = profile.policy.steps * profile.policy.prompts_per_step
     reinforcement = draw(left, prompts, seed=profile.seed, purpose="reinforcement")
     return PolicyFold(alignment, reinforcement, tuple(sorted(left - set(reinforcement))))
 
 
-def with_evidence(event_ids: Collection[str] | pl.Series, evidence: pl.DataFrame) -> list[str]:
-    """Those of `event_ids` whose prompt would show at least one history item."""
-    shown = evidence.filter(
-        (pl.col("liked_ids").list.len() + pl.col("disliked_ids").list.len()) > 0
+def with_evidence(
+    event_ids: Collection[str] | pl.Series, event_evidence: pl.DataFrame
+) -> list[str]:
+    """Those of `event_ids` that are arguable: some model of earlier events gives a probability."""
+    known = event_evidence.filter(pl.col("probability").is_not_null())
+    return known.filter(pl.col("event_id").is_in(list(event_ids)))["event_id"].to_list()
+
+
+def _arguable(event_splits: pl.DataFrame, event_evidence: pl.DataFrame) -> list[str]:
+    """The arguable events of the policy fold."""
+    return with_evidence(
+        event_splits.filter(pl.col("fold") == "policy")["event_id"], event_evidence
     )
-    return shown.filter(pl.col("event_id").is_in(list(event_ids)))["event_id"].to_list()
-
-
-def _arguable(event_splits: pl.DataFrame, evidence: pl.DataFrame) -> list[str]:
-    """Events of the policy fold whose prompt would show at least one history item."""
-    return with_evidence(event_splits.filter(pl.col("fold") == "policy")["event_id"], evidence)

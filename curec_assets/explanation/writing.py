@@ -5,13 +5,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from curec_assets.core.seeds import derive, random_generator
+from curec_assets.evidence.levels import LEVELS, TOSS_UP
 from curec_assets.explanation.composer import compose
-from curec_assets.explanation.facts import Facts
+from curec_assets.explanation.facts import Fact, Facts
 from curec_assets.explanation.grounding import GroundingChecker
-from curec_assets.explanation.prompts import parse_reason, reason_prompt
+from curec_assets.explanation.prompts import ParsedReason, reason_prompt
+from curec_assets.explanation.thinking import MIDPOINTS, Answer, Question, answer
 from curec_assets.settings import LanguageModelSettings
 from resources.errors import EngineError
-from resources.generation.protocol import Completion, Prompt, Sampling, TextGenerator
+from resources.generation.protocol import Prompt, Sampling, TextGenerator
 
 log = logging.getLogger(__name__)
 
@@ -23,8 +25,8 @@ class ReasonRequest:
     key: str
     """Names the request in seeds: the event id, for instance."""
     facts: Facts
-    only_like: bool = False
-    """Whether the reason is to speak for the item, whatever the model's own verdict."""
+    level: int | None = None
+    """The evidence model's level, where it is known; in no prompt."""
 
 
 @dataclass(frozen=True)
@@ -32,34 +34,56 @@ class WrittenReason:
     """A reason, and how it came about."""
 
     reason: str
+    """Verdict and why sentence; empty when the text did not have the form."""
     verdict: str
-    verdict_probability: float | None
-    """The model's probability of *like* at the token that decides the verdict."""
+    why: str
+    level: int
+    """1 to 9; a toss-up when the text did not have the form."""
+    cited: tuple[str, ...]
+    """Handles, see `facts_cited`."""
+    expected_level: float | None
+    """By the model's own probabilities of the levels, at the first attempt."""
     grounded: bool
-    """Accepted by the grounding check: well formed, every claim in the prompt."""
+    """Accepted by the grounding check: well formed, every claim offered and cited."""
     source: str
     """`policy`, or `composer` when no attempt of the model was accepted."""
     attempts: int
     first_grounded: bool
-    """Whether the model's first attempt was accepted."""
-    history_left_out: int = 0
-    """History items that were left out because the prompt would have been too long."""
+    """Whether the model's first attempt was grounded."""
+    facts_left_out: int = 0
+    """Facts that were left out because the prompt would have been too long."""
+
+
+def facts_cited(written: WrittenReason, facts: Facts) -> list[Fact]:
+    """The facts that a reason cites, with the numbers behind them, in the order of the prompt.
+
+    `facts`: those of the request.
+    """
+    handles = shortened(facts, written.facts_left_out).handles
+    return [handles[handle] for handle in written.cited if handle in handles]
+
+
+def shortened(facts: Facts, left_out: int) -> Facts:
+    """`facts` less their `left_out` weakest."""
+    for _ in range(left_out):
+        facts = facts.without_weakest() or facts
+    return facts
 
 
 def fit(facts: Facts, count: Callable[[Prompt], int], limit: int) -> tuple[Facts, int]:
-    """`facts` less the oldest history items until their reason prompt has at most `limit` tokens.
+    """`facts` less the weakest until their reason prompt has at most `limit` tokens.
 
-    `count`: tokens of a prompt. Also how many were left out; the candidate and the instruction
-    stay whole. Raises `EngineError` when the prompt is too long without any history.
+    `count`: tokens of a prompt. Also how many were left out; the item and the instruction stay
+    whole. Raises `EngineError` when the prompt is too long without any fact.
     """
     left_out = 0
     while (tokens := count(reason_prompt(facts))) > limit:
-        shorter = facts.without_oldest()
+        shorter = facts.without_weakest()
         if shorter is None:
             raise EngineError(
-                f"the prompt about {facts.title!r} has {tokens} tokens without any history, more "
+                f"the prompt about {facts.title!r} has {tokens} tokens without any fact, more "
                 f"than language_model.max_prompt_tokens = {limit}; raise it, or lower "
-                "evidence.max_attributes"
+                "explanation.attributes"
             )
         facts, left_out = shorter, left_out + 1
     return facts, left_out
@@ -74,13 +98,18 @@ def write_reasons(
     seed: int,
     max_regenerations: int,
     compose_last: bool,
+    max_level_gap: int | None = None,
+    level_cuts: Sequence[float] = MIDPOINTS,
+    free: bool = False,
 ) -> list[WrittenReason]:
     """One reason per request, in their order.
 
-    The first attempt is greedy; what is not accepted is sampled again, at most `max_regenerations`
-    times. What is still not accepted is replaced by the composer's (`compose_last`), with the
-    verdict of the model's last attempt, or kept as it is and marked ungrounded. Prompts that are
-    too long are shortened, see `fit`.
+    The first attempt is greedy and free to name any level; what is not grounded, or further than
+    `max_level_gap` levels from the request's, is sampled again, at most `max_regenerations` times,
+    then among the levels within the gap only. What is still not accepted is replaced by the
+    composer's (`compose_last`), at the request's level or else the model's, or kept as it is.
+    Prompts that are too long are shortened, see `fit`. `level_cuts`, `free`: see
+    `thinking.answer`.
     """
     fitted = [
         fit(request.facts, generator.prompt_tokens, generation.max_prompt_tokens)
@@ -89,7 +118,7 @@ def write_reasons(
     left_out = [count for _, count in fitted]
     if any(left_out):
         log.warning(
-            "%d of %d prompts were too long: %d history items left out, oldest first",
+            "%d of %d prompts were too long: %d facts left out, weakest first",
             sum(map(bool, left_out)),
             len(fitted),
             sum(left_out),
@@ -97,76 +126,90 @@ def write_reasons(
     requests = [
         replace(request, facts=facts) for request, (facts, _) in zip(requests, fitted, strict=True)
     ]
+    first: dict[int, WrittenReason] = {}
     done: dict[int, WrittenReason] = {}
-    first_accepted: set[int] = set()
     waiting = list(range(len(requests)))
     for attempt in range(1, max_regenerations + 2):
         if not waiting:
             break
-        prompts = [
-            reason_prompt(
+        questions = [
+            Question(
                 requests[index].facts,
-                seed=derive(seed, "attempt", attempt, requests[index].key),
-                only_like=requests[index].only_like,
+                derive(seed, "attempt", attempt, requests[index].key),
+                _near(requests[index].level, None if attempt == 1 else max_level_gap),
             )
             for index in waiting
         ]
         temperature = 0.0 if attempt == 1 else generation.temperature
         sampling = Sampling(generation.max_new_tokens, temperature)
-        last = attempt == max_regenerations + 1
         refused = []
-        for index, completion in zip(waiting, generator.write(prompts, sampling), strict=True):
-            written = _judge(completion, requests[index].facts, checker, attempt)
-            if attempt == 1 and written.grounded:
-                first_accepted.add(index)
-            if not written.grounded:
-                refused.append(index)
-                if not last:
-                    continue
-                if compose_last:
-                    written = _composed(requests[index], written, checker, seed)
+        answers = answer(generator, questions, sampling, level_cuts=level_cuts, free=free)
+        for index, given in zip(waiting, answers, strict=True):
+            written = _judge(given, requests[index].facts, checker, attempt)
+            first.setdefault(index, written)
             done[index] = written
+            if not written.grounded or written.level not in _near(
+                requests[index].level, max_level_gap
+            ):
+                refused.append(index)
         waiting = refused
+    if compose_last:
+        for index in waiting:
+            done[index] = _composed(requests[index], done[index], checker, seed)
     log.info(
-        "%d reasons: %d accepted at once, %d by the composer",
+        "%d reasons: %d grounded at once, %d by the composer",
         len(done),
-        len(first_accepted),
+        sum(written.grounded for written in first.values()),
         sum(written.source == "composer" for written in done.values()),
     )
     return [
         replace(
-            done[index], first_grounded=index in first_accepted, history_left_out=left_out[index]
+            done[index],
+            expected_level=first[index].expected_level,
+            first_grounded=first[index].grounded,
+            facts_left_out=left_out[index],
         )
         for index in range(len(requests))
     ]
 
 
-def _judge(
-    completion: Completion, facts: Facts, checker: GroundingChecker, attempt: int
-) -> WrittenReason:
-    parsed = parse_reason(completion.text)
-    probability = completion.verdict_probability
+def _near(level: int | None, gap: int | None) -> tuple[int, ...]:
+    """The levels within `gap` of `level`: all where either is unknown."""
+    if level is None or gap is None:
+        return tuple(range(1, LEVELS + 1))
+    return tuple(range(max(1, level - gap), min(LEVELS, level + gap) + 1))
+
+
+def _judge(given: Answer, facts: Facts, checker: GroundingChecker, attempt: int) -> WrittenReason:
+    parsed, expected = given.parsed, given.expected
     if parsed is None:
-        verdict = "dislike" if probability is not None and probability < 0.5 else "like"
-        return WrittenReason("", verdict, probability, False, "policy", attempt, False)
-    check = checker.check(parsed.reason, facts, parsed.verdict)
-    accepted = completion.finished and check.accepted
-    return WrittenReason(
-        parsed.reason, parsed.verdict, probability, accepted, "policy", attempt, False
-    )
+        return WrittenReason("", "", "", TOSS_UP, (), expected, False, "policy", attempt, False)
+    accepted = given.completion.finished and checker.check(parsed, facts).accepted
+    return _written(parsed, expected, accepted, "policy", attempt)
 
 
 def _composed(
     request: ReasonRequest, refused: WrittenReason, checker: GroundingChecker, seed: int
 ) -> WrittenReason:
     random = random_generator(seed, "composer", request.key)
-    reason = compose(request.facts, refused.verdict, random).reason
+    level = refused.level if request.level is None else request.level
+    parsed = compose(request.facts, level, random)
+    accepted = checker.check(parsed, request.facts).accepted
+    return _written(parsed, refused.expected_level, accepted, "composer", refused.attempts)
+
+
+def _written(
+    parsed: ParsedReason, expected: float | None, accepted: bool, source: str, attempts: int
+) -> WrittenReason:
     return WrittenReason(
-        reason=reason,
-        verdict=refused.verdict,
-        verdict_probability=refused.verdict_probability,
-        grounded=checker.check(reason, request.facts, refused.verdict).accepted,
-        source="composer",
-        attempts=refused.attempts,
+        reason=parsed.reason,
+        verdict=parsed.verdict,
+        why=parsed.why,
+        level=parsed.level,
+        cited=parsed.cited,
+        expected_level=expected,
+        grounded=accepted,
+        source=source,
+        attempts=attempts,
         first_grounded=False,
     )

@@ -5,7 +5,7 @@ from typing import Any
 
 import polars as pl
 
-from curec_assets.display.charts import interval_chart, line_chart
+from curec_assets.display.charts import interval_chart, line_chart, reliability_chart
 from curec_assets.display.tables import markdown_table
 from resources.storage.model_store import Artifact
 
@@ -27,27 +27,28 @@ def describe_baselines(stored: Artifact) -> Mapping[str, Any]:
 
 
 def describe_recommender(stored: Artifact) -> Mapping[str, Any]:
-    """Training curves, best validation AUCs, and how many events had a reason."""
+    """Training curves, each part's validation AUC and weight, reliability, reason coverage."""
     metrics = stored.manifest.metrics
     curves: Mapping[str, Mapping[str, Any]] = metrics["curves"]
     losses = line_chart(
         {name: curve["loss"] for name, curve in curves.items() if name.endswith("-0")},
-        title="Training loss, first seed",
+        title="Training loss of the networks, first seed",
         x_label="epoch",
         y_label="nats per event",
     )
-    table = pl.DataFrame(
+    parts = pl.DataFrame(
         {
-            "network": list(curves),
-            "epoch kept": [curve["epoch"] for curve in curves.values()],
-            "validation AUC": [
-                curve["validation_auc"][curve["epoch"] - 1] for curve in curves.values()
-            ],
+            "part": list(metrics["validation"]),
+            "validation AUC": list(metrics["validation"].values()),
+            "weight in whole": [metrics["blend"].get(name) for name in metrics["validation"]],
         }
     )
     return {
         "losses": losses,
-        "networks": markdown_table(table, limit=100),
+        "parts": markdown_table(parts, limit=100),
+        "reliability": reliability_chart(
+            {"validation": metrics["reliability"]}, title="whole: predicted and true share of likes"
+        ),
         "events_with_reason": metrics["events_with_reason"],
     }
 

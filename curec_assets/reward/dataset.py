@@ -18,7 +18,7 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float32]
 
 NO_REASON = -1
-"""In `Events.reason`: nothing was drafted for this event."""
+"""In `Events.reason`: this event has none."""
 _SIGNAL = {False: 1, True: 2}  # as in `model.py`; 0 is padding
 
 
@@ -89,8 +89,7 @@ def encode_events(
 ) -> Events:
     """Rows of `events_with_histories` as arrays.
 
-    `reason_rows`: event_id → row of its drafted reason's embedding; events that are not in it have
-    no reason.
+    `reason_rows`: event_id → row of its reason's embedding; events that are not in it have none.
     """
     pairs = list(zip(frame["item_ids"].to_list(), frame["likes"].to_list(), strict=True))
     history, signals = pad_histories(vocabulary, pairs, positions)

@@ -1,10 +1,12 @@
-"""The gate: does a reason tell the reward model something, and something about *this* event?
+"""The gate: does a reason tell the readers something, and something about *this* event?
 
-On validation events that have a drafted reason, three predictions of the same model are compared:
-with the reason, with the learned null, and with another user's reason. The gate is passed when
-AUC(reason) > AUC(null) and AUC(reason) > AUC(shuffled), both by a paired bootstrap (95 % interval
-of the difference above 0). Optimising a reward that fails this would be optimising noise. The gate
-and its bootstrap are our choice. numpy only: usable wherever a manifest is.
+On validation events that have a drafted reason, three predictions of the same reader are compared:
+with the reason, with the null, and with another user's reason. A reader's gate is passed when
+AUC(reason) > AUC(null) and AUC(reason) > AUC(shuffled), both by a paired bootstrap over users (95 %
+interval of the difference above 0); of the plain reader, whose null is a constant of AUC 0.5. The
+gain in nats, LogLoss(null) - LogLoss(reason), stands beside it. Optimising a reward that fails this
+would be optimising noise. The gate and its bootstrap are our choice. numpy only: usable wherever a
+manifest is.
 """
 
 from collections.abc import Mapping
@@ -15,7 +17,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from curec_assets.evaluation.bootstrap import Interval, Resamples, interval, weighted_auc
+from curec_assets.evaluation.bootstrap import (
+    Interval,
+    Resamples,
+    interval,
+    weighted_auc,
+    weighted_mean,
+)
 from resources.errors import ArtifactError
 from resources.storage.manifest import Manifest
 
@@ -23,19 +31,21 @@ Scores = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Gate:
-    """Outcome of the comparison. Undecidable (see `n_*`): AUCs of 0.5 with interval 0 to 1."""
+class ReaderGate:
+    """Outcome for one reader. Undecidable (see `n_*`): AUCs of 0.5 with interval 0 to 1."""
 
     reason: Interval
     """AUC with the event's own reason."""
     null: Interval
-    """AUC with the learned null."""
+    """AUC with the null."""
     shuffled: Interval
     """AUC with another user's reason, mean over several shuffles."""
     over_null: Interval
     """AUC(reason) - AUC(null), paired."""
     over_shuffled: Interval
     """AUC(reason) - AUC(shuffled), paired."""
+    gain: Interval
+    """LogLoss(null) - LogLoss(reason), paired, in nats per event."""
     n_events: int
     n_liked: int
     n_users: int
@@ -44,35 +54,64 @@ class Gate:
 
     @property
     def passed(self) -> bool:
-        """Whether both differences are surely above 0."""
+        """Whether both differences of AUC are surely above 0."""
         return self.over_null.low > 0.0 and self.over_shuffled.low > 0.0
 
     def __str__(self) -> str:
-        """Two sentences for people."""
+        """For people."""
         return (
-            f"{'passed' if self.passed else 'FAILED'} on {self.n_events} validation events "
-            f"({self.n_liked} liked) of {self.n_users} users, bootstrap over {self.unit}. "
-            f"AUC with the reason {self.reason}, null {self.null}, shuffled {self.shuffled}; "
-            f"reason - null {self.over_null}, reason - shuffled {self.over_shuffled}"
+            f"{'passed' if self.passed else 'FAILED'}: AUC with the reason {self.reason}, null "
+            f"{self.null}, shuffled {self.shuffled}; reason - null {self.over_null}, reason - "
+            f"shuffled {self.over_shuffled}; gain {self.gain} nats"
+        )
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "ReaderGate":
+        """From `asdict`. Raises `KeyError` or `TypeError` when `values` is no such gate."""
+        known = {
+            name: Interval(**value) if isinstance(value, Mapping) else value
+            for name, value in values.items()
+            if name != "passed"
+        }
+        return cls(**known)
+
+
+@dataclass(frozen=True)
+class Gate:
+    """The gates of both readers, on the same events."""
+
+    recommender: ReaderGate
+    """Of the recommender-shaped reader: item, history and reason."""
+    reader: ReaderGate
+    """Of the plain reader: the reason alone."""
+
+    @property
+    def passed(self) -> bool:
+        """Whether both are passed."""
+        return self.recommender.passed and self.reader.passed
+
+    def __str__(self) -> str:
+        """A few sentences for people."""
+        events = self.reader
+        return (
+            f"{'passed' if self.passed else 'FAILED'} on {events.n_events} validation events "
+            f"({events.n_liked} liked) of {events.n_users} users, bootstrap over {events.unit}. "
+            f"Recommender-shaped reader {self.recommender}. Plain reader {self.reader}"
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON, for a manifest; `passed` is included for readers."""
-        return {**asdict(self), "passed": self.passed}
+        """Plain JSON, for a manifest; `passed` is included for readers of the file."""
+        return {
+            "passed": self.passed,
+            "recommender": {**asdict(self.recommender), "passed": self.recommender.passed},
+            "reader": {**asdict(self.reader), "passed": self.reader.passed},
+        }
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Gate":
         """The inverse of `to_json`. Raises `KeyError` or `TypeError` when `values` is no gate."""
         return cls(
-            reason=Interval(**values["reason"]),
-            null=Interval(**values["null"]),
-            shuffled=Interval(**values["shuffled"]),
-            over_null=Interval(**values["over_null"]),
-            over_shuffled=Interval(**values["over_shuffled"]),
-            n_events=values["n_events"],
-            n_liked=values["n_liked"],
-            n_users=values["n_users"],
-            unit=values["unit"],
+            ReaderGate.from_json(values["recommender"]), ReaderGate.from_json(values["reader"])
         )
 
 
@@ -86,8 +125,8 @@ def decide(
     rng: np.random.Generator,
     samples: int,
     least_users: int,
-) -> Gate:
-    """Compare the scores of the same n events.
+) -> ReaderGate:
+    """Compare one reader's log-odds of a like of the same n events.
 
     `liked`, `users`, `with_reason`, `with_null`: (n,). `with_shuffled`: (shuffles, n), 0 shuffles
     when the events are all of one user. `samples`: bootstrap resamples, of users, or
@@ -95,19 +134,29 @@ def decide(
     """
     n_users = len(np.unique(users))
     unit = "users" if n_users >= least_users else "events"
-    make = partial(Gate, n_events=len(liked), n_liked=int(liked.sum()), n_users=n_users, unit=unit)
+    make = partial(
+        ReaderGate, n_events=len(liked), n_liked=int(liked.sum()), n_users=n_users, unit=unit
+    )
     if liked.all() or not liked.any() or not len(with_shuffled):
         unknown, difference = Interval(0.5, 0.0, 1.0), Interval(0.0, -1.0, 1.0)
-        return make(unknown, unknown, unknown, difference, difference)
+        return make(unknown, unknown, unknown, difference, difference, difference)
     if unit == "users":
         drawn = np.unique(users, return_inverse=True)[1].astype(np.int64)
     else:
         drawn = np.arange(len(liked), dtype=np.int64)
-    resamples = Resamples.draw(rng, users=int(drawn.max()) + 1, seeds=1, samples=samples)
+    units = int(drawn.max()) + 1
+    resamples = Resamples.draw(rng, users=units, seeds=1, samples=samples)
 
     def auc(scores: Scores) -> Scores:  # (samples + 1,), the first of the events as they are
         return weighted_auc(resamples.users, drawn, liked, scores)
 
+    sign = np.where(liked, 1.0, -1.0)
+    gains = np.logaddexp(0.0, -sign * with_null) - np.logaddexp(0.0, -sign * with_reason)
+    mean_gain = weighted_mean(
+        resamples.users,
+        np.bincount(drawn, weights=gains, minlength=units),
+        np.bincount(drawn, minlength=units).astype(np.float64),
+    )
     reason, null = auc(with_reason), auc(with_null)
     shuffled = np.mean([auc(scores) for scores in with_shuffled], axis=0)
     return make(
@@ -116,6 +165,7 @@ def decide(
         shuffled=interval(shuffled),
         over_null=interval(reason - null),
         over_shuffled=interval(reason - shuffled),
+        gain=interval(mean_gain),
     )
 
 

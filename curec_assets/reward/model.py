@@ -28,7 +28,7 @@ class Shape:
     dim: int
     """Embedding dimension."""
     text_dim: int
-    """Dimension of the frozen text encoder."""
+    """Twice the dimension of the frozen text encoder: verdict and why side by side."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON; the inverse of `Shape(**...)`."""
@@ -67,15 +67,15 @@ class RewardNetwork(nn.Module):
     def head(self, context: Tensor, reasons: Tensor | None, present: Tensor | None) -> Tensor:
         """Logits (batch,) from `context` and the reasons' embeddings.
 
-        reasons: (batch, text_dim) of unit length, or None when no event has one. present: (batch,)
-        booleans; where False the learned null stands in for the reason.
+        reasons: (batch, text_dim), halves of unit length, or None when no event has one. present:
+        (batch,) booleans; where False the learned null stands in for the reason.
         """
         batch = context.shape[0]
         if reasons is None or present is None:
             text = self.null.expand(batch, -1)
         else:
             # A unit vector's coordinates are tiny; this gives them the scale that layers expect.
-            scaled = reasons * math.sqrt(self.shape.text_dim)
+            scaled = reasons * math.sqrt(self.shape.text_dim / 2)
             text = torch.where(present.unsqueeze(1), scaled, self.null)
         reason = self.adaptor(text)  # (batch, dim)
         # Products say whether the reason fits this item and this history, not only what it says.

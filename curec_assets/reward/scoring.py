@@ -1,13 +1,22 @@
-"""`RewardScorer`: what a reason is worth, by the stored reward model.
+"""`RewardScorer`: what a reason is worth, by the two readers of the stored reward model.
 
 Used by reinforcement learning (its reward) and by the chronological correction (is a reason
 contradicted by the outcome?). A score depends on the event and the reason only, never on what else
-is in the batch.
+is in the batch. A reason is anything with a `verdict` and a `why` sentence: `texts.Text`,
+`ParsedReason`, `WrittenReason`; one that says nothing (`texts.SILENCE`) gains exactly 0.
+
+| | recommender-shaped reader (item, history, reason) | plain reader (reason alone) |
+|---|---|---|
+| P(like) | `probability(events, reasons)` | `reader_probability(reasons)` |
+| its null | `probability(events)` | the base rate |
+| gain, nats | `gain(events, reasons, outcomes)` | `reader_gain(reasons, outcomes)` |
+| not about this user | `user_independent_gain(events, reasons, outcomes)` | \
+`reader_user_independent_gain(events, reasons)` |
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -18,21 +27,15 @@ from curec_assets.core.seeds import random_generator
 from curec_assets.networks.vocabulary import Vocabulary
 from curec_assets.reward.dataset import PooledHistory, pad_histories
 from curec_assets.reward.model import RewardNetwork
+from curec_assets.reward.reader import PlainReader
 from curec_assets.reward.storage import Description, read_model
+from curec_assets.reward.texts import Encoder, Sentences, blank, embed
 from resources.errors import ArtifactError, DataError
 from resources.storage.model_store import Artifact
 
 Scores = NDArray[np.float64]
 
 _BATCH = 1024
-
-
-class Encoder(Protocol):
-    """What is needed of the `text_encoder` resource."""
-
-    def encode(self, texts: Sequence[str], *, source: str, batch_size: int) -> NDArray[Any]:
-        """(n, d) embeddings of `texts`, of unit length."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,7 @@ class RewardScorer:
     def __init__(
         self,
         network: RewardNetwork,
+        reader: PlainReader,
         description: Description,
         text_encoder: Encoder,
         *,
@@ -61,6 +65,7 @@ class RewardScorer:
     ) -> None:
         """Use `load` for a stored model."""
         self._network = network.to(device).double().eval()
+        self._reader = reader
         self._description = description
         self._vocabulary = Vocabulary(description.item_ids)
         self._encoder = text_encoder
@@ -80,9 +85,10 @@ class RewardScorer:
 
         Raises `ArtifactError` when its files do not fit together.
         """
-        network, description = read_model(artifact.path)
+        network, reader, description = read_model(artifact.path)
         return cls(
             network,
+            reader,
             description,
             text_encoder,
             encoder_batch_size=encoder_batch_size,
@@ -90,20 +96,22 @@ class RewardScorer:
         )
 
     def gain(
-        self, events: Sequence[ScoredEvent], reasons: Sequence[str], outcomes: Sequence[bool]
+        self,
+        events: Sequence[ScoredEvent],
+        reasons: Sequence[Sentences],
+        outcomes: Sequence[bool],
     ) -> Scores:
         """(n,) log p(outcome | user, item, reason) - log p(outcome | user, item, null), in nats.
 
-        Positive where the reason helps to tell the outcome, negative where it misleads. An empty
-        reason says nothing: exactly 0.
+        Positive where the reason helps to tell the outcome, negative where it misleads.
         """
         _same_length(events, reasons, outcomes)
-        return self._gain(events, self._encode(reasons), _blank_reasons(reasons), outcomes)
+        return self._gain(events, self._embed(reasons), blank(reasons), outcomes)
 
     def user_independent_gain(
         self,
         events: Sequence[ScoredEvent],
-        reasons: Sequence[str],
+        reasons: Sequence[Sentences],
         outcomes: Sequence[bool],
         *,
         histories: int = 4,
@@ -120,42 +128,69 @@ class RewardScorer:
             for other in self._others(event, histories):
                 lent.append(ScoredEvent(event.item_id, other.item_ids, other.likes))
                 owner.append(index)
-        encoded = self._encode(reasons)[owner]
-        empty = _blank_reasons(reasons)[owner]
-        gains = self._gain(lent, encoded, empty, [outcomes[index] for index in owner])
+        embedded = self._embed(reasons)[owner]
+        silent = blank(reasons)[owner]
+        gains = self._gain(lent, embedded, silent, [outcomes[index] for index in owner])
         totals = np.bincount(owner, weights=gains, minlength=len(events))
         means: Scores = totals / np.bincount(owner, minlength=len(events)).clip(min=1)
         return means
 
     def probability(
-        self, events: Sequence[ScoredEvent], reasons: Sequence[str] | None = None
+        self, events: Sequence[ScoredEvent], reasons: Sequence[Sentences] | None = None
     ) -> Scores:
         """p(liked) with the reasons, or with the null for all when None: (n,)."""
         if reasons is None:
             logits, _ = self._logits(events, None, None)
         else:
             _same_length(events, reasons, reasons)
-            present = ~_blank_reasons(reasons)
-            logits, _ = self._logits(events, self._encode(reasons), present)
-        return np.exp(-np.logaddexp(0.0, -logits))
+            logits, _ = self._logits(events, self._embed(reasons), ~blank(reasons))
+        return _sigmoid(logits)
+
+    def reader_gain(self, reasons: Sequence[Sentences], outcomes: Sequence[bool]) -> Scores:
+        """(n,) log p(outcome | reason) - log p(outcome) by the plain reader, in nats."""
+        _same_length(reasons, reasons, outcomes)
+        return _gains(self._reader_logits(reasons), self._reader.null, outcomes)
+
+    def reader_user_independent_gain(
+        self, events: Sequence[ScoredEvent], reasons: Sequence[Sentences]
+    ) -> Scores:
+        """(n,) the plain reader's gain if the reason were said of other users' events, in nats.
+
+        The mean over outcomes as they fall for everybody's events with this item (reward fold,
+        shrunk to the base rate): what the reason owes to the item alone. A reason that only tells
+        what the item's record tells has all of its gain here.
+        """
+        _same_length(events, reasons, reasons)
+        logits, null = self._reader_logits(reasons), self._reader.null
+        likes = self._reader.rates([event.item_id for event in events])
+        if_liked = _gains(logits, null, [True] * len(reasons))
+        if_not = _gains(logits, null, [False] * len(reasons))
+        expected: Scores = likes * if_liked + (1.0 - likes) * if_not
+        return expected
+
+    def reader_probability(self, reasons: Sequence[Sentences]) -> Scores:
+        """(n,) p(liked | reason) by the plain reader; the base rate where nothing is said."""
+        return _sigmoid(self._reader_logits(reasons))
+
+    def _reader_logits(self, reasons: Sequence[Sentences]) -> Scores:
+        return np.where(
+            blank(reasons), self._reader.null, self._reader.logits(self._embed(reasons))
+        )
 
     def _gain(
         self,
         events: Sequence[ScoredEvent],
-        encoded: NDArray[Any],
-        empty: NDArray[np.bool_],
+        embedded: NDArray[Any],
+        silent: NDArray[np.bool_],
         outcomes: Sequence[bool],
     ) -> Scores:
-        logits, null = self._logits(events, encoded, ~empty)
-        sign = np.where(np.asarray(outcomes, dtype=bool), 1.0, -1.0)
-        # log sigmoid(x) = -log(1 + exp(-x)), which does not overflow
-        gains: Scores = np.logaddexp(0.0, -sign * null) - np.logaddexp(0.0, -sign * logits)
-        return np.where(empty, 0.0, gains)
+        logits, null = self._logits(events, embedded, ~silent)
+        return np.where(silent, 0.0, _gains(logits, null, outcomes))
 
     def _logits(
         self,
         events: Sequence[ScoredEvent],
-        encoded: NDArray[Any] | None,
+        embedded: NDArray[Any] | None,
         present: NDArray[np.bool_] | None,
     ) -> tuple[Scores, Scores]:
         """Logits with the reasons and with the null, (n,) each."""
@@ -176,8 +211,8 @@ class RewardScorer:
                 )
                 null = self._network.head(context, None, None)
                 logits = null
-                if encoded is not None and present is not None:
-                    text = self._tensor(encoded[rows]).double()
+                if embedded is not None and present is not None:
+                    text = self._tensor(embedded[rows]).double()
                     logits = self._network.head(context, text, self._tensor(present[rows]))
                 parts.append((logits.cpu().numpy(), null.cpu().numpy()))
         return np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
@@ -185,21 +220,23 @@ class RewardScorer:
     def _tensor(self, values: NDArray[Any]) -> torch.Tensor:
         return torch.from_numpy(np.ascontiguousarray(values)).to(self._device)
 
-    def _encode(self, reasons: Sequence[str]) -> NDArray[Any]:
+    def _embed(self, reasons: Sequence[Sentences]) -> NDArray[np.float32]:
+        wanted = self._description.shape.text_dim
         if not reasons:
-            return np.empty((0, self._description.shape.text_dim))
-        encoded = self._encoder.encode(
-            list(reasons),
+            return np.empty((0, wanted), dtype=np.float32)
+        embedded = embed(
+            self._encoder,
+            reasons,
             source=self._description.encoder_source,
             batch_size=self._encoder_batch_size,
         )
-        if encoded.shape[1] != self._description.shape.text_dim:
+        if embedded.shape[1] != wanted:
             raise ArtifactError(
-                f"text encoder {self._description.encoder_source!r} gave {encoded.shape[1]} "
-                f"dimensions, but the reward model was fitted on {self._description.shape.text_dim}"
-                "; materialise the asset 'reward_model' again"
+                f"text encoder {self._description.encoder_source!r} gave twice "
+                f"{embedded.shape[1] // 2} dimensions, but the reward model was fitted on twice "
+                f"{wanted // 2}; materialise the asset 'reward_model' again"
             )
-        return encoded
+        return embedded
 
     def _others(self, event: ScoredEvent, count: int) -> list[PooledHistory]:
         """`count` histories of other users (all there are, if fewer), chosen by the event."""
@@ -216,8 +253,16 @@ class RewardScorer:
         return [eligible[index] for index in chosen]
 
 
-def _blank_reasons(reasons: Sequence[str]) -> NDArray[np.bool_]:
-    return np.array([not reason.strip() for reason in reasons], dtype=bool)
+def _gains(logits: Scores, null: Scores | float, outcomes: Sequence[bool]) -> Scores:
+    """Log p(outcome) by `logits` less that by `null`."""
+    sign = np.where(np.asarray(outcomes, dtype=bool), 1.0, -1.0)
+    # log sigmoid(x) = -log(1 + exp(-x)), which does not overflow
+    gains: Scores = np.logaddexp(0.0, -sign * null) - np.logaddexp(0.0, -sign * logits)
+    return gains
+
+
+def _sigmoid(logits: Scores) -> Scores:
+    return np.exp(-np.logaddexp(0.0, -logits))
 
 
 def _same_length(events: Sequence[Any], reasons: Sequence[Any], outcomes: Sequence[Any]) -> None:

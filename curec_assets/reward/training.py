@@ -1,15 +1,15 @@
-"""Fitting the reward model, and the predictions that decide the gate.
+"""Fitting the recommender-shaped reader, and the predictions that decide a reader's gate.
 
 Loss per batch of B events, all of it our choice but the cross-entropy: the mean over events of
-BCE(y, liked), where an event without a drafted reason uses the learned null, and one with a reason
-uses the null with probability `reason_dropout`; plus `shuffled_weight` times the sum over drafted
-events of BCE(y(another user's reason), y(null)) / B, the target without gradient: a reason that is
-not about this pair of user and item carries no information.
+BCE(y, liked), where an event without a reason uses the learned null, and one with a reason uses the
+null with probability `reason_dropout`; plus `shuffled_weight` times the sum over events with one of
+BCE(y(another user's reason), y(null)) / B, the target without gradient: a reason that is not about
+this pair of user and item carries no information.
 
-Drafted events are few, so every batch gets some: they are shown up to `extra_draws` more times per
-epoch, spread evenly, and never make more than `drafted_share` of a batch. What few events show
-often is learnt by heart, so most coordinates of a reason's embedding are zeroed at random in
-fitting (`text_dropout`; docs/method.md says what that was chosen on).
+Events with a reason are few, so every batch gets some: they are shown up to `extra_draws` more
+times per epoch, spread evenly, and never make more than `reasoned_share` of a batch. What few
+events show often is learnt by heart, so most coordinates of a reason's embedding are zeroed at
+random in fitting (`text_dropout`; docs/method.md says what that was chosen on).
 
 The epoch is chosen on a tenth of the reward fold's *users*, kept out of fitting: the validation
 events that decide the gate decide nothing else, and both paths of the model (null and reason) are
@@ -27,7 +27,7 @@ from torch.nn import functional
 
 from curec_assets.core.seeds import derive, random_generator
 from curec_assets.reward.dataset import NO_REASON, Events, Floats, other_users
-from curec_assets.reward.gate import Gate, decide
+from curec_assets.reward.gate import ReaderGate, decide
 from curec_assets.reward.model import RewardNetwork, Shape, initialised
 from curec_assets.settings import RewardSettings
 
@@ -41,7 +41,7 @@ class Epoch:
     train: float
     """Main term on what was fitted on, reason dropout included."""
     shuffled: float
-    """Shuffled-reason term per drafted event; 0 when there are none."""
+    """Shuffled-reason term per event with a reason; 0 when there are none."""
     held_out: float
     """What the epoch is chosen by, on the users kept out."""
 
@@ -112,26 +112,29 @@ def predict(
 
 
 def judge(
-    network: RewardNetwork,
     events: Events,
-    embeddings: Floats,
+    with_reason: Callable[[Events], NDArray[np.float64]],
+    with_null: NDArray[np.float64],
     *,
     settings: RewardSettings,
     seed: int,
-) -> Gate:
-    """The gate on `events`: validation events, each with a drafted reason."""
+) -> ReaderGate:
+    """The gate of a reader on `events`: validation events, each with a drafted reason.
+
+    `with_reason` gives a reader's logits (n,) of events; `with_null` are those without reasons.
+    """
     shuffled = []
     for turn in range(settings.gate_shuffles):
         partner = other_users(events.users, random_generator(seed, "reward-gate-shuffle", turn))
         if len(partner):
             # Only the reason changes hands: item, history and label stay.
             lent = Events(**{**vars(events), "reason": events.reason[partner]})
-            shuffled.append(predict(network, lent, embeddings))
+            shuffled.append(with_reason(lent))
     return decide(
         liked=events.liked > 0.5,
         users=events.users,
-        with_reason=predict(network, events, embeddings),
-        with_null=predict(network, events, None),
+        with_reason=with_reason(events),
+        with_null=with_null,
         with_shuffled=np.array(shuffled),
         rng=random_generator(seed, "reward-gate-bootstrap"),
         samples=settings.gate_samples,
@@ -147,7 +150,7 @@ def _one_epoch(
     settings: RewardSettings,
     rng: np.random.Generator,
 ) -> tuple[float, float]:
-    """Mean main loss per event shown, mean shuffled loss per drafted event shown."""
+    """Mean main loss per event shown, mean shuffled loss per reason lent."""
     device = str(texts.device)
     partner_reason = _partner_reasons(train, rng)
     dropout = _Dropout(settings.text_dropout, rng)
@@ -182,23 +185,23 @@ def _one_epoch(
 
 
 def _partner_reasons(train: Events, rng: np.random.Generator) -> NDArray[np.int64]:
-    """(n,) for each drafted event the reason of another user's, drawn anew each epoch."""
-    drafted = np.flatnonzero(train.reason != NO_REASON)
+    """(n,) for each event with a reason another user's, drawn anew each epoch."""
+    reasoned = np.flatnonzero(train.reason != NO_REASON)
     reasons = np.full(len(train), NO_REASON, dtype=np.int64)
-    partner = other_users(train.users[drafted], rng)
+    partner = other_users(train.users[reasoned], rng)
     if len(partner):
-        reasons[drafted] = train.reason[drafted[partner]]
+        reasons[reasoned] = train.reason[reasoned[partner]]
     return reasons
 
 
 def batches(
-    drafted: NDArray[np.bool_], settings: RewardSettings, rng: np.random.Generator
+    reasoned: NDArray[np.bool_], settings: RewardSettings, rng: np.random.Generator
 ) -> list[NDArray[np.int64]]:
-    """Shuffled batches of all events, each with extra drafted ones spread evenly over them."""
-    order = rng.permutation(len(drafted))
+    """Shuffled batches of all events, each with extra ones of those that have a reason."""
+    order = rng.permutation(len(reasoned))
     parts = np.array_split(order, max(1, -(-len(order) // settings.batch_size)))
-    pool = np.flatnonzero(drafted)
-    most = int(settings.drafted_share * settings.batch_size)
+    pool = np.flatnonzero(reasoned)
+    most = int(settings.reasoned_share * settings.batch_size)
     extra_count = min(settings.extra_draws * len(pool), most * len(parts))
     turns = -(-extra_count // max(len(pool), 1))
     repeated = np.concatenate([pool[:0], *(rng.permutation(pool) for _ in range(turns))])
@@ -209,14 +212,14 @@ def batches(
 def _held_out_loss(
     network: RewardNetwork, events: Events, embeddings: Floats, settings: RewardSettings
 ) -> float:
-    """Null loss of all events, and reason loss of the drafted ones for their share of a batch."""
+    """Null loss of all events, and that of those with a reason for their share of a batch."""
     device = str(next(network.parameters()).device)
     null = _cross_entropy(predict(network, events, None, device), events.liked)
-    drafted = events.take(events.reason != NO_REASON)
-    if not len(drafted):
+    reasoned = events.take(events.reason != NO_REASON)
+    if not len(reasoned):
         return null
-    reason = _cross_entropy(predict(network, drafted, embeddings, device), drafted.liked)
-    share = min(settings.drafted_share, settings.extra_draws * len(drafted) / len(events))
+    reason = _cross_entropy(predict(network, reasoned, embeddings, device), reasoned.liked)
+    share = min(settings.reasoned_share, settings.extra_draws * len(reasoned) / len(events))
     return (1.0 - share) * null + share * reason
 
 

@@ -1,4 +1,4 @@
-"""The reward model and its gate."""
+"""The reward model's two readers and their gate."""
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
@@ -6,11 +6,21 @@ from curec_assets.settings.sections.base import Section
 
 
 class RewardSettings(Section):
-    """The reward model and the reasons that it is fitted on."""
+    """The two readers that judge reasons, and the reasons that they are fitted on."""
 
-    draft_train: PositiveInt = Field(description="Reward-fold events that get a drafted reason.")
+    draft_train: PositiveInt = Field(
+        description="Reward-fold events that get a reason by the aligned model."
+    )
     draft_validation: PositiveInt = Field(
         description="Validation events that get one; the gate is decided on these."
+    )
+    composed_train: NonNegativeInt = Field(
+        2000,
+        description="Further reward-fold events whose reason is the composer's, at the evidence "
+        "model's level: cheap, where drafts cost the language model's time.",
+    )
+    reader_ridge: PositiveFloat = Field(
+        0.1, description="Penalty of the plain reader's coefficients."
     )
     epochs: PositiveInt = Field(3, description="Passes over the reward fold.")
     learning_rate: PositiveFloat = Field(1e-3, description="AdamW learning rate.")
@@ -30,9 +40,9 @@ class RewardSettings(Section):
         description="Share of a reason embedding's coordinates that are zeroed in fitting.",
     )
     extra_draws: NonNegativeInt = Field(
-        4, description="Times that a drafted event is shown per epoch beyond the first."
+        4, description="Times that an event with a reason is shown per epoch beyond the first."
     )
-    drafted_share: float = Field(
+    reasoned_share: float = Field(
         0.25, ge=0.0, le=1.0, description="Largest share of a batch for those extra showings."
     )
     least_item_events: PositiveInt = Field(
