@@ -134,7 +134,13 @@ def ease(likes: Any, l2: float) -> Floats:
 
     `likes` may be dense or sparse.
     """
-    inverse = np.linalg.inv(_gram(likes) + l2 * np.eye(likes.shape[1]))
+    from scipy.linalg import lapack
+
+    if not likes.shape[1]:
+        return np.zeros((0, 0), dtype=np.float32)
+    factor, _ = lapack.dpotrf(_gram(likes) + l2 * np.eye(likes.shape[1]), lower=1)
+    lower, _ = lapack.dpotri(factor, lower=1)  # half the work of a general inverse
+    inverse = np.tril(lower) + np.tril(lower, -1).T
     weights = inverse / -np.diag(inverse)
     np.fill_diagonal(weights, 0.0)
     return weights.astype(np.float32)
@@ -148,7 +154,8 @@ def nearest(likes: Any, neighbours: int, shrinkage: float = 10.0) -> Floats:
     gram = _gram(likes)
     count = np.diag(gram).copy()
     np.fill_diagonal(gram, 0.0)
-    cosine = gram / np.sqrt(np.maximum(np.outer(count, count), 1.0)) * gram / (gram + shrinkage)
+    cosine = gram / np.sqrt(np.maximum(np.outer(count, count), 1.0))
+    cosine *= gram / np.maximum(gram + shrinkage, 1.0)
     if neighbours < len(cosine):
         least = np.partition(cosine, -neighbours, axis=0)[-neighbours]
         cosine = np.where(cosine >= least, cosine, 0.0)

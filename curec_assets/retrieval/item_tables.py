@@ -111,7 +111,7 @@ def _transitions(users: Ints, items: Ints, times: Ints, size: int, gap: int, ste
 
     Events of one second have no order: they follow each other both ways.
     """
-    table = np.zeros(size * size, dtype=np.float32)
+    counts = np.zeros(size * size, dtype=np.float32)
     order = np.argsort(users, kind="stable")
     users, items, times = users[order], items[order], times[order]
     for step in range(1, steps + 1):
@@ -120,7 +120,7 @@ def _transitions(users: Ints, items: Ints, times: Ints, size: int, gap: int, ste
         first, second = items[:-step][near], items[step:][near]
         together = waited[near] == 0
         pairs = np.concatenate([first * size + second, (second * size + first)[together]])
-        table += np.bincount(pairs, minlength=size * size).astype(np.float32) / step
-    table = table.reshape(size, size)
+        counts += np.bincount(pairs, minlength=size * size).astype(np.float32) / step
+    table = counts.reshape(size, size)
     np.fill_diagonal(table, 0.0)
     return table / np.maximum(table.sum(axis=1, keepdims=True), 1.0) if size else table

@@ -4,7 +4,7 @@ A list is a liked item among other candidates of the same user and moment.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, Self
@@ -133,7 +133,9 @@ def _logarithms(features: Floats) -> Floats:
     return logarithms
 
 
-def _terms(features: Floats, mean: Floats, scale: Floats) -> Floats:
+def _terms(
+    features: Floats, mean: npt.NDArray[np.floating], scale: npt.NDArray[np.floating]
+) -> Floats:
     """(candidates, 3 x features) what the linear model weighs."""
     both = np.concatenate([features, _logarithms(features)], axis=1)
     standard = np.clip((both - mean) / scale, -8.0, 8.0).astype(np.float32)
@@ -179,7 +181,8 @@ class TreeModel:
         train = lightgbm.Dataset(
             lists.features, lists.liked.astype(int), group=lists.sizes, feature_name=list(names)
         )
-        watched, callbacks = [], []
+        watched: list[Any] = []
+        callbacks: list[Callable[..., Any]] = []
         if len(validation):
             watched.append(
                 lightgbm.Dataset(

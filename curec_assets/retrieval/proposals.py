@@ -115,9 +115,10 @@ def _places(values: Floats, limit: int) -> npt.NDArray[np.int16]:
     top.sort(axis=1)  # equal values in the catalogue's order
     found = np.take_along_axis(values, top, axis=1)
     order = np.argsort(-found, axis=1, kind="stable")
-    top, found = (np.take_along_axis(each, order, axis=1) for each in (top, found))
-    ranked = np.where(found > 0, np.arange(limit), limit).astype(np.int16)
-    np.put_along_axis(places, top, ranked, axis=1)
+    ranked = np.where(np.take_along_axis(found, order, axis=1) > 0, np.arange(limit), limit)
+    np.put_along_axis(
+        places, np.take_along_axis(top, order, axis=1), ranked.astype(np.int16), axis=1
+    )
     return places
 
 
