@@ -37,7 +37,8 @@ class Rollout:
     ) -> None:
         """`generator` gives the generator of a trainer, with the weights as they are now.
 
-        `free`: whether why sentences are worded freely. `events`: every event of the trainer's dataset, by its id.
+        `free`: whether why sentences are worded freely. `events`: every event of the trainer's
+        dataset, by its id.
         """
         self._generator = generator
         self._events = events

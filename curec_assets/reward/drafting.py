@@ -13,21 +13,21 @@ from resources.generation.protocol import TextGenerator
 
 SCHEMA = pl.Schema(
     {
-        "event_id": pl.String,
-        "user_id": pl.String,
-        "item_id": pl.String,
-        "split": pl.String,
-        "liked": pl.Boolean,
-        "reason": pl.String,
-        "verdict": pl.String,
-        "why": pl.String,
-        "level": pl.Int64,
-        "evidence_level": pl.Int64,
-        "expected_level": pl.Float64,
+        "event_id": pl.String(),
+        "user_id": pl.String(),
+        "item_id": pl.String(),
+        "split": pl.String(),
+        "liked": pl.Boolean(),
+        "reason": pl.String(),
+        "verdict": pl.String(),
+        "why": pl.String(),
+        "level": pl.Int64(),
+        "evidence_level": pl.Int64(),
+        "expected_level": pl.Float64(),
         "cited": pl.List(pl.String),
-        "grounded": pl.Boolean,
-        "facts_left_out": pl.Int64,
-        "policy_fingerprint": pl.String,
+        "grounded": pl.Boolean(),
+        "facts_left_out": pl.Int64(),
+        "policy_fingerprint": pl.String(),
     }
 )
 
