@@ -212,6 +212,13 @@ def recommender_evaluation(inputs: Inputs) -> pl.DataFrame:
     )
 
 
+def _models_are_of_one_snapshot(inputs: Inputs) -> None:
+    learned_from = inputs.artifact("recommender").manifest.inputs["event_splits"]
+    require_made_from(
+        inputs.artifact("recommender_ranking").manifest, {"event_splits": learned_from}
+    )
+
+
 def _describe_recommendations(rows: pl.DataFrame, _: Inputs) -> Mapping[str, Any]:
     shown = rows.select("user_id", "rank", "title", "score", "level", "reason")
     return {
@@ -241,7 +248,7 @@ def _describe_recommendations(rows: pl.DataFrame, _: Inputs) -> Mapping[str, Any
         "seed",
     ),
     resources=("language_model", "generator_factory", "accelerator"),
-    guard=_ranking_is_of_these_events,
+    guard=_models_are_of_one_snapshot,
     describe=_describe_recommendations,
 )
 def recommendations(inputs: Inputs) -> pl.DataFrame:
