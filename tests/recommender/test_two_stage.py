@@ -7,52 +7,17 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from curec_assets.recommender.ranking import build_ranking
 from curec_assets.recommender.recommend import recommend
-from curec_assets.recommender.two_stage import TwoStage
-from curec_assets.settings import RankingSettings
 from resources.errors import ArtifactError, DataError
-from tests.recommender.conftest import with_splits
 from tests.retrieval.conftest import catalogue, embeddings
-
-_SMALL = RankingSettings(wide=6, narrow=4, candidates=8, negatives=4, rounds=20, patience=5)
-_IDS = [f"i{number:02}" for number in range(24)]
-
-
-def _log(users: int, per_user: int, *, liked: bool = True, seed: int = 1) -> pl.DataFrame:
-    """Everybody goes through the items in one order, from a place of their own."""
-    rng = np.random.default_rng(seed)
-    user = np.repeat(np.arange(users), per_user)
-    step = np.tile(np.arange(per_user), users)
-    item = (rng.integers(0, len(_IDS), users)[user] + step) % len(_IDS)
-    return with_splits(
-        pl.DataFrame(
-            {
-                "event_id": [f"e{number:05}" for number in range(len(user))],
-                "user_id": [f"u{number}" for number in user],
-                "item_id": [_IDS[number] for number in item],
-                "liked": np.full(len(user), liked),
-                "timestamp": user * 500 + step * 60,
-            }
-        )
-    )
-
-
-def _built(folder: Path, log: pl.DataFrame, *, told: bool = True) -> pl.DataFrame:
-    items = catalogue(_IDS, told=told)
-    build_ranking(folder, log, items, embeddings(_IDS), settings=_SMALL, seed=3)
-    return pl.read_parquet(folder / "ranks.parquet")
-
-
-def _load(folder: Path, log: pl.DataFrame) -> TwoStage:
-    return TwoStage.load(folder, log, catalogue(_IDS), embeddings(_IDS))
+from tests.support.ranking_problem import IDS, SMALL, build, load, log_of
 
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, pl.DataFrame]:
     """A ranking of 120 users who go the same way."""
-    folder, log = tmp_path_factory.mktemp("ranking"), _log(120, 10)
-    _built(folder, log)
+    folder, log = tmp_path_factory.mktemp("ranking"), log_of(120, 10)
+    build(folder, log)
     return folder, log
 
 
@@ -73,23 +38,24 @@ def test_a_stored_ranking_serves_alike_alone_and_together(
     built: tuple[Path, pl.DataFrame],
 ) -> None:
     folder, log = built
-    ranking = _load(folder, log)
+    ranking = load(folder, log)
     now = int(log["timestamp"].max()) + 1  # type: ignore[arg-type]
     queries = pl.DataFrame({"user_id": ["u3", "u7", "nobody"]}).with_columns(timestamp=now)
     together = ranking.rank(queries)
     alone = ranking.rank(queries[1:2]).with_columns(query=pl.lit(1, dtype=pl.Int64))
     assert_frame_equal(together.filter(pl.col("query") == 1), alone)
     popular = together.filter(pl.col("user_id") == "nobody")["rank"].to_list()
-    assert len(popular) >= _SMALL.narrow and popular == list(range(1, len(popular) + 1))
+    assert len(popular) >= SMALL.narrow and popular == list(range(1, len(popular) + 1))
     falls = together.select(pl.col("score").diff().over("query")).drop_nulls()
     assert (falls["score"] <= 0).all()
     candidates = ranking.candidates(queries)
     assert set(candidates.rows()) == set(together.select("query", "item_id").rows())
-    # the rank of what is shown is the place where it is shown, unless scores are tied
+    # the rank of what is shown is the place where it is shown; ties share the middle of theirs
     shown = together.filter(pl.col("query") == 0)
     ranks = ranking.ranks(shown.select("user_id", "timestamp", "item_id"))
-    np.testing.assert_allclose(np.abs(ranks - shown["rank"].to_numpy()) <= 2, True)
-    unseen = set(_IDS) - set(log.filter(pl.col("user_id") == "u3")["item_id"])
+    expected = shown.select(pl.col("rank").mean().over("score"))["rank"]
+    np.testing.assert_allclose(ranks, expected.to_numpy())
+    unseen = set(IDS) - set(log.filter(pl.col("user_id") == "u3")["item_id"])
     left = sorted(unseen - set(shown["item_id"]))
     asked = pl.DataFrame({"item_id": left}).with_columns(user_id=pl.lit("u3"), timestamp=now)
     assert ranking.ranks(asked).min() > shown.height
@@ -98,34 +64,34 @@ def test_a_stored_ranking_serves_alike_alone_and_together(
 def test_the_past_is_not_asked_of_tables_that_know_it(built: tuple[Path, pl.DataFrame]) -> None:
     folder, log = built
     with pytest.raises(DataError, match="ask for a later time"):
-        _load(folder, log).rank(pl.DataFrame({"user_id": ["u1"], "timestamp": [5]}))
+        load(folder, log).rank(pl.DataFrame({"user_id": ["u1"], "timestamp": [5]}))
 
 
 def test_a_ranking_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="materialise the asset 'recommender_ranking' again"):
-        _load(tmp_path, _log(3, 4))
+        load(tmp_path, log_of(3, 4))
 
 
 @pytest.mark.parametrize(
     ("log", "told"),
     [
-        (_log(30, 8), False),
-        (_log(1, 12), True),
-        (_log(30, 8, liked=False), True),
-        (_log(3, 1), True),
+        (log_of(30, 8), False),
+        (log_of(1, 12), True),
+        (log_of(30, 8, liked=False), True),
+        (log_of(3, 1), True),
     ],
     ids=["no text or attributes", "one user", "nobody likes anything", "three events"],
 )
 def test_a_log_that_holds_next_to_nothing(log: pl.DataFrame, told: bool, tmp_path: Path) -> None:
-    ranks = _built(tmp_path, log, told=told)
+    ranks = build(tmp_path, log, told=told)
     held_out = log.filter((pl.col("split") != "train") & pl.col("liked"))
     assert ranks.height == 2 * held_out.height
-    assert (ranks["rank"].is_between(1, len(_IDS))).all()
+    assert (ranks["rank"].is_between(1, len(IDS))).all()
     shown = recommend(
         ["u0", "nobody"],
         interactions=log,
-        items=catalogue(_IDS, told=told),
-        item_embeddings=embeddings(_IDS),
+        items=catalogue(IDS, told=told),
+        item_embeddings=embeddings(IDS),
         ranking_folder=tmp_path,
         top_k=3,
     )
