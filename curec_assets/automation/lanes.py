@@ -33,8 +33,8 @@ SLOW = (
     "reward_model",
     "reason_policy",
 )
-"""Made by `retrain` only, so that new data alone never retrains a language model. The evidence of the
-snapshot is among them: a corpus must not be made from the evidence of another snapshot."""
+"""Made by `retrain` only, so that new data alone never retrains a language model. The evidence of
+the snapshot is among them: a corpus must not be made from the evidence of another snapshot."""
 
 ON_DEVICE = (
     "aligned_llm",

@@ -5,7 +5,8 @@ quotation marks, `{what}` for an attribute in words. The composer draws from the
 grounding check recognises them, so both mean the same by a claim.
 
 A contribution says that something raises or lowers the chance of a like, not that a majority liked
-anything: so wordings compare with what is usual wherever a plain "most" could be false.
+anything: so wordings compare with what is usual wherever a plain "mostly" could be false, and say
+"mostly" only of a fact whose numbers do.
 """
 
 from collections.abc import Mapping, Sequence
@@ -252,6 +253,21 @@ CLAUSES: Mapping[str, Mapping[int, tuple[str, ...]]] = {
 """Kind → strength → clauses. Kind `related` comes in three: by what the user made of the item that
 it names, and where it names none."""
 
+MOSTLY: Mapping[str, Mapping[int, tuple[str, ...]]] = {
+    kind: {
+        1: (f"{who} mostly liked {{it}}", f"{who} tended to (like|enjoy) {{it}}"),
+        -1: (f"{who} mostly disliked {{it}}", f"{who} tended not to (like|enjoy) {{it}}"),
+    }
+    for kind, who in (
+        ("like_minded", _ALIKE),
+        ("related liked", _LIKED),
+        ("related disliked", _DISLIKED),
+    )
+}
+"""Kind → sign → clauses that claim a majority."""
+_ENOUGH = 3  # people of whom a majority is claimed
+_CLEAR = 0.6  # its share
+
 NOTHING_KNOWN = (
     "little is known that speaks for or against {it}",
     "nothing in particular speaks for or against {it}",
@@ -268,6 +284,20 @@ def clause_kind(fact: Fact) -> str:
     return fact.kind
 
 
+def majority(fact: Fact) -> int:
+    """1 when a clear majority of those behind a fact liked the item, -1 when they did not, else 0.
+
+    The fact's numbers decide.
+    """
+    if fact.count is None or fact.of is None or fact.of < _ENOUGH:
+        return 0
+    share = fact.count / fact.of
+    return (share >= _CLEAR) - (share <= 1.0 - _CLEAR)
+
+
 def clauses_of(fact: Fact) -> Sequence[str]:
     """The clauses that may word `fact`."""
-    return CLAUSES[clause_kind(fact)][fact.strength]
+    kind = clause_kind(fact)
+    plain = CLAUSES[kind][fact.strength]
+    sign = majority(fact)
+    return (*plain, *MOSTLY.get(kind, {}).get(sign, ())) if sign * fact.strength > 0 else plain

@@ -30,6 +30,9 @@ CHAIN_WORDS = (
 )
 """The same levels in a chain of thought."""
 
+LEVEL_SCALE = tuple(f" {word}" for word in CHAIN_WORDS)
+"""As they stand in a chain: the scale of its prompt."""
+
 STEPS = (
     "strongly against",
     "against",

@@ -1,9 +1,9 @@
 """The why sentence as a grammar: every way in which the cited facts may be worded.
 
-A small model that words freely invents; so, in a second step, it chooses among the frames and
-clauses that the composer knows, for the facts that its own chain of thought cites. What it writes is
-grounded by construction, and every choice of words is an action of reinforcement learning. A larger
-model may word freely (`explanation.wording`), and is checked.
+A small model that words freely invents. So, in a second step, it chooses among the frames and
+clauses that the composer knows, for the facts that its own chain of thought cites: what it writes
+is grounded by construction, and every choice of words is an action of reinforcement learning. A
+larger model may word freely (`explanation.wording`), and is checked.
 """
 
 import re
@@ -18,8 +18,22 @@ from curec_assets.explanation.grammar import literal
 from curec_assets.explanation.naming import in_words
 from curec_assets.explanation.prompts import chain
 from curec_assets.explanation.templates import texts
+from resources.generation.protocol import Prompt
 
 _SLOT = re.compile(r"{(\w+)}")
+
+
+def wording_prompt(
+    asked: Prompt, facts: Facts, cited: Sequence[str], level: int, *, free: bool
+) -> Prompt:
+    """The same prompt, to be answered by this chain of thought and its why sentence.
+
+    `free`: only the chain is held.
+    """
+    grammar = (
+        f"root ::= {literal(chain(cited, level))}" if free else reason_grammar(facts, cited, level)
+    )
+    return Prompt(asked.messages, grammar, asked.seed)
 
 
 def reason_grammar(facts: Facts, cited: Sequence[str], level: int) -> str:

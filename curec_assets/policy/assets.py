@@ -100,6 +100,7 @@ def _rounded(value: float | None) -> float | None:
         "policy",
         "explanation.wanted_words",
         "explanation.max_words",
+        "explanation.wording",
         "language_model.max_new_tokens",
         "language_model.max_prompt_tokens",
         "server.model",
@@ -141,7 +142,7 @@ def reason_policy(inputs: Inputs) -> Mapping[str, Any]:
     checker = GroundingChecker(profile.explanation.max_words)
     return optimise(
         policy_events(explored.events, explored.levels, explored.histories, explored.facts),
-        ComposedReward(scorer, checker, profile.explanation.wanted_words),
+        ComposedReward(scorer, checker, profile.policy, profile.explanation.wanted_words),
         inputs.base_model(),
         inputs.artifact("aligned_llm").path / "adapter",
         profile.policy,
@@ -151,6 +152,7 @@ def reason_policy(inputs: Inputs) -> Mapping[str, Any]:
         workspace=inputs.workspace(),
         output=inputs.output(),
         server=profile.server.endpoint(),
+        free=profile.explanation.wording == "free",
     )
 
 

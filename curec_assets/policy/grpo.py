@@ -46,11 +46,12 @@ def optimise(
     workspace: Path,
     output: Path,
     server: ServerEndpoint | None = None,
+    free: bool = False,
 ) -> dict[str, Any]:
     """Train, save the adapter to `output/adapter`, and return the metrics per step.
 
-    `server`: where vLLM is, if `settings.vllm` is `server`. Checkpoints go to `workspace` after
-    every step, from where an interrupted run goes on.
+    `free`: whether why sentences are worded freely. `server`: where vLLM is, if `settings.vllm` is
+    `server`. Checkpoints go to `workspace` after every step, from where an interrupted run goes on.
     """
     import torch
     from datasets import Dataset
@@ -78,7 +79,9 @@ def optimise(
     micro_batch = gcd(settings.generations, MICRO_BATCH)
     writing = ExitStack()
     generator = writing.enter_context(_generator(settings, generation, base, tokenizer, server))
-    rollout: Any = Rollout(generator, by_id, seed=seed, max_new_tokens=generation.max_new_tokens)
+    rollout: Any = Rollout(
+        generator, by_id, seed=seed, max_new_tokens=generation.max_new_tokens, free=free
+    )
     trainer = ChoiceTrainer(
         model=model,
         processing_class=tokenizer,

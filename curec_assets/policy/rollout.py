@@ -13,6 +13,7 @@ from typing import Any
 
 from curec_assets.core.seeds import derive
 from curec_assets.explanation.prompts import reason_prompt
+from curec_assets.explanation.thinking import Question, answer
 from curec_assets.policy.choices import Choice, choices_of
 from curec_assets.policy.rewards import PolicyEvent
 from resources.generation.protocol import Completion, Sampling, TextGenerator
@@ -32,15 +33,18 @@ class Rollout:
         *,
         seed: int,
         max_new_tokens: int,
+        free: bool = False,
     ) -> None:
         """`generator` gives the generator of a trainer, with the weights as they are now.
 
-        `events`: every event of the trainer's dataset, by its id.
+        `free`: whether why sentences are worded freely. `events`: every event of the trainer's
+        dataset, by its id.
         """
         self._generator = generator
         self._events = events
         self._seed = seed
         self._max_new_tokens = max_new_tokens
+        self._free = free
         self._choices: dict[tuple[int, ...], tuple[Choice, ...]] = {}
 
     def choices(self, sequence: Sequence[int]) -> tuple[Choice, ...]:
@@ -55,17 +59,16 @@ class Rollout:
         groups = [(event, len(list(same))) for event, same in groupby(map(event_id_of, prompts))]
         samples = gcd(*(count for _, count in groups))
         step = trainer.state.global_step
-        requests = [
-            reason_prompt(
-                self._events[event].facts, seed=derive(self._seed, "rollout", step, group, part)
-            )
+        questions = [
+            Question(self._events[event].facts, derive(self._seed, "rollout", step, group, part))
             for group, (event, count) in enumerate(groups)
             for part in range(count // samples)
         ]
         sampling = Sampling(
             self._max_new_tokens, temperature=1.0, samples=samples, keep_allowed=True
         )
-        written = self._generator(trainer).write(requests, sampling)
+        answers = answer(self._generator(trainer), questions, sampling, free=self._free)
+        written = [each.completion for each in answers]
         choices = [choices_of(completion) for completion in written]
         # Equal prompts have equal grammars, so that the tokens name a rollout.
         self._choices = {

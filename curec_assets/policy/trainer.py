@@ -14,7 +14,7 @@ ALIGNED = "ref"
 """Name of the frozen copy of the aligned adapter; TRL's, which makes one where `beta` is not 0."""
 
 
-class ChoiceTrainer(GRPOTrainer):  # type: ignore[misc]
+class ChoiceTrainer(GRPOTrainer):
     """GRPO of rollouts under grammars.
 
     TRL takes every log-probability (of the policy, of the policy before the step, of the aligned
@@ -24,7 +24,7 @@ class ChoiceTrainer(GRPOTrainer):  # type: ignore[misc]
     first micro-batch, for a pass over all completions would cost a fifth of a step.
     """
 
-    rollout_func: Rollout
+    rollout_func: Rollout  # type: ignore[assignment]
     _latest: Tensor
     """Log-probabilities of the last pass: (batch, completion)."""
 
@@ -72,10 +72,10 @@ class ChoiceTrainer(GRPOTrainer):  # type: ignore[misc]
     def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> Tensor:
         first = self._step % self.args.gradient_accumulation_steps == 0
         if self.beta != 0.0 or not first:
-            loss: Tensor = super()._compute_loss(model, inputs)
+            loss: Tensor = super()._compute_loss(model, inputs)  # type: ignore[no-untyped-call]
             return loss
         aligned = self._aligned_log_probabilities(inputs)
-        loss = super()._compute_loss(model, inputs)
+        loss = super()._compute_loss(model, inputs)  # type: ignore[no-untyped-call]
         mask = inputs["completion_mask"] * inputs["tool_mask"]
         gap = aligned - self._latest
         # The estimator that TRL logs, http://joschu.net/blog/kl-approx.html: never negative.
@@ -97,4 +97,5 @@ class ChoiceTrainer(GRPOTrainer):  # type: ignore[misc]
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         """With a second adapter in a folder of its own, `transformers` skips the trained one."""
         super()._load_from_checkpoint(resume_from_checkpoint, model)
-        (model or self.model).load_adapter(resume_from_checkpoint, "default", is_trainable=True)
+        trained: Any = model or self.model
+        trained.load_adapter(resume_from_checkpoint, "default", is_trainable=True)

@@ -77,6 +77,7 @@ def build_reward_model(
         embeddings[read.reason],
         read.liked > 0.5,
         ridge=settings.reader_ridge,
+        why_ridge=settings.reader_why_ridge,
         item_rates=item_rates(fold),
     )
     gate = _gate(fitted.network, reader, events["gate"], embeddings, settings, seed)
@@ -114,9 +115,7 @@ def _embedded(
     # One text at least, if unused: it tells the encoder's dimension.
     distinct = sorted(set(said.values()), key=lambda text: (text.verdict, text.why)) or [SILENCE]
     row_of = {text: row for row, text in enumerate(distinct)}
-    embeddings = embed(
-        text_encoder, distinct, source=encoder.source, batch_size=encoder.batch_size
-    )
+    embeddings = embed(text_encoder, distinct, source=encoder.source, batch_size=encoder.batch_size)
     return {event: row_of[text] for event, text in said.items()}, embeddings
 
 
@@ -140,7 +139,5 @@ def _gate(
             settings=settings,
             seed=seed,
         ),
-        reader=judge(
-            events, read, np.full(len(events), reader.null), settings=settings, seed=seed
-        ),
+        reader=judge(events, read, np.full(len(events), reader.null), settings=settings, seed=seed),
     )

@@ -63,8 +63,19 @@ class GrammarCompiler:
     def _one_text(self, choice: NDArray[np.int64], matcher: Any) -> bool:
         if len(choice) == 1:
             return True
-        forced = matcher.find_jump_forward_string().encode()
+        forced = forced_text(matcher).encode()
         return all(forced.startswith(self._texts[token]) for token in choice)
+
+
+def forced_text(matcher: Any) -> str:
+    """What a grammar forces next; empty where what is forced ends within a character.
+
+    xgrammar 0.2.8 raises there: two options that begin with the same bytes of different letters.
+    """
+    try:
+        return str(matcher.find_jump_forward_string())
+    except UnicodeDecodeError:
+        return ""
 
 
 def _members(mask: NDArray[np.int32]) -> NDArray[np.int64]:

@@ -22,6 +22,9 @@ class Prompt:
     """EBNF (xgrammar dialect) that the start of the completion obeys; what follows it is free."""
     seed: int = 0
     """Seed of this prompt's own random stream: results do not depend on batch or order."""
+    scale: tuple[str, ...] = ()
+    """Texts, lowest first, of which the grammar has one written: words with a space before them
+    that begin with different letters. How probable each was is kept, see `Completion.scale`."""
 
     def chat(self) -> list[Message]:
         """The turns as chat templates expect them."""
@@ -59,9 +62,9 @@ class Completion:
     """Per token: True where the grammar constrained the choice, False where the model was free."""
     finished: bool
     """Whether the end-of-turn token was reached within the limit."""
-    like_probability: float | None
-    """Probability of *likely* against *unlikely* at the token that decides between them, after what
-    stands before it; None where the grammar did not offer both."""
+    scale: tuple[float, ...] | None
+    """Probability of each text of the prompt's scale, at the token that decides between them and
+    after what stands before it; None where there was no such choice or the engine does not tell."""
     prompt_ids: tuple[int, ...] = ()
     """The prompt's tokens, as the engine saw them."""
     logprobs: tuple[float, ...] | None = None

@@ -37,6 +37,7 @@ from curec_assets.explanation.facts import Fact, Facts
 from curec_assets.explanation.grounding import GroundingChecker
 from curec_assets.explanation.levels import chain_words
 from curec_assets.explanation.prompts import chain, completion, parse_reason, reason_prompt
+from curec_assets.features.assets import item_embeddings
 from curec_assets.settings import Settings, load_profile
 from resources.errors import EngineError
 from resources.generation.protocol import Completion, Prompt, Sampling
@@ -51,7 +52,9 @@ Tables = dict[str, pl.DataFrame]
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home with the tables of the toy set."""
     home = tmp_path_factory.mktemp("home")
-    assets = [as_asset(recipe) for recipe in (*datasets.RECIPES, *evidence.RECIPES)]
+    assets = [
+        as_asset(recipe) for recipe in (*datasets.RECIPES, item_embeddings, *evidence.RECIPES)
+    ]
     dg.materialize(assets, resources=default_resources("smoke", home))
     return home
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from curec_assets.explanation.composer import compose
 from curec_assets.explanation.facts import Fact, Facts
-from curec_assets.explanation.grounding import GroundingChecker, agreement
+from curec_assets.explanation.grounding import GroundingChecker, disagreement
 from curec_assets.explanation.prompts import ParsedReason, reason_prompt
 from tests.support.made_up_facts import facts
 
@@ -24,7 +24,7 @@ def test_what_the_composer_writes_is_grounded(given_facts: Facts, level: int, se
     written = compose(given_facts, level, np.random.default_rng(seed))
     result = CHECKER.check(written, given_facts)
     assert result.accepted, (written, result)
-    assert agreement(written, given_facts) <= 0.5
+    assert disagreement(written, given_facts) <= 0.5
 
 
 def other_sign(fact: Fact) -> Fact | None:
@@ -182,6 +182,15 @@ def test_what_is_not_a_grounded_sentence_is_refused(why: str) -> None:
         assert not accepted
 
 
+@pytest.mark.parametrize(("count", "of"), [(7, 9), (4, 9), (2, 2), (None, None)])
+def test_a_majority_is_claimed_only_where_there_is_one(count: int | None, of: int | None) -> None:
+    offered = Facts("Heat", (), (Fact("like_minded", 1, count=count, of=of),))
+    mostly = ParsedReason(("F1",), 6, 'People like you mostly liked "Heat".')
+    assert CHECKER.check(mostly, offered).accepted == (count == 7)
+    written = {compose(offered, 6, np.random.default_rng(seed)).why for seed in range(60)}
+    assert any("mostly liked" in why for why in written) == (count == 7)
+
+
 def test_contrasts_are_between_sides() -> None:
     why = 'Most people who rated "Heat" liked it, though you are hard to please.'
     assert check(why, ("F1", "A1"))
@@ -211,4 +220,4 @@ def test_a_sentence_that_is_too_long_is_not_well_formed() -> None:
 def test_a_level_disagrees_with_arguments_for_the_other_side(
     cited: tuple[str, ...], level: int, low: float, high: float
 ) -> None:
-    assert low <= agreement(ParsedReason(cited, level, ""), FACTS) <= high
+    assert low <= disagreement(ParsedReason(cited, level, ""), FACTS) <= high

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from curec_assets.core.seeds import random_generator
 from curec_assets.explanation.composer import compose
 from curec_assets.explanation.facts import Fact, Facts
+from curec_assets.explanation.grammar import CHAIN_END
 from curec_assets.explanation.grounding import GroundingChecker
 from curec_assets.explanation.prompts import completion, reason_prompt
 from curec_assets.explanation.writing import (
@@ -57,21 +58,32 @@ def text_of(level: int, seed: int = 1) -> str:
     return completion(compose(FACTS, level, random_generator(seed)))
 
 
+SCALE = (0.0, 0.5, 0.5, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+"""Of an expected level of 2.5."""
+
+
 @dataclass
 class Script:
-    """A generator that says one text after the other."""
+    """A generator that says one text after the other, each in two steps: its chain, then all."""
 
     texts: Sequence[str]
-    prompts: list[Prompt] = field(default_factory=list)
+    scale: tuple[float, ...] | None = None
+    """Of the first chain."""
+    thinking: list[Prompt] = field(default_factory=list)
+    wording: list[Prompt] = field(default_factory=list)
     samplings: list[Sampling] = field(default_factory=list)
     engine: str = "script"
 
     def write(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[Completion]:
         (prompt,) = prompts
-        self.prompts.append(prompt)
-        self.samplings.append(sampling)
-        text = self.texts[len(self.prompts) - 1]
-        return [Completion(text, (), (), True, 0.25 if len(self.prompts) == 1 else None)]
+        thinks = bool(sampling.stop)
+        (self.thinking if thinks else self.wording).append(prompt)
+        text = self.texts[len(self.thinking) - 1]
+        scale = self.scale if thinks and len(self.thinking) == 1 else None
+        if thinks:
+            self.samplings.append(sampling)
+            text = text.partition(CHAIN_END)[0]
+        return [Completion(text, (), (), True, scale)]
 
     def prompt_tokens(self, prompt: Prompt) -> int:
         return words(prompt)
@@ -97,11 +109,8 @@ def test_what_is_grounded_and_near_is_taken_at_once() -> None:
     script = Script([text_of(7)])
     written = write(script, 8, gap=1)
     assert (written.source, written.attempts, written.level) == ("policy", 1, 7)
-    assert (written.grounded, written.first_grounded, written.like_probability) == (
-        True,
-        True,
-        0.25,
-    )
+    assert written.grounded
+    assert written.first_grounded
     assert written.reason == f"{written.verdict} {written.why}"
     assert script.samplings[0].temperature == 0
     assert facts_cited(written, FACTS)[0] == FACTS.arguments[0]
@@ -109,18 +118,28 @@ def test_what_is_grounded_and_near_is_taken_at_once() -> None:
     assert write(Script([text_of(7)]), 2).source == "policy", "no gap is set"
 
 
-def test_what_is_far_is_written_again_within_the_gap() -> None:
-    script = Script([text_of(2), text_of(8)])
+def test_the_second_step_may_word_what_the_first_cites() -> None:
+    script = Script([text_of(7)])
+    write(script, 8)
+    (asked,) = script.wording
+    assert asked.messages == script.thinking[0].messages
+    assert admits(asked.grammar, text_of(7))
+    other = text_of(3)
+    assert not admits(asked.grammar, other)
+
+
+def test_what_is_far_is_thought_again_within_the_gap() -> None:
+    script = Script([text_of(2), text_of(8)], SCALE)
     written = write(script, 8, gap=1)
     assert (written.source, written.attempts, written.level) == ("policy", 2, 8)
     assert written.first_grounded, "far from the evidence, yet grounded"
-    assert written.like_probability == 0.25, "the model's own, before it was bound"
+    assert written.expected_level == 2.5, "the model's own, before it was bound"
     assert script.samplings[1].temperature > 0
-    free, bound = (prompt.grammar for prompt in script.prompts)
+    free, bound = (prompt.grammar for prompt in script.thinking)
     for level in range(1, 10):
-        chain = text_of(level).partition("\n")[0] + "\n"
-        assert admits(free, chain)
-        assert admits(bound, chain) == (7 <= level <= 9)
+        thought = text_of(level).partition(CHAIN_END)[0] + CHAIN_END
+        assert admits(free, thought)
+        assert admits(bound, thought) == (7 <= level <= 9)
 
 
 @pytest.mark.parametrize("text", ["", "Sure!", text_of(8) + " Watch it.", text_of(8)[:-20]])

@@ -79,5 +79,7 @@ def test_gradient_flows_to_what_was_allowed_and_from_nothing_that_was_forced(
 
 
 def test_constrained_tokens_without_a_choice_are_forced() -> None:
-    completion = Completion("ab c", (1, 2, 3), (True, True, False), True, None, allowed=((1, 5), (), ()))
+    completion = Completion(
+        "ab c", (1, 2, 3), (True, True, False), True, None, allowed=((1, 5), (), ())
+    )
     assert choices_of(completion) == ((1, 5), (), None)

@@ -6,7 +6,7 @@ fixture `generator`: the engine opened with `OPTIONS` on any chat model.
 
 import pytest
 
-from curec_assets.evidence.levels import TOSS_UP
+from curec_assets.evidence.levels import LEVELS
 from curec_assets.explanation.facts import Fact, Facts
 from curec_assets.explanation.grammar import CHAIN_END
 from curec_assets.explanation.prompts import parse_reason, reason_prompt
@@ -82,10 +82,11 @@ class GenerationContract:
             held = list(completion.constrained)
             assert held == sorted(held, reverse=True), "constrained tokens come first"
             assert any(held)
-            assert completion.like_probability is not None
-            assert 0.0 <= completion.like_probability <= 1.0
-            if temperature == 0.0 and parsed.level != TOSS_UP:
-                assert (completion.like_probability >= 0.5) == (parsed.level > TOSS_UP)
+            assert completion.scale is not None
+            assert len(completion.scale) == LEVELS
+            assert sum(completion.scale) == pytest.approx(1.0)
+            if temperature == 0.0:
+                assert completion.scale[parsed.level - 1] > 0.0
 
     def test_what_a_token_was_chosen_among_is_kept_where_asked_for(
         self, generator: TextGenerator
@@ -126,7 +127,7 @@ class GenerationContract:
         completion = generator.write([Prompt(PROMPTS[0].messages)], Sampling(8))[0]
         assert completion.constrained
         assert not any(completion.constrained)
-        assert completion.like_probability is None
+        assert completion.scale is None
 
     def test_a_completion_ends_before_a_stop_text(self, generator: TextGenerator) -> None:
         whole = generator.write(PROMPTS[:4], Sampling(80))

@@ -1,5 +1,7 @@
 """Facts as the evidence could find them, made up: a Hypothesis strategy and its vocabulary."""
 
+from dataclasses import replace
+
 from hypothesis import strategies as st
 
 from curec_assets.explanation.facts import Fact, Facts
@@ -49,12 +51,16 @@ def facts(draw: st.DrawFn) -> Facts:
     ]
     if draw(st.booleans()) and not any(fact.kind == "related" for fact in found):
         found.append(Fact("related", draw(strengths)))
+    for place, fact in enumerate(found):
+        of = draw(st.none() | st.integers(0, 20))
+        count = None if of is None else draw(st.integers(0, of))
+        found[place] = replace(fact, count=count, of=of)
     found.sort(key=lambda fact: -abs(fact.strength))
     unknown = draw(st.lists(st.sampled_from(("new_item", "new_user")), max_size=2, unique=True))
     return Facts(
         titles[0],
         ("comedy", "Acme 3000"),
         (*found, *(Fact(kind, 0) for kind in unknown)),
-        cited_for=draw(st.integers(1, 3)),
-        cited_against=draw(st.integers(1, 3)),
+        cited_for=draw(st.integers(1, 2)),
+        cited_against=draw(st.integers(1, 2)),
     )

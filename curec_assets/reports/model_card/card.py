@@ -182,8 +182,9 @@ for*. An invented example:
 
 {constrained} The first line cites facts by their handles and names one of nine levels; CURec
 decodes it under a grammar made from the prompt, so that it can only cite what is there, writes the
-expected level instead of the likeliest, and renders it as a verdict sentence. The why sentence after
-it is free and is checked afterwards. Two more tasks exist: the first line alone, and the note."""
+expected level instead of the likeliest, and renders it as a verdict sentence. Then it has the model
+word the cited facts, by default under a second grammar, and checks the sentence. Two more tasks
+exist: the first line alone, and the note."""
 
 
 def _training(content: CardContent) -> str:

@@ -1,8 +1,8 @@
 """How tokens are chosen: a grammar per row, and a random stream per row.
 
 xgrammar ships a logits processor of its own; ours also tells which tokens the grammar constrained,
-steps aside once the grammar is complete (what follows is free text), keeps the probability of a
-like, and proposes the text that a grammar forces, so that it can be checked in one forward pass
+steps aside once the grammar is complete (what follows is free text), keeps the probabilities of a
+scale, and proposes the text that a grammar forces, so that it can be checked in one forward pass
 instead of one a token.
 """
 
@@ -17,8 +17,8 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from resources.errors import EngineError
-from resources.generation.grammar_compiler import GrammarCompiler
-from resources.generation.grammar_tail import offers_both, side_tokens
+from resources.generation.grammar_compiler import GrammarCompiler, forced_text
+from resources.generation.scale import TokenTexts, offers
 
 _LONGEST_DRAFT = 12  # tokens; longer ones are seldom right to their end
 
@@ -29,29 +29,26 @@ class DecodingGrammars(GrammarCompiler):
     def __init__(self, tokenizer: PreTrainedTokenizerBase, vocab_size: int) -> None:
         """`vocab_size`: of the logits; it may exceed the tokenizer's."""
         super().__init__(tokenizer, vocab_size)
-        self.sides = side_tokens(tokenizer)
+        self.texts = TokenTexts(tokenizer)
         self.encode = lru_cache(maxsize=4096)(
             lambda text: tuple(tokenizer(text, add_special_tokens=False)["input_ids"])
         )
-
-    def like_probability(self, scores: Tensor) -> float:
-        """P(*likely*) from scores (vocabulary,) with what is forbidden at minus infinity."""
-        likely, unlikely = (
-            scores[sorted(tokens)].logsumexp(0)
-            for tokens in (self.sides.likely, self.sides.unlikely)
-        )
-        return float(torch.sigmoid(likely - unlikely))
 
 
 class Constraint:
     """The grammar of one row while it is generated. An empty grammar allows everything."""
 
-    def __init__(self, grammars: DecodingGrammars, grammar: str) -> None:
+    def __init__(
+        self, grammars: DecodingGrammars, grammar: str, scale: tuple[str, ...] = ()
+    ) -> None:
         self._grammars = grammars
+        self._words = scale
+        self._scale = grammars.texts.scale(scale)
         self._matcher: Any = xgr.GrammarMatcher(grammars.compile(grammar)) if grammar else None
         self.constrained = 0
         """How many tokens the grammar has chosen among."""
-        self.like_probability: float | None = None
+        self.scale: tuple[float, ...] | None = None
+        """Probability of each word of the scale, once it is decided."""
 
     @property
     def active(self) -> bool:
@@ -65,7 +62,7 @@ class Constraint:
         """
         if self._matcher is None:
             return ()
-        forced = self._matcher.find_jump_forward_string()
+        forced = forced_text(self._matcher)
         return self._grammars.encode(forced)[:_LONGEST_DRAFT] if forced else ()
 
     def fill(self, mask: Tensor, first: int, draft: Sequence[int]) -> int:
@@ -91,8 +88,9 @@ class Constraint:
         """Go on with `token`, chosen by the masked `scores` (vocabulary,)."""
         if self._matcher is None:
             return
-        if token in self._grammars.sides.deciding and offers_both(self._matcher):
-            self.like_probability = self._grammars.like_probability(scores)
+        if token in self._scale.deciding and offers(self._matcher, self._words):
+            shares = scores.double().softmax(0)
+            self.scale = self._scale.shares(lambda word: float(shares[word]))
         if not self._matcher.accept_token(token):
             raise EngineError(
                 f"token {token} was generated but its grammar forbids it; the tokenizer and the "

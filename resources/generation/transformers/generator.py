@@ -114,7 +114,7 @@ class TransformersGenerator:
             for prompt in prompts
         ]
         requests = [
-            Request(of_prompt, prompt.grammar, prompt.seed + sample)
+            Request(of_prompt, prompt.grammar, prompt.seed + sample, prompt.scale)
             for prompt, of_prompt in zip(prompts, tokens, strict=True)
             for sample in range(sampling.samples)
         ]
@@ -151,7 +151,7 @@ class TransformersGenerator:
             token_ids=generated.tokens,
             constrained=tuple(i < generated.constrained for i in range(len(generated.tokens))),
             finished=generated.finished,
-            like_probability=generated.like_probability,
+            scale=generated.scale,
             prompt_ids=request.tokens,
             logprobs=generated.logprobs,
             allowed=allowed,

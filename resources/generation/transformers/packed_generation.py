@@ -48,6 +48,8 @@ class Request:
     """The prompt."""
     grammar: str
     seed: int
+    scale: tuple[str, ...] = ()
+    """See `Prompt.scale`."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class Generated:
     constrained: int
     """How many leading tokens the grammar chose among."""
     finished: bool
-    like_probability: float | None
+    scale: tuple[float, ...] | None
     logprobs: tuple[float, ...] | None
     """Of each token, in the distribution that it was drawn from, if kept."""
 
@@ -227,7 +229,7 @@ class PackedGenerator:
                         requests[index].seed,
                         key,
                         before,
-                        Constraint(self._grammars, requests[index].grammar),
+                        Constraint(self._grammars, requests[index].grammar, requests[index].scale),
                         len(tail),
                     )
                     for index, tail in zip(part, tails, strict=True)
@@ -338,7 +340,7 @@ class PackedGenerator:
                 tuple(row.generated),
                 row.constraint.constrained,
                 row.finished,
-                row.constraint.like_probability,
+                row.constraint.scale,
                 tuple(row.logprobs) if limits.keep_logprobs else None,
             )
 

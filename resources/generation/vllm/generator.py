@@ -19,7 +19,6 @@ from resources.generation.grammar_tail import (
     ConstrainedPart,
     constrained_part,
     tokens_reaching,
-    side_tokens,
     with_free_tail,
 )
 from resources.generation.protocol import (
@@ -29,6 +28,7 @@ from resources.generation.protocol import (
     Sampling,
     TextGenerator,
 )
+from resources.generation.scale import TokenTexts
 from resources.generation.vllm.engine import EngineSize, open_engine
 from resources.models.adapter import require_adapter_fits
 from resources.models.checkpoint import BaseCheckpoint
@@ -89,7 +89,7 @@ class VllmGenerator:
         self._tokenizer = tokenizer
         self._max_prompt_tokens = max_prompt_tokens
         self._adapter = LoRARequest("policy", 1, str(adapter)) if adapter is not None else None
-        self._sides = side_tokens(tokenizer)
+        self._texts = TokenTexts(tokenizer)
         self._grammars = GrammarCompiler(tokenizer, len(tokenizer))
 
     def prompt_tokens(self, prompt: Prompt) -> int:
@@ -162,8 +162,12 @@ class VllmGenerator:
                 "structured_outputs": StructuredOutputsParams(
                     grammar=with_free_tail(prompt.grammar)
                 ),
-                "logprob_token_ids": sorted(self._sides.sides),
                 "flat_logprobs": True,
+                **(
+                    {"logprob_token_ids": sorted(self._texts.scale(prompt.scale).deciding)}
+                    if prompt.scale
+                    else {"logprobs": 0}
+                ),
             }
         return SamplingParams(
             n=sampling.distinct,
@@ -217,15 +221,15 @@ class VllmGenerator:
         for choice in output.outputs:
             tokens = tuple(choice.token_ids)
             text = self._tokenizer.decode(tokens, skip_special_tokens=True)
-            constrained, like = 0, None
+            constrained, scale = 0, None
             allowed: tuple[tuple[int, ...], ...] = ((),) * len(tokens)
             if prompt.grammar:
-                part = constrained_part(prompt.grammar, text)
+                part = constrained_part(prompt.grammar, text, prompt.scale)
                 # None: the limit cut the text within a character, so the grammar was not complete.
                 constrained = (
                     tokens_reaching(self._tokenizer, tokens, part.length) if part else len(tokens)
                 )
-                like = self._like_probability(tokens, choice.logprobs, part)
+                scale = self._scale(prompt, tokens, choice.logprobs, part)
                 if sampling.keep_allowed:
                     allowed = self._grammars.allowed(with_free_tail(prompt.grammar), tokens)
             written.append(
@@ -234,7 +238,7 @@ class VllmGenerator:
                     token_ids=tokens,
                     constrained=tuple(index < constrained for index in range(len(tokens))),
                     finished=choice.finish_reason == "stop",
-                    like_probability=like,
+                    scale=scale,
                     prompt_ids=prompt_ids,
                     logprobs=_logprobs(tokens, choice.logprobs) if sampling.keep_allowed else None,
                     allowed=allowed if sampling.keep_allowed else (),
@@ -242,21 +246,21 @@ class VllmGenerator:
             )
         return written * (sampling.samples // sampling.distinct)
 
-    def _like_probability(
-        self, tokens: tuple[int, ...], logprobs: Any, part: ConstrainedPart | None
-    ) -> float | None:
-        """P(*likely*) among the two sides, from the engine's masked log-probabilities."""
-        if part is None or part.side_at is None:
+    def _scale(
+        self,
+        prompt: Prompt,
+        tokens: tuple[int, ...],
+        logprobs: Any,
+        part: ConstrainedPart | None,
+    ) -> tuple[float, ...] | None:
+        """Of each word of the prompt's scale, from the engine's masked log-probabilities."""
+        if part is None or part.scale_at is None:
             return None
-        start = tokens_reaching(self._tokenizer, tokens, part.side_at)
-        position = self._sides.position(tokens, start)
+        words = self._texts.scale(prompt.scale)
+        position = words.position(tokens, tokens_reaching(self._tokenizer, tokens, part.scale_at))
         if position is None:
             return None
-        likely, unlikely = (
-            sum(math.exp(logprobs[position][token].logprob) for token in side)
-            for side in (self._sides.likely, self._sides.unlikely)
-        )
-        return likely / (likely + unlikely) if likely + unlikely else None
+        return words.shares(lambda token: math.exp(logprobs[position][token].logprob))
 
 
 def _logprobs(tokens: tuple[int, ...], logprobs: Any) -> tuple[float, ...]:

@@ -168,7 +168,7 @@ def test_order_samples_and_settings_of_the_request(base: Path) -> None:
         written = generator.write(PROMPTS, Sampling(8, 0.5, 3, ("\n",)))
         assert generator.write([], Sampling(8)) == []
     assert [c.text for c in written] == [f"say {n} #{k}" for n in range(12) for k in range(3)]
-    assert all(c.finished and c.like_probability is None for c in written)
+    assert all(c.finished and c.scale is None for c in written)
     request = next(r for r in script.requests if r["messages"][-1]["content"] == "say 7")
     expected = {"model": "policy", "max_tokens": 8, "temperature": 0.5, "n": 3, "seed": 7}
     expected |= {"stop": ["\n"], "top_p": 1.0, "top_k": 0, "min_p": 0.0, "repetition_penalty": 1.0}
@@ -360,22 +360,24 @@ def test_what_was_answered_before_the_server_died_is_not_asked_again(
     assert 2 <= len(second.requests) < len(PROMPTS)
 
 
-# The words of the sides may occur where they decide nothing, and characters of several bytes.
+# The words of the scale may occur where they decide nothing, and characters of several bytes.
 CHAIN = "It is likely that Läst"
 PROMPT = Prompt(
     (("user", "How likely?"),),
-    'root ::= "It is likely that L" ("ä" | "ü") "st" side "!\\n"\n'
-    'side ::= " likely" | " unlikely" | " even"',
+    'root ::= "It is likely that L" ("ä" | "ü") "st" word "!\\n"\n'
+    'word ::= " unlikely" | " even" | " likely"',
     seed=5,
+    scale=(" unlikely", " even", " likely"),
 )
 
 
 def speaking(
-    tokenizer: PreTrainedTokenizerBase, text: str, odds: float = 3.0
+    tokenizer: PreTrainedTokenizerBase, text: str
 ) -> Callable[[dict[str, Any]], dict[str, Any]]:
     """Answers as vLLM would that writes `text`: with token ids and the probabilities asked for."""
     end = tokenizer.eos_token_id
-    sides = {tokenizer.encode(word)[0]: p for word, p in ((" likely", odds), (" unlikely", 1.0))}
+    odds = ((" likely", 3.0), (" even", 0.0), (" unlikely", 1.0))
+    scale = {tokenizer.encode(word)[0]: p for word, p in odds if p}
 
     def answer(request: dict[str, Any]) -> dict[str, Any]:
         chat = request["messages"]
@@ -387,7 +389,7 @@ def speaking(
                 "logprob": -1.0,
                 "top_logprobs": [
                     {"token": f"token_id:{other}", "logprob": math.log(p / 9)}
-                    for other, p in sides.items()
+                    for other, p in scale.items()
                     if other in request.get("logprob_token_ids", ())
                 ],
             }
@@ -422,12 +424,13 @@ def test_what_the_grammar_constrained_is_told_from_what_was_free(
     ]
     assert tokenizer.decode(constrained) == f"{CHAIN} {word}!\n"
     assert completion.constrained == tuple(sorted(completion.constrained, reverse=True))
-    assert completion.like_probability == pytest.approx(0.75)
+    assert completion.scale == pytest.approx((0.25, 0.0, 0.75))
     sent = script.requests[-1]["structured_outputs"]["grammar"]
     assert sent.count("root ::=") == 1
-    side = completion.token_ids.index(tokenizer.encode(f" {word}")[0])
+    decides = tokenizer.encode(f" {word}")[0]
+    place = max(at for at, token in enumerate(completion.token_ids) if token == decides)
     assert {tokenizer.encode(f" {w}")[0] for w in ("likely", "unlikely", "even")} <= set(
-        completion.allowed[side]
+        completion.allowed[place]
     )
 
 
@@ -458,7 +461,7 @@ def test_a_server_that_tells_nothing_of_tokens(base: Path) -> None:
         (completion,) = generator.write([PROMPT], Sampling(99, keep_allowed=True))
     assert (completion.token_ids, completion.constrained, completion.prompt_ids) == ((), (), ())
     assert completion.allowed == ()
-    assert completion.like_probability is None
+    assert completion.scale is None
     assert not completion.finished
 
 
@@ -474,7 +477,7 @@ def test_a_server_that_ignores_the_grammar_is_noticed_once(
             (completion,) = generator.write([PROMPT], Sampling(99))
     assert completion.text == "Sure! Here is the evidence."
     assert not any(completion.constrained)
-    assert completion.like_probability is None
+    assert completion.scale is None
     warnings = [r.getMessage() for r in caplog.records if "obey" in r.getMessage()]
     assert len(warnings) == 1
     assert "1 of 1 texts" in warnings[0]

@@ -1,4 +1,4 @@
-"""What a row's grammar keeps of the side it takes."""
+"""What a row's grammar keeps of the scale that it offers."""
 
 import math
 
@@ -11,10 +11,12 @@ from resources.generation.transformers.constrained_decoding import Constraint, D
 from resources.models.base_models import LanguageModel
 from resources.models.downloads import Downloads
 
-# Words that begin with the letters of the sides, offered side by side as these are.
-GRAMMAR = '''root ::= (" literature" | " unit" | " event") ";" side
-side ::= " likely" | " unlikely" | " even"'''
+# Words that begin with the letters of the scale, offered as its words are.
+GRAMMAR = '''root ::= (" literature" | " unit" | " event") ";" word
+word ::= " unlikely" | " even" | " likely"'''
+SCALE = (" unlikely", " even", " likely")
 BEFORE = " literature;"
+AT_THE_SPACE, AFTER_IT = (0.2, 0.5, 0.3), (0.8, 0.0, 0.2)
 
 
 @pytest.fixture(scope="module")
@@ -34,16 +36,16 @@ def grammars(tokenizer: PreTrainedTokenizerBase) -> DecodingGrammars:
 @pytest.mark.parametrize(
     ("pieces", "expected"),
     [
-        ([" likely"], 0.6),
-        ([" unlikely"], 0.6),
-        ([" even"], 0.6),
-        ([" like", "l", "y"], 0.6),
-        ([" u", "n", "li", "k", "e", "l", "y"], 0.6),
-        ([" e", "v", "e", "n"], 0.6),
-        ([" ", "like", "l", "y"], 0.2),
-        ([" ", "l", "i", "k", "e", "l", "y"], 0.2),
-        ([" ", "u", "n", "li", "k"], 0.2),
-        ([" ", "e", "v", "e", "n"], 0.2),
+        ([" likely"], AT_THE_SPACE),
+        ([" unlikely"], AT_THE_SPACE),
+        ([" even"], AT_THE_SPACE),
+        ([" like", "l", "y"], AT_THE_SPACE),
+        ([" u", "n", "li", "k", "e", "l", "y"], AT_THE_SPACE),
+        ([" e", "v", "e", "n"], AT_THE_SPACE),
+        ([" ", "like", "l", "y"], AFTER_IT),
+        ([" ", "l", "i", "k", "e", "l", "y"], AFTER_IT),
+        ([" ", "u", "n", "li", "k"], AFTER_IT),
+        ([" ", "e", "v", "e", "n"], AFTER_IT),
         ([" "], None),
     ],
 )
@@ -51,9 +53,9 @@ def test_the_probability_is_that_of_the_token_that_decides(
     tokenizer: PreTrainedTokenizerBase,
     grammars: DecodingGrammars,
     pieces: list[str],
-    expected: float | None,
+    expected: tuple[float, ...] | None,
 ) -> None:
-    """However the side is cut into tokens, and whatever was offered before it."""
+    """However the word is cut into tokens, and whatever was offered before it."""
 
     def token(text: str) -> int:
         (one,) = tokenizer.encode(text)
@@ -67,10 +69,10 @@ def test_the_probability_is_that_of_the_token_that_decides(
 
     at_the_space = scores(_likely=0.2, _like=0.1, _u=0.1, _unlikely=0.1, _even=0.5)
     after_it = scores(l=0.05, li=0.15, u=0.8)
-    constraint = Constraint(grammars, GRAMMAR)
+    constraint = Constraint(grammars, GRAMMAR, SCALE)
     for one in tokenizer.encode(BEFORE):
         constraint.accept(one, at_the_space)
-    assert constraint.like_probability is None
+    assert constraint.scale is None
     for place, piece in enumerate(pieces):
         constraint.accept(token(piece), after_it if place else at_the_space)
-    assert constraint.like_probability == (expected and pytest.approx(expected))
+    assert constraint.scale == (expected and pytest.approx(expected))
