@@ -1,4 +1,4 @@
-"""Assets of the group `reward`: drafted reasons and the model that judges reasons."""
+"""Assets of the group `reward`: drafted reasons and the two readers that judge reasons."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,30 +23,28 @@ class _Drafted:
 
     events: pl.DataFrame
     facts: Mapping[str, Facts]
-    items: pl.DataFrame
 
 
 def _events_to_draft(inputs: Inputs) -> _Drafted:
     profile = inputs.settings
-    evidence = inputs.table("collaborative_evidence")
+    evidence = inputs.table("event_evidence")
     events = drafting.events_to_draft(inputs.table("event_splits"), evidence, profile)
-    histories = inputs.table("histories", ["event_id", "item_ids", "likes"])
     items = inputs.table("items", ["item_id", "title", "attributes"])
-    facts = facts_by_event(events, evidence, histories, Catalogue(items), profile.evidence)
-    return _Drafted(events, facts, items)
+    facts = facts_by_event(events, evidence, Catalogue(items), profile.explanation)
+    return _Drafted(events, facts)
 
 
 def _describe_drafts(rows: pl.DataFrame, _: Inputs) -> Mapping[str, Any]:
-    """How many are grounded, and a few to read."""
-    agrees = (pl.col("verdict") == "like") == pl.col("liked")
+    """How many are grounded, how near their level is to the evidence model's, a few to read."""
+    gap = (pl.col("level") - pl.col("evidence_level")).abs()
     summary = rows.group_by("split").agg(
         drafts=pl.len(),
         grounded=pl.col("grounded").mean().round(3),
-        verdict_agrees=agrees.mean().round(3),
+        within_one_level=(gap <= 1).mean().round(3),
     )
     return {
         "summary": summary.sort("split"),
-        "samples": rows.select("split", "verdict", "verdict_probability", "grounded", "reason"),
+        "samples": rows.select("split", "level", "evidence_level", "liked", "grounded", "reason"),
     }
 
 
@@ -66,8 +64,8 @@ def _describe_drafts(rows: pl.DataFrame, _: Inputs) -> Mapping[str, Any]:
     resources=("language_model", "generator_factory"),
     view=Choice(
         _events_to_draft,
-        tables=("event_splits", "collaborative_evidence", "histories", "items"),
-        settings=("reward.draft_train", "reward.draft_validation", "evidence"),
+        tables=("event_splits", "event_evidence", "items"),
+        settings=("reward.draft_train", "reward.draft_validation", "explanation"),
     ),
     describe=_describe_drafts,
 )
@@ -89,7 +87,7 @@ def draft_reasons(inputs: Inputs) -> pl.DataFrame:
             generator,
             drafted.events,
             drafted.facts,
-            GroundingChecker(Catalogue(drafted.items), inputs.settings.explanation.max_words),
+            GroundingChecker(inputs.settings.explanation.max_words),
             inputs.settings,
             aligned.manifest.fingerprint,
         )
@@ -97,41 +95,50 @@ def draft_reasons(inputs: Inputs) -> pl.DataFrame:
 
 @dataclass(frozen=True)
 class _Judged:
-    """The events that the reward model reads, and their drafts."""
+    """The events that the reward model reads, and their reasons."""
 
     events: pl.DataFrame
-    draft_reasons: pl.DataFrame
+    reasons: pl.DataFrame
+    """event_id, verdict, why: drafts, then composed ones."""
 
 
 def _events_to_judge(inputs: Inputs) -> _Judged:
+    from curec_assets.reward.composing import composed_reasons, events_to_compose
     from curec_assets.reward.dataset import events_with_histories, reward_events
 
-    drafts = inputs.table("draft_reasons", ["event_id", "reason"])
-    events = reward_events(inputs.table("event_splits"), drafts)
+    profile = inputs.settings
+    splits, evidence = inputs.table("event_splits"), inputs.table("event_evidence")
+    drafts = inputs.table("draft_reasons", ["event_id", "verdict", "why"])
+    events = reward_events(splits, drafts)
     histories = inputs.table("histories", ["event_id", "item_ids", "likes"])
-    return _Judged(events_with_histories(events, histories), drafts)
+    composed = events_to_compose(splits, evidence, drafts, profile)
+    catalogue = Catalogue(inputs.table("items", ["item_id", "title", "attributes"]))
+    facts = facts_by_event(composed, evidence, catalogue, profile.explanation)
+    reasons = pl.concat([drafts, composed_reasons(composed, evidence, facts, profile.seed)])
+    return _Judged(events_with_histories(events, histories), reasons)
 
 
 def _model_settings(profile: Profile) -> tuple[str, ...]:
-    # What only decides which drafts exist, or what happens after a failed gate, is not part of
-    # the model's identity: the drafts themselves are among the inputs.
-    elsewhere = {"draft_train", "draft_validation", "gate_blocks"}
+    # What only decides which reasons exist, or what happens after a failed gate, is not part of
+    # the model's identity: the reasons themselves are among the inputs.
+    elsewhere = {"draft_train", "draft_validation", "composed_train", "gate_blocks"}
     fields = type(profile.reward).model_fields
     return (*(f"reward.{name}" for name in fields if name not in elsewhere), "seed")
 
 
 def _describe_reward_model(stored: Artifact, _: Inputs) -> Mapping[str, Any]:
-    """Loss curves, the three AUCs as bars, and the gate in words."""
+    """Loss curves, the AUCs of both readers as bars, and the gate in words."""
     from curec_assets.reward.gate import stored_gate
 
     metrics = stored.manifest.metrics
     gate = stored_gate(stored.manifest)
     bars = {
-        name: (estimate.value, estimate.low, estimate.high)
+        f"{reader}, {name}": (estimate.value, estimate.low, estimate.high)
+        for reader, of_reader in (("recommender", gate.recommender), ("plain", gate.reader))
         for name, estimate in (
-            ("own reason", gate.reason),
-            ("null", gate.null),
-            ("another user's", gate.shuffled),
+            ("own reason", of_reader.reason),
+            ("null", of_reader.null),
+            ("another user's", of_reader.shuffled),
         )
     }
     return {
@@ -148,23 +155,29 @@ def _describe_reward_model(stored: Artifact, _: Inputs) -> Mapping[str, Any]:
         ),
         "aucs": interval_chart(bars, title="AUC on validation drafts", y_label="AUC"),
         "train_events": metrics["train_events"],
-        "train_drafts": metrics["train_drafts"],
+        "train_reasons": metrics["train_reasons"],
         "gate_events": metrics["gate_events"],
     }
 
 
 @artifact(
     group="reward",
-    kinds={"torch"},
+    kinds={"torch", "scikitlearn"},
     settings=_model_settings,
     resources=("text_encoder", "accelerator"),
-    view=Choice(_events_to_judge, tables=("event_splits", "histories", "draft_reasons")),
+    view=Choice(
+        _events_to_judge,
+        tables=("event_splits", "event_evidence", "histories", "items", "draft_reasons"),
+        settings=("reward.composed_train", "explanation"),
+    ),
     describe=_describe_reward_model,
 )
 def reward_model(inputs: Inputs) -> Mapping[str, Any]:
-    """Click model that tells how much a reason helps to predict what a user likes.
+    """Two readers that tell how much a reason helps to predict what a user likes.
 
-    Fitted on the reward fold; the gate compares own, null and shuffled reasons on validation.
+    A click model on item, history and reason, and a plain reader of the reason alone. Fitted on the
+    reward fold, on drafts and composed reasons; the gate compares own, null and shuffled drafts on
+    validation.
     """
     from curec_assets.reward.build import build_reward_model
 
@@ -172,7 +185,7 @@ def reward_model(inputs: Inputs) -> Mapping[str, Any]:
     return build_reward_model(
         inputs.output(),
         inputs.view.events,
-        inputs.view.draft_reasons,
+        inputs.view.reasons,
         inputs.resource("text_encoder"),
         settings=profile.reward,
         encoder=profile.encoder,

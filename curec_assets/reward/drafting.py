@@ -20,18 +20,24 @@ SCHEMA = pl.Schema(
         "liked": pl.Boolean,
         "reason": pl.String,
         "verdict": pl.String,
-        "verdict_probability": pl.Float64,
+        "why": pl.String,
+        "level": pl.Int64,
+        "evidence_level": pl.Int64,
+        "like_probability": pl.Float64,
+        "cited": pl.List(pl.String),
         "grounded": pl.Boolean,
-        "history_left_out": pl.Int64,
+        "facts_left_out": pl.Int64,
         "policy_fingerprint": pl.String,
     }
 )
 
 
 def events_to_draft(
-    event_splits: pl.DataFrame, evidence: pl.DataFrame, profile: Profile
+    event_splits: pl.DataFrame, event_evidence: pl.DataFrame, profile: Profile
 ) -> pl.DataFrame:
     """Reward-fold training events, and validation events for the gate; none that aligned the model.
+
+    With the evidence model's level as `evidence_level`.
 
     The model is aligned on events of the policy fold, the drafts are about the reward fold: it
     cannot remember the labels that its drafts are judged against.
@@ -42,10 +48,15 @@ def events_to_draft(
     }
     chosen: list[str] = []
     for split, (condition, count) in wanted.items():
-        arguable = with_evidence(event_splits.filter(condition)["event_id"], evidence)
+        arguable = with_evidence(event_splits.filter(condition)["event_id"], event_evidence)
         chosen += draw(arguable, count, seed=profile.seed, purpose=f"drafts {split}")
-    columns = ["event_id", "user_id", "item_id", "split", "liked"]
-    return event_splits.filter(pl.col("event_id").is_in(chosen)).select(columns).sort("event_id")
+    levels = event_evidence.select("event_id", evidence_level="level")
+    return (
+        event_splits.filter(pl.col("event_id").is_in(chosen))
+        .select("event_id", "user_id", "item_id", "split", "liked")
+        .join(levels, on="event_id")
+        .sort("event_id")
+    )
 
 
 def draft(
@@ -67,11 +78,24 @@ def draft(
         max_regenerations=0,
         compose_last=False,
     )
+    names = (
+        "reason",
+        "verdict",
+        "why",
+        "level",
+        "like_probability",
+        "cited",
+        "grounded",
+        "facts_left_out",
+    )
+    columns = [
+        pl.Series(name, [_plain(getattr(w, name)) for w in written], dtype=SCHEMA[name])
+        for name in names
+    ]
     return events.with_columns(
-        pl.Series("reason", [w.reason for w in written], dtype=pl.String),
-        pl.Series("verdict", [w.verdict for w in written], dtype=pl.String),
-        pl.Series("verdict_probability", [w.verdict_probability for w in written], pl.Float64),
-        pl.Series("grounded", [w.grounded for w in written], dtype=pl.Boolean),
-        pl.Series("history_left_out", [w.history_left_out for w in written], dtype=pl.Int64),
-        pl.lit(policy_fingerprint).alias("policy_fingerprint"),
+        *columns, pl.lit(policy_fingerprint).alias("policy_fingerprint")
     ).select(SCHEMA.names())
+
+
+def _plain(value: object) -> object:
+    return list(value) if isinstance(value, tuple) else value
