@@ -11,7 +11,7 @@ import torch
 import xgrammar as xgr
 from transformers import LogitsProcessor, LogitsProcessorList
 
-from resources.generation.transformers.constrained_decoding import GrammarCompiler
+from resources.generation.grammar_compiler import GrammarCompiler
 
 BATCH = 32
 

@@ -88,7 +88,7 @@ class _PlainSide:
         from peft import PeftModel
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
-        from resources.generation.transformers.constrained_decoding import GrammarCompiler
+        from resources.generation.grammar_compiler import GrammarCompiler
 
         self.tokenizer = AutoTokenizer.from_pretrained(home.base.path)
         model: Any = AutoModelForCausalLM.from_pretrained(home.base.path, dtype=torch.float32)

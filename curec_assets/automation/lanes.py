@@ -7,7 +7,6 @@ FAST = (
     "items",
     "interactions",
     "histories",
-    "collaborative_evidence",
     "generated_reasons",
     "recommendation_reasons",
     "item_embeddings",
@@ -24,13 +23,18 @@ FAST = (
 SLOW = (
     "training_snapshot",
     "event_splits",
+    "evidence_state",
+    "evidence_numbers",
+    "evidence_model",
+    "event_evidence",
     "alignment_corpus",
     "aligned_llm",
     "draft_reasons",
     "reward_model",
     "reason_policy",
 )
-"""Made by `retrain` only, so that new data alone never retrains a language model."""
+"""Made by `retrain` only, so that new data alone never retrains a language model. The evidence of
+the snapshot is among them: a corpus must not be made from the evidence of another snapshot."""
 
 ON_DEVICE = (
     "aligned_llm",

@@ -1,1 +1,1 @@
-"""Raw data → items, interactions, splits, histories, collaborative evidence."""
+"""Raw data → items, interactions, splits, histories."""

@@ -46,15 +46,17 @@ HISTORY = pl.Schema(
     }
 )
 HISTORIES = pl.Schema({"event_id": pl.Utf8(), "user_id": pl.Utf8(), **HISTORY})
-EVIDENCE = pl.Schema(
+SPLITS = pl.Schema({**INTERACTIONS, "split": pl.Utf8(), "fold": pl.Utf8()})
+HISTORY = pl.Schema(
     {
-        "liked_ids": pl.List(pl.Utf8()),
-        "liked_similarities": pl.List(pl.Float64()),
-        "disliked_ids": pl.List(pl.Utf8()),
-        "disliked_similarities": pl.List(pl.Float64()),
+        "item_ids": pl.List(pl.Utf8()),
+        "ratings": pl.List(pl.Float64()),
+        "likes": pl.List(pl.Boolean()),
+        "timestamps": pl.List(pl.Int64()),
+        "length": pl.Int64(),
     }
 )
-COLLABORATIVE_EVIDENCE = pl.Schema({"event_id": pl.Utf8(), **EVIDENCE})
+HISTORIES = pl.Schema({"event_id": pl.Utf8(), "user_id": pl.Utf8(), **HISTORY})
 
 SPLITS = ("train", "validation", "test")
 FOLDS = ("reward", "policy")

@@ -57,6 +57,28 @@ def interval_chart(
     return _picture(draw, title=title, y_label=y_label)
 
 
+def reliability_chart(
+    series: Mapping[str, Sequence[Mapping[str, float]]], *, title: str
+) -> Markdown:
+    """Markdown image of predicted against true shares, one line per series, beside the diagonal.
+
+    Each bin: `probability` (mean prediction), `liked` (true share) and `events` (its size).
+    """
+
+    def draw(axes: "Axes") -> None:
+        axes.plot([0, 1], [0, 1], color="grey", linewidth=1.0, linestyle="--")
+        for name, bins in series.items():
+            predicted = [each["probability"] for each in bins]
+            true = [each["liked"] for each in bins]
+            axes.plot(predicted, true, label=name, marker="o", markersize=4, linewidth=1.5)
+        axes.set_xlabel("predicted")
+        axes.grid(alpha=0.3)
+        if series:
+            axes.legend(fontsize=8)
+
+    return _picture(draw, title=title, y_label="true share")
+
+
 def _picture(draw: "Callable[[Axes], None]", *, title: str, y_label: str) -> Markdown:
     # The Figure is used without pyplot: no global state, no display, safe in threads.
     from matplotlib.backends.backend_agg import FigureCanvasAgg

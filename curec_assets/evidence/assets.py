@@ -1,35 +1,139 @@
-"""The asset of this stage: what it reads, depends on and writes, and how it is made."""
+"""The assets of this stage: what each reads, depends on and writes, and how it is made."""
+
+from collections.abc import Mapping
+from typing import Any
 
 import polars as pl
 
 from curec_assets.core.inputs import Inputs
-from curec_assets.core.recipe import table
-from curec_assets.datasets import schema
-from curec_assets.evidence.describe import describe
+from curec_assets.core.recipe import artifact, table
+from curec_assets.evidence import describe, schema
+from resources.errors import ArtifactError
+
+_GROUP = "evidence"
+_NUMBERS_SETTINGS = (
+    "evidence.prior_events",
+    "evidence.max_raters",
+    "evidence.max_events",
+    "evidence.factors",
+    "evidence.factor_ridge",
+    "evidence.text_components",
+    "evidence.text_ridge",
+    "seed",
+)
 
 
 @table(
-    group="evidence",
+    group=_GROUP,
     kinds={"duckdb", "polars"},
     key=["event_id"],
-    schema=schema.COLLABORATIVE_EVIDENCE,
-    tables=("interactions", "event_splits", "histories"),
-    settings=("evidence.shrinkage", "evidence.max_liked", "evidence.max_disliked"),
-    describe=lambda rows, inputs: describe(
-        rows, inputs.table("interactions"), inputs.table("items")
-    ),
-    describe_tables=("items",),
+    tables=("event_splits", "items", "item_embeddings"),
+    settings=_NUMBERS_SETTINGS,
+    describe=lambda rows, inputs: describe.numbers(rows, inputs.metrics),
 )
-def collaborative_evidence(inputs: Inputs) -> pl.DataFrame:
-    """For every event, the history items that other users' earlier training likes relate to it."""
-    from curec_assets.evidence import collaborative
+def evidence_numbers(inputs: Inputs) -> tuple[pl.DataFrame, Mapping[str, Any]]:
+    """For every event of the snapshot, what strictly earlier events say of it, as numbers."""
+    from curec_assets.evidence.numbers import EvidenceNumbers
 
-    return collaborative.collaborative_evidence(
-        collaborative.train_likes(inputs.table("event_splits")),
-        inputs.table("interactions"),
-        inputs.table("histories", ["event_id", "item_ids", "likes", "timestamps"]),
+    events = inputs.table("event_splits")
+    numbers = EvidenceNumbers(
+        events,
+        inputs.table("items"),
+        inputs.table("item_embeddings"),
         inputs.settings.evidence,
+        inputs.settings.seed,
+    )
+    rows, seconds = numbers.read_timed(events)
+    return pl.concat([events.select("event_id"), rows], how="horizontal"), {"seconds": seconds}
+
+
+@artifact(
+    group=_GROUP,
+    kinds={"lightgbm", "scikitlearn"},
+    tables=("event_splits", "evidence_numbers"),
+    settings=(
+        "evidence.model",
+        "evidence.time_blocks",
+        "evidence.max_trees",
+        "evidence.leaves",
+        "evidence.learning_rate",
+        "evidence.min_leaf_events",
+        "evidence.logistic_penalty",
+        "evidence.held_out",
+        "seed",
+    ),
+    describe=lambda stored, _: describe.model(stored.manifest.metrics),
+)
+def evidence_model(inputs: Inputs) -> Mapping[str, Any]:
+    """From evidence numbers to the probability of a like, fitted forward in time and calibrated.
+
+    Holds every model, and the forward predictions of all events.
+    """
+    from curec_assets.evidence.build import build_evidence_model
+
+    return build_evidence_model(
+        inputs.output(),
+        inputs.table("event_splits"),
+        inputs.table("evidence_numbers"),
+        settings=inputs.settings.evidence,
+        seed=inputs.settings.seed,
     )
 
 
-RECIPES = (collaborative_evidence,)
+def _model_is_of_these_events(inputs: Inputs) -> None:
+    made_from = inputs.artifact("evidence_model").manifest.inputs
+    for name, version in inputs.versions("event_splits", "evidence_numbers").items():
+        if made_from[name] != version:
+            raise ArtifactError(
+                f"evidence_model was made from {name} {made_from[name]}, but {name} is now "
+                f"{version}; materialise `evidence_model` again"
+            )
+
+
+@table(
+    group=_GROUP,
+    kinds={"duckdb", "polars"},
+    key=["event_id"],
+    schema=schema.EVENT_EVIDENCE,
+    tables=("event_splits", "items", "item_embeddings", "evidence_numbers"),
+    artifacts=("evidence_model",),
+    settings=(
+        *_NUMBERS_SETTINGS,
+        "evidence.time_blocks",
+        "evidence.level_cuts",
+        "evidence.strength_cuts",
+        "evidence.most_for",
+        "evidence.most_against",
+        "evidence.few_raters",
+        "evidence.few_events",
+    ),
+    guard=_model_is_of_these_events,
+    describe=lambda rows, inputs: describe.evidence(
+        rows, inputs.table("event_splits"), inputs.table("items")
+    ),
+)
+def event_evidence(inputs: Inputs) -> pl.DataFrame:
+    """Of every event of the snapshot: probability of a like, its level, and the facts behind it."""
+    from curec_assets.evidence.build import aligned
+    from curec_assets.evidence.crossfit import ForwardModels, time_blocks
+    from curec_assets.evidence.judge import judge_events
+    from curec_assets.evidence.numbers import EvidenceNumbers
+
+    settings = inputs.settings.evidence
+    events = inputs.table("event_splits")
+    return judge_events(
+        events.with_columns(block=time_blocks(events, settings.time_blocks)),
+        aligned(inputs.table("evidence_numbers"), events),
+        EvidenceNumbers(
+            events,
+            inputs.table("items"),
+            inputs.table("item_embeddings"),
+            settings,
+            inputs.settings.seed,
+        ),
+        ForwardModels.load(inputs.artifact("evidence_model").path),
+        settings,
+    )
+
+
+RECIPES = (evidence_numbers, evidence_model, event_evidence)

@@ -13,14 +13,18 @@ import polars as pl
 from curec_assets.evidence.bias import Bias
 from curec_assets.evidence.event_log import EventLog, Floats, Ints, Queries
 
-COLUMNS = (
-    "attribute_mean",
-    "attribute_best",
-    "attribute_worst",
-    "attribute_support",
-    "attribute_liked_share",
-    "attribute_crowd",
-)
+COLUMNS = {
+    "attribute_mean": "attribute",
+    "attribute_best": "attribute",
+    "attribute_worst": "attribute",
+    "attribute_support": "attribute",
+    "attribute_liked_share": "attribute",
+    "attribute_crowd": "crowd",
+}
+"""Each number with the kind of fact (`schema.KINDS`) that it belongs to."""
+NAMED = ("best", "best_liked", "best_count", "worst", "worst_liked", "worst_count")
+"""Integers for a person: codes of the values that speak most for and against (-1: none), each with
+how many of the user's earlier items that have it were liked."""
 _MOST = 500  # latest events of a user that are looked at
 
 
@@ -74,10 +78,18 @@ class Attributes:
 
     def read(self, queries: Queries) -> Floats:
         """(queries, columns)."""
+        return np.column_stack([self._own(queries)[0], self._crowd(queries)])
+
+    def name(self, queries: Queries) -> tuple[Ints, pl.Series]:
+        """(queries, `NAMED`) integers, and the value of each code."""
+        return self._own(queries)[1], self._attributes.names
+
+    def _own(self, queries: Queries) -> tuple[Floats, Ints]:
+        """The user's own numbers, and what is named to a person."""
         log, of = self._log, self._attributes
         begin, end = log.by_user.before(queries.users, queries.times)
         in_order = log.by_user.events
-        own = _read(
+        return _read(
             queries.items,
             np.maximum(begin, end - _MOST),
             end,
@@ -89,7 +101,6 @@ class Attributes:
             len(of.names),
             self._strength,
         )
-        return np.column_stack([own, self._crowd(queries)])
 
     def _crowd(self, queries: Queries) -> Floats:
         """(queries,) mean over values of everybody's surplus on the value's other items."""
@@ -122,8 +133,10 @@ def _read(
     values: Ints,
     n_values: int,
     strength: float,
-) -> Floats:
+) -> tuple[Floats, Ints]:
     found = np.zeros((len(candidates), 5))
+    named = np.zeros((len(candidates), 6), dtype=np.int64)
+    named[:, 0] = named[:, 3] = -1
     slot = np.full(n_values, -1, dtype=np.int64)
     for query in range(len(candidates)):
         candidate = candidates[query]
@@ -152,9 +165,19 @@ def _read(
         found[query, 2] = means.min()
         found[query, 3] = np.log1p(count).mean()
         found[query, 4] = (liked.sum() + 0.5 * strength) / (count.sum() + strength)
+        best, worst = 0.0, 0.0
         for place in range(size):
-            slot[values[first + place]] = -1
-    return found
+            value = values[first + place]
+            slot[value] = -1
+            if means[place] > best:
+                best = means[place]
+                named[query, 0] = value
+                named[query, 1], named[query, 2] = int(liked[place]), int(count[place])
+            if means[place] < worst:
+                worst = means[place]
+                named[query, 3] = value
+                named[query, 4], named[query, 5] = int(liked[place]), int(count[place])
+    return found, named
 
 
 @numba.njit(cache=True)

@@ -11,23 +11,22 @@ import numpy as np
 
 from curec_assets.evidence.event_log import EventLog, Floats, Index, Ints, Queries
 
-COLUMNS = (
-    "user_events",
-    "item_events",
-    "user_like_rate",
-    "item_like_rate",
-    "user_mean",
-    "item_mean",
-    "user_beats_likes",
-    "item_beats_likes",
-    "user_beats_ratings",
-    "item_beats_ratings",
-    "expected_like",
-    "expected_rating",
-    "user_spread",
-    "item_spread",
-    "user_harshness",
-)
+COLUMNS = {
+    "user_events": "habit",
+    "item_events": "crowd",
+    "user_like_rate": "habit",
+    "item_like_rate": "crowd",
+    "user_mean": "habit",
+    "item_mean": "crowd",
+    "user_beats_likes": "habit",
+    "item_beats_likes": "crowd",
+    "user_beats_ratings": "habit",
+    "item_beats_ratings": "crowd",
+    "user_spread": "habit",
+    "item_spread": "crowd",
+    "user_harshness": "habit",
+}
+"""Each number with the kind of fact (`schema.KINDS`) that it belongs to."""
 
 
 @dataclass(frozen=True)

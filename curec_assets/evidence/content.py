@@ -11,7 +11,11 @@ import polars as pl
 from curec_assets.evidence.bias import Bias
 from curec_assets.evidence.event_log import EventLog, Floats, Ints, Queries
 
-COLUMNS = ("content_rating", "content_like")
+COLUMNS = {
+    "content_rating": "taste",
+    "content_like": "taste",
+}
+"""Each number with the kind of fact (`schema.KINDS`) that it belongs to."""
 
 
 def item_components(embeddings: pl.DataFrame, log: EventLog, components: int, seed: int) -> Floats:

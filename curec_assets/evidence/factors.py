@@ -15,7 +15,12 @@ from curec_assets.core.seeds import random_generator
 from curec_assets.evidence.bias import Bias
 from curec_assets.evidence.event_log import EventLog, Floats, Ints, Queries
 
-COLUMNS = ("factor_rating", "factor_like", "factor_variance")
+COLUMNS = {
+    "factor_rating": "taste",
+    "factor_like": "taste",
+    "factor_variance": "taste",
+}
+"""Each number with the kind of fact (`schema.KINDS`) that it belongs to."""
 
 _FIRST = 500  # events before the first fit
 _GROWTH = 1.25  # of the log until the next

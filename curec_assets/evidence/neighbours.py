@@ -21,28 +21,39 @@ import numpy as np
 from curec_assets.evidence.bias import Bias
 from curec_assets.evidence.event_log import EventLog, Floats, Ints, Queries
 
-COLUMNS = (
-    "item_item_sum",
-    "item_item_support",
-    "item_item_for",
-    "item_item_against",
-    "item_item_top",
-    "item_item_recent",
-    "residual_mean",
-    "residual_support",
-    "co_liked_to_liked",
-    "co_liked_to_disliked",
-    "co_liked_difference",
-    "like_minded_residual",
-    "like_minded_weight",
-    "like_minded",
-    "like_minded_log_odds",
-    "unlike_minded",
-    "unlike_minded_log_odds",
+COLUMNS = {
+    "item_item_sum": "related",
+    "item_item_support": "related",
+    "item_item_for": "related",
+    "item_item_against": "related",
+    "item_item_top": "related",
+    "item_item_recent": "related",
+    "residual_mean": "related",
+    "residual_support": "related",
+    "co_liked_to_liked": "related",
+    "co_liked_to_disliked": "related",
+    "co_liked_difference": "related",
+    "like_minded_residual": "like_minded",
+    "like_minded_weight": "like_minded",
+    "like_minded": "like_minded",
+    "like_minded_log_odds": "like_minded",
+    "unlike_minded": "like_minded",
+    "unlike_minded_log_odds": "like_minded",
+}
+"""Each number with the kind of fact (`schema.KINDS`) that it belongs to."""
+NAMED = (
+    "for_event",
+    "for_liked",
+    "for_count",
+    "against_event",
+    "against_liked",
+    "against_count",
+    "like_minded_liked",
+    "like_minded_count",
 )
-STRONGEST = ("for_event", "against_event", "like_minded_liked", "like_minded_count")
 """Integers for a person: positions in the log of the user's events that speak most for and against
-(-1: none), and how many like-minded users there are and liked it."""
+(-1: none), each with how many of those who judged it as the user did liked the candidate; and how
+many of the like-minded did."""
 
 _PRIOR = 5.0
 _RESIDUAL_PRIOR = 10.0
@@ -53,10 +64,11 @@ _TOP = 10
 
 @dataclass(frozen=True)
 class Found:
-    """What `Neighbours.read_all` finds: `COLUMNS`, and the integers of `STRONGEST`."""
+    """What `Neighbours.read_all` finds: `COLUMNS`, and the integers of `NAMED`."""
 
     numbers: Floats
-    strongest: Ints
+    named: Ints
+    """(queries, len(NAMED))."""
 
 
 class Neighbours:
@@ -91,7 +103,7 @@ class Neighbours:
         likes, raters = log.by_item.total(self._item_likes, queries.items, queries.times)
         rate = (likes + _PRIOR * prior) / (raters + _PRIOR)
         by_user = log.by_user.events
-        numbers, strongest = _read(
+        numbers, named = _read(
             queries.users,
             queries.items,
             queries.times,
@@ -112,9 +124,10 @@ class Neighbours:
             self._residuals,
             len(log.item_ids),
         )
-        events = by_user[np.maximum(strongest[:, :2], 0)]
-        strongest[:, :2] = np.where(strongest[:, :2] < 0, -1, events)
-        return Found(numbers, strongest)
+        for place in (0, 3):
+            own = named[:, place]
+            named[:, place] = np.where(own < 0, -1, by_user[np.maximum(own, 0)])
+        return Found(numbers, named)
 
 
 @numba.njit(cache=True)
@@ -146,7 +159,8 @@ def _read(
 ) -> tuple[Floats, Ints]:
     """One query after the other. `their_*` are in the order of the index by user."""
     found = np.zeros((len(users), 17))
-    named = np.full((len(users), 4), -1, dtype=np.int64)
+    named = np.zeros((len(users), 8), dtype=np.int64)
+    named[:, 0] = named[:, 3] = -1
     slot = np.full(n_items, -1, dtype=np.int64)  # item → its place in the user's history
     for query in range(len(users)):
         begin, end = own_begins[query], own_ends[query]
@@ -226,7 +240,7 @@ def _read(
         found[query, 14] = _logit((near_likes + _PRIOR * rate) / (near + _PRIOR)) - base
         found[query, 15] = np.log1p(far)
         found[query, 16] = _logit((far_likes + _PRIOR * rate) / (far + _PRIOR)) - base
-        named[query, 2], named[query, 3] = int(near_likes), int(near)
+        named[query, 6], named[query, 7] = int(near_likes), int(near)
         for place in range(size):
             slot[their_items[begin + place]] = -1
     return found, named
@@ -277,10 +291,10 @@ def _summarise(
         cosine[side] += co_liked[place] / (np.sqrt(b_likes * both_likes[place]) + 10.0)
         if odds[place] > best:
             best = odds[place]
-            named[0] = own
+            named[0], named[1], named[2] = own, int(same_likes[place]), int(same[place])
         if odds[place] < worst:
             worst = odds[place]
-            named[1] = own
+            named[3], named[4], named[5] = own, int(same_likes[place]), int(same[place])
     top = 0.0
     order = np.argsort(-np.abs(odds))
     for rank in range(min(_TOP, size)):

@@ -1,48 +1,38 @@
 """The evidence of any (user, item, time) as numbers, from strictly earlier events.
 
 `EvidenceNumbers` asks each kind of evidence. The same code serves training, evaluation and serving:
-a query may be a past event or a candidate now. No asset uses it yet (issue 12).
+a query may be a past event or a candidate now.
 """
 
-from dataclasses import dataclass
+import time
+from collections.abc import Mapping
 from typing import Protocol
 
+import numpy as np
 import polars as pl
 
+from curec_assets.evidence.attributes import COLUMNS as ATTRIBUTE_COLUMNS
 from curec_assets.evidence.attributes import Attributes, item_attributes
+from curec_assets.evidence.bias import COLUMNS as BIAS_COLUMNS
 from curec_assets.evidence.bias import Bias
+from curec_assets.evidence.content import COLUMNS as CONTENT_COLUMNS
 from curec_assets.evidence.content import Content, item_components
 from curec_assets.evidence.event_log import EventLog, Floats, Queries
+from curec_assets.evidence.factors import COLUMNS as FACTOR_COLUMNS
 from curec_assets.evidence.factors import Factors
+from curec_assets.evidence.neighbours import COLUMNS as NEIGHBOUR_COLUMNS
 from curec_assets.evidence.neighbours import Neighbours
+from curec_assets.evidence.trend import COLUMNS as TREND_COLUMNS
 from curec_assets.evidence.trend import Trend
-
-
-@dataclass(frozen=True)
-class NumbersConfig:
-    """What the numbers depend on besides events and items."""
-
-    prior_events: float = 5.0
-    """Events' worth of prior in every running mean."""
-    max_raters: int = 1000
-    """Latest raters of a candidate that are asked what they liked besides."""
-    max_events: int = 500
-    """Latest events of a user that neighbours are sought for."""
-    factors: int = 8
-    factor_ridge: float = 9.0
-    """Penalty of the factors' regressions."""
-    text_components: int = 24
-    """Principal components of item texts that a user's regression reads."""
-    text_ridge: float = 100.0
-    """Penalty of that regression."""
+from curec_assets.settings import EvidenceSettings
 
 
 class EvidenceKind(Protocol):
     """One kind of evidence over an `EventLog`."""
 
     @property
-    def columns(self) -> tuple[str, ...]:
-        """Names of its numbers."""
+    def columns(self) -> Mapping[str, str]:
+        """Its numbers, each with the kind of fact (`schema.KINDS`) that it belongs to."""
         ...
 
     def read(self, queries: Queries) -> Floats:
@@ -50,15 +40,17 @@ class EvidenceKind(Protocol):
         ...
 
 
-COLUMNS: tuple[str, ...] = (
-    *Bias.columns,
-    *Trend.columns,
-    *Neighbours.columns,
-    *Factors.columns,
-    *Attributes.columns,
-    *Content.columns,
-)
-"""All numbers, kind after kind."""
+KIND_OF: Mapping[str, str] = {
+    **BIAS_COLUMNS,
+    **TREND_COLUMNS,
+    **NEIGHBOUR_COLUMNS,
+    **FACTOR_COLUMNS,
+    **ATTRIBUTE_COLUMNS,
+    **CONTENT_COLUMNS,
+}
+"""Every number with the kind of fact that it belongs to."""
+COLUMNS: tuple[str, ...] = tuple(KIND_OF)
+"""All numbers, kind of evidence after kind."""
 
 
 class EvidenceNumbers:
@@ -69,37 +61,44 @@ class EvidenceNumbers:
         interactions: pl.DataFrame,
         items: pl.DataFrame,
         item_embeddings: pl.DataFrame,
-        config: NumbersConfig,
+        settings: EvidenceSettings,
         seed: int,
     ) -> None:
         """`interactions`: user_id, item_id, timestamp, rating, liked. `items`: item_id, attributes.
         `item_embeddings`: item_id, embedding.
         """
         self.log = log = EventLog(interactions)
-        bias = Bias(log, config.prior_events)
-        components = item_components(item_embeddings, log, config.text_components, seed)
-        self.kinds: dict[str, EvidenceKind] = {
+        bias = Bias(log, settings.prior_events)
+        components = item_components(item_embeddings, log, settings.text_components, seed)
+        self.neighbours = Neighbours(
+            log, bias, max_raters=settings.max_raters, max_history=settings.max_events
+        )
+        self.attributes = Attributes(log, bias, item_attributes(items, log), settings.prior_events)
+        self.kinds: Mapping[str, EvidenceKind] = {
             "bias": bias,
-            "trend": Trend(log, bias, config.prior_events),
-            "neighbours": Neighbours(
-                log, bias, max_raters=config.max_raters, max_history=config.max_events
-            ),
+            "trend": Trend(log, bias, settings.prior_events),
+            "neighbours": self.neighbours,
             "factors": Factors(
-                log, bias, rank=config.factors, ridge=config.factor_ridge, seed=seed
+                log, bias, rank=settings.factors, ridge=settings.factor_ridge, seed=seed
             ),
-            "attributes": Attributes(log, bias, item_attributes(items, log), config.prior_events),
-            "content": Content(log, bias, components, config.text_ridge),
+            "attributes": self.attributes,
+            "content": Content(log, bias, components, settings.text_ridge),
         }
 
     def read(self, rows: pl.DataFrame) -> pl.DataFrame:
         """`COLUMNS` (Float32) of rows with user_id, item_id, timestamp, in their order."""
+        return self.read_timed(rows)[0]
+
+    def read_timed(self, rows: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, float]]:
+        """The same, and the seconds of each kind of evidence."""
         queries = self.log.encode(rows)
-        return pl.DataFrame(
-            {
-                column: pl.Series(numbers[:, place], dtype=pl.Float32)
-                for kind in self.kinds.values()
-                for numbers in (kind.read(queries),)
-                for place, column in enumerate(kind.columns)
-            },
-            schema=dict.fromkeys(COLUMNS, pl.Float32),
-        )
+        columns: dict[str, pl.Series] = {}
+        seconds: dict[str, float] = {}
+        for name, kind in self.kinds.items():
+            started = time.perf_counter()
+            numbers = kind.read(queries).astype(np.float32)
+            seconds[name] = round(time.perf_counter() - started, 2)
+            columns |= {
+                column: pl.Series(numbers[:, place]) for place, column in enumerate(kind.columns)
+            }
+        return pl.DataFrame(columns, schema=dict.fromkeys(COLUMNS, pl.Float32)), seconds

@@ -16,6 +16,8 @@ KINDS = (
 )
 """Kinds of facts. All but the last two are groups of the evidence model's numbers: the
 contribution of a fact is the sum of its group's, so contributions add up to the score."""
+GROUPS = KINDS[:-2]
+"""The kinds that are groups of numbers."""
 
 FACT = pl.Struct(
     {
@@ -35,3 +37,12 @@ EVIDENCE = {
 }
 EVENT_EVIDENCE = pl.Schema({"event_id": pl.String(), **EVIDENCE})
 """Of each event of the snapshot."""
+PREDICTIONS = pl.Schema(
+    {
+        "event_id": pl.String(),
+        "split": pl.String(),
+        "block": pl.Int64(),  # of training events, 0 the earliest; null elsewhere
+        "probability": pl.Float64(),  # null in block 0
+    }
+)
+"""`predictions.parquet` of the evidence model."""

@@ -10,20 +10,21 @@ import numpy as np
 from curec_assets.evidence.bias import Bias
 from curec_assets.evidence.event_log import EventLog, Floats, Index, Ints, Queries
 
-COLUMNS = (
-    "item_trend",
-    "item_last_raters",
-    "item_raters_harshness",
-    "item_age",
-    "item_idle",
-    "user_trend",
-    "user_last_events",
-    "user_gap",
-    "session_position",
-    "session_residual",
-    "user_popularity",
-    "user_age",
-)
+COLUMNS = {
+    "item_trend": "trend",
+    "item_last_raters": "trend",
+    "item_raters_harshness": "crowd",
+    "item_age": "crowd",
+    "item_idle": "trend",
+    "user_trend": "lately",
+    "user_last_events": "lately",
+    "user_gap": "lately",
+    "session_position": "lately",
+    "session_residual": "lately",
+    "user_popularity": "lately",
+    "user_age": "habit",
+}
+"""Each number with the kind of fact (`schema.KINDS`) that it belongs to."""
 
 _DAY = 86_400.0
 _HALF_LIFE = 14.0  # days until an event counts e times less

@@ -5,14 +5,17 @@ quotation marks, `{what}` for an attribute in words. The composer draws from the
 grounding check recognises them, so both mean the same by a claim.
 
 A contribution says that something raises or lowers the chance of a like, not that a majority liked
-anything: so wordings compare with what is usual wherever a plain "most" could be false.
+anything: so wordings compare with what is usual wherever a plain "mostly" could be false, and say
+"mostly" only of a fact whose numbers do.
 """
 
 from collections.abc import Mapping, Sequence
 
 from curec_assets.explanation.facts import Fact
 
-_ALIKE = "(people like you|people with your taste|people who share your taste|others of your taste)"
+_ALIKE = (
+    "(people like you|people with your taste|people who share your taste|others with your taste)"
+)
 _LIKED = "(people|those|others) who (liked|enjoyed) {title} as you did"
 _DISLIKED = "(people|those|others) who disliked {title} as you did"
 
@@ -21,32 +24,32 @@ def _made_of_it(who: str) -> dict[int, tuple[str, ...]]:
     """What a group of people made of the item, against everybody, by strength."""
     return {
         3: (
-            f"{who} liked {{it}} (far|much) more than most people did",
+            f"{who} thought (far|much) more of {{it}} than most people did",
             f"{who} took to {{it}} far more than the rest",
             f"{{it}} went down (far|much) better than usual with {who}",
         ),
         2: (
-            f"{who} liked {{it}} more than most people did",
+            f"{who} thought more of {{it}} than most people did",
             f"{who} took to {{it}} more than the rest",
             f"{{it}} went down better than usual with {who}",
         ),
         1: (
-            f"{who} liked {{it}} (a little|slightly) more than most people did",
+            f"{who} thought (a little|slightly) more of {{it}} than most people did",
             f"{who} were (a little|slightly) kinder to {{it}} than the rest",
             f"{{it}} did (a little|slightly) better than usual with {who}",
         ),
         -1: (
-            f"{who} liked {{it}} (a little|slightly) less than most people did",
+            f"{who} thought (a little|slightly) less of {{it}} than most people did",
             f"{who} were (a little|slightly) harder on {{it}} than the rest",
             f"{{it}} did (a little|slightly) worse than usual with {who}",
         ),
         -2: (
-            f"{who} liked {{it}} less than most people did",
+            f"{who} thought less of {{it}} than most people did",
             f"{who} were harder on {{it}} than the rest",
             f"{{it}} went down worse than usual with {who}",
         ),
         -3: (
-            f"{who} liked {{it}} (far|much) less than most people did",
+            f"{who} thought (far|much) less of {{it}} than most people did",
             f"{who} were (far|much) harder on {{it}} than the rest",
             f"{{it}} went down (far|much) worse than usual with {who}",
         ),
@@ -82,7 +85,7 @@ CLAUSES: Mapping[str, Mapping[int, tuple[str, ...]]] = {
             "people (in general |)rate {it} below average",
         ),
         -3: (
-            "(fewer|less) than half of those who rated {it} liked it",
+            "fewer than half of those who rated {it} liked it",
             "{it} is among the least liked of all",
             "people rate {it} very poorly",
         ),
@@ -144,7 +147,7 @@ CLAUSES: Mapping[str, Mapping[int, tuple[str, ...]]] = {
         ),
         -1: (
             "you (like|enjoy) {what} (a little|slightly) less than most",
-            "you are not (quite|all) that keen on {what}",
+            "you are not (all that|particularly) keen on {what}",
             "you are (a little|slightly) wary of {what}",
         ),
         -2: (
@@ -250,6 +253,21 @@ CLAUSES: Mapping[str, Mapping[int, tuple[str, ...]]] = {
 """Kind → strength → clauses. Kind `related` comes in three: by what the user made of the item that
 it names, and where it names none."""
 
+MOSTLY: Mapping[str, Mapping[int, tuple[str, ...]]] = {
+    kind: {
+        1: (f"{who} mostly liked {{it}}", f"{who} tended to (like|enjoy) {{it}}"),
+        -1: (f"{who} mostly disliked {{it}}", f"{who} tended not to (like|enjoy) {{it}}"),
+    }
+    for kind, who in (
+        ("like_minded", _ALIKE),
+        ("related liked", _LIKED),
+        ("related disliked", _DISLIKED),
+    )
+}
+"""Kind → sign → clauses that claim a majority."""
+_ENOUGH = 3  # people of whom a majority is claimed
+_CLEAR = 0.6  # its share
+
 NOTHING_KNOWN = (
     "little is known that speaks for or against {it}",
     "nothing in particular speaks for or against {it}",
@@ -266,6 +284,20 @@ def clause_kind(fact: Fact) -> str:
     return fact.kind
 
 
+def majority(fact: Fact) -> int:
+    """1 when a clear majority of those behind a fact liked the item, -1 when they did not, else 0.
+
+    The fact's numbers decide.
+    """
+    if fact.count is None or fact.of is None or fact.of < _ENOUGH:
+        return 0
+    share = fact.count / fact.of
+    return (share >= _CLEAR) - (share <= 1.0 - _CLEAR)
+
+
 def clauses_of(fact: Fact) -> Sequence[str]:
     """The clauses that may word `fact`."""
-    return CLAUSES[clause_kind(fact)][fact.strength]
+    kind = clause_kind(fact)
+    plain = CLAUSES[kind][fact.strength]
+    sign = majority(fact)
+    return (*plain, *MOSTLY.get(kind, {}).get(sign, ())) if sign * fact.strength > 0 else plain

@@ -39,6 +39,23 @@ def compose(facts: Facts, level: int, random: "np.random.Generator") -> ParsedRe
     )
 
 
+def sides(facts: Facts, cited: Sequence[str], level: int) -> tuple[list[str], list[str], list[str]]:
+    """`cited` handles on the level's side, on the other, and of what is not known.
+
+    With a toss-up the stronger first fact leads; where only the other side is cited twice, it does.
+    """
+    for_it, against, unknown = ([h for h in cited if h[0] == side] for side in "FAN")
+    own, other = (
+        (for_it, against)
+        if _is_likely(facts, for_it, against, level)
+        else (
+            against,
+            for_it,
+        )
+    )
+    return (own, other, unknown) if own or len(other) < 2 else (other, own, unknown)
+
+
 def compose_note(facts: NoteFacts) -> str:
     """The note that these facts make."""
     return note_text(
@@ -56,11 +73,7 @@ def _chosen(facts: Facts, level: int) -> tuple[list[str], list[str], list[str]]:
     for_it = by_letter["F"][: facts.cited_for]
     against = by_letter["A"][: facts.cited_against]
     unknown = by_letter["N"][:1]
-    if level == TOSS_UP and for_it and against:
-        strength = {handle: abs(fact.strength) for handle, fact in facts.handles.items()}
-        likely = strength[for_it[0]] >= strength[against[0]]
-    else:
-        likely = level > TOSS_UP or (level == TOSS_UP and bool(for_it))
+    likely = _is_likely(facts, for_it, against, level)
     own, other = (for_it, against) if likely else (against, for_it)
     if not own:
         # Only the other side has facts: one of them, told as all that there is.
@@ -70,6 +83,14 @@ def _chosen(facts: Facts, level: int) -> tuple[list[str], list[str], list[str]]:
     plain = [h for h in own[1:2] if strength[h] >= _WEIGHTY or not other]
     second = [h for h in other[1:2] if level == TOSS_UP and plain and strength[h] >= _WEIGHTY]
     return own[:1] + plain, other[:1] + ([] if unknown else second), unknown
+
+
+def _is_likely(facts: Facts, for_it: Sequence[str], against: Sequence[str], level: int) -> bool:
+    """Whether a reason of this level argues for the item first."""
+    if level == TOSS_UP and for_it and against:
+        strength = {handle: abs(fact.strength) for handle, fact in facts.handles.items()}
+        return strength[for_it[0]] >= strength[against[0]]
+    return level > TOSS_UP or (level == TOSS_UP and bool(for_it))
 
 
 def _sentence(

@@ -13,7 +13,7 @@ CHAIN_END = "\n"
 
 
 def chain_grammar(facts: Facts, levels: Iterable[int] = range(1, 10)) -> str:
-    """`F1 F3 A1 unlikely rather`, then a line break, for the handles of these facts.
+    """`F1 F3 A1 unlikely`, then a line break, for the handles of these facts.
 
     Handles in the order of the prompt; at least one where there is one. `levels`: those allowed.
     """
@@ -21,8 +21,8 @@ def chain_grammar(facts: Facts, levels: Iterable[int] = range(1, 10)) -> str:
     for handle in facts.handles:
         by_side[handle[0]].append(handle)
     rules = [
-        f"root ::= cited level {_literal(CHAIN_END)}",
-        f"level ::= {' | '.join(_literal(f' {chain_words(n)}') for n in levels)}",
+        f"root ::= cited level {literal(CHAIN_END)}",
+        f"level ::= {' | '.join(literal(f' {chain_words(n)}') for n in levels)}",
     ]
     most = {"F": facts.cited_for, "A": facts.cited_against, "N": 1}
     sides = {
@@ -36,7 +36,7 @@ def chain_grammar(facts: Facts, levels: Iterable[int] = range(1, 10)) -> str:
         " ".join([name, *(f'(" " {later})?' for later in names[place + 1 :])])
         for place, name in enumerate(names)
     ]
-    rules.append(f"cited ::= {' | '.join(options) or _literal(NOTHING)}")
+    rules.append(f"cited ::= {' | '.join(options) or literal(NOTHING)}")
     return "\n".join(rules)
 
 
@@ -53,7 +53,7 @@ def _up_to(side: str, handles: Sequence[str], most: int, rules: list[str]) -> st
                     if left > 1 and place + 1 < len(handles)
                     else ""
                 )
-                options.append(f"{_literal(handles[place])}{follows}")
+                options.append(f"{literal(handles[place])}{follows}")
             rules.append(f"{name} ::= {' | '.join(options)}")
         return name
 
@@ -69,8 +69,8 @@ def note_grammar(
 ) -> str:
     """`Note: stricter than the crowd; likes x, y more; likes z less.` for these words."""
     rules = [
-        f"root ::= {_literal('Note: ')} harshness {_literal('; likes ')} more "
-        f'{_literal(" more; likes ")} less " less."',
+        f"root ::= {literal('Note: ')} harshness {literal('; likes ')} more "
+        f'{literal(" more; likes ")} less " less."',
         f"harshness ::= {_choice(harshness)}",
         f"more ::= {_values('liked', liked_more, most_likes)}",
         f"less ::= {_values('disliked', liked_less, most_dislikes)}",
@@ -84,15 +84,16 @@ def note_grammar(
 def _values(rule: str, values: Sequence[str], most: int) -> str:
     """`none`, or between one and `most` values."""
     if not values:
-        return _literal(NOTHING)
+        return literal(NOTHING)
     more = f' (", " {rule}' * (most - 1) + ")?" * (most - 1)
-    return f"{_literal(NOTHING)} | {rule}{more}"
+    return f"{literal(NOTHING)} | {rule}{more}"
 
 
 def _choice(texts: Sequence[str]) -> str:
-    return " | ".join(_literal(text) for text in texts)
+    return " | ".join(literal(text) for text in texts)
 
 
-def _literal(text: str) -> str:
+def literal(text: str) -> str:
+    """`text` as a literal of the grammar."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return f'"{escaped}"'

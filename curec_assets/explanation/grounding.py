@@ -64,7 +64,7 @@ class GroundingChecker:
         return Grounding(well_formed, tuple(dict.fromkeys(unsupported)))
 
 
-def agreement(parsed: ParsedReason, facts: Facts) -> float:
+def disagreement(parsed: ParsedReason, facts: Facts) -> float:
     """Disagreement of a level with the arguments that are cited for it: 0 (none) to 1.
 
     The cited facts' balance, -1 (all against) to 1 (all for), by strength. A level that is no
@@ -99,7 +99,7 @@ def _claim_errors(reading: Reading, cited: Sequence[str], facts: Facts) -> tuple
     argued: list[str] = []
     repeated = False
     for claim in reading.claims:
-        if claim.meanings[0][0] == NOTHING:
+        if claim.meanings[0].kind == NOTHING:
             if any(fact.strength for fact in facts.arguments):
                 errors.append(f"{claim.text!r}, though there are facts")
             continue
@@ -114,7 +114,7 @@ def _claim_errors(reading: Reading, cited: Sequence[str], facts: Facts) -> tuple
         else:
             errors.append(f"{claim.text!r} is no fact")
     errors += [f"{handle} is not argued" for handle in open_handles if handle not in argued]
-    nothing = sum(claim.meanings[0][0] == NOTHING for claim in reading.claims)
+    nothing = sum(claim.meanings[0].kind == NOTHING for claim in reading.claims)
     return errors, repeated or nothing > 1
 
 

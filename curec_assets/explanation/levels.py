@@ -1,7 +1,7 @@
 """The nine levels in words: as a sentence for people, and as the model writes them in its chain.
 
-The chain names the side first (`unlikely rather`): so its first token decides between the sides,
-and what follows grades it. Ours, as are the words.
+In the chain a level is one word, and each word begins with a token of its own: one choice among
+nine, whose probabilities give an expected level. Ours, as are the words.
 """
 
 VERDICTS = (
@@ -18,17 +18,20 @@ VERDICTS = (
 """The verdict sentence of level 1, 2, ... 9."""
 
 CHAIN_WORDS = (
-    "unlikely almost",
-    "unlikely very",
-    "unlikely rather",
-    "unlikely slightly",
+    "never",
+    "hardly",
+    "unlikely",
+    "doubtful",
     "even",
-    "likely slightly",
-    "likely rather",
-    "likely very",
-    "likely almost",
+    "possible",
+    "likely",
+    "surely",
+    "certain",
 )
 """The same levels in a chain of thought."""
+
+LEVEL_SCALE = tuple(f" {word}" for word in CHAIN_WORDS)
+"""As they stand in a chain: the scale of its prompt."""
 
 STEPS = (
     "strongly against",

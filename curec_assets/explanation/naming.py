@@ -7,7 +7,7 @@ name tells what it is.
 import re
 from functools import lru_cache
 
-from curec_assets.explanation.clauses import CLAUSES, NOTHING_KNOWN
+from curec_assets.explanation.clauses import CLAUSES, MOSTLY, NOTHING_KNOWN
 from curec_assets.explanation.facts import Fact
 
 _PLACES_AND_TIMES = frozenset(
@@ -52,7 +52,7 @@ def vocabulary() -> frozenset[str]:
     """Every word of every clause, in lower case."""
     templates = [
         template
-        for by_strength in CLAUSES.values()
+        for by_strength in (*CLAUSES.values(), *MOSTLY.values())
         for clauses in by_strength.values()
         for template in clauses
     ]

@@ -9,6 +9,7 @@ from curec_assets.explanation.facts import Fact, Facts
 from curec_assets.explanation.grammar import CHAIN_END, NOTHING, chain_grammar, note_grammar
 from curec_assets.explanation.levels import (
     CHAIN_WORDS,
+    LEVEL_SCALE,
     chain_words,
     level_of_chain,
     step,
@@ -98,12 +99,15 @@ def reason_prompt(facts: Facts, *, seed: int = 0, levels: Iterable[int] = range(
 
     `levels`: those that the grammar allows; the text of the prompt is the same whatever they are.
     """
-    return Prompt(_chat(_facts_text(facts, _REASON)), chain_grammar(facts, levels), seed)
+    allowed = tuple(levels)
+    scale = tuple(LEVEL_SCALE[level - 1] for level in allowed) if len(allowed) > 1 else ()
+    chat = _chat(_facts_text(facts, _REASON))
+    return Prompt(chat, chain_grammar(facts, allowed), seed, scale)
 
 
 def verdict_prompt(facts: Facts) -> Prompt:
     """Task *verdict*: the chain of thought alone, which ends with the level."""
-    return Prompt(_chat(_facts_text(facts, _VERDICT)), chain_grammar(facts))
+    return Prompt(_chat(_facts_text(facts, _VERDICT)), chain_grammar(facts), scale=LEVEL_SCALE)
 
 
 def chain(cited: Sequence[str], level: int) -> str:

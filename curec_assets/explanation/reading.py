@@ -4,8 +4,15 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import NamedTuple
 
-from curec_assets.explanation.clauses import CLAUSES, NOTHING_KNOWN, clause_kind
+from curec_assets.explanation.clauses import (
+    CLAUSES,
+    MOSTLY,
+    NOTHING_KNOWN,
+    clause_kind,
+    majority,
+)
 from curec_assets.explanation.facts import Fact, Facts
 from curec_assets.explanation.naming import in_words
 from curec_assets.explanation.templates import texts
@@ -13,7 +20,7 @@ from curec_assets.explanation.templates import texts
 _NEAR = 1  # steps by which a clause may over- or understate a fact
 NOTHING = "nothing"
 _IT, _TITLE, _WHAT = "{it}", "{title}", "{what}"
-_PIECE = re.compile(r"[^\W\d_]+(?:['’][a-z]+)?|\S")
+_PIECE = re.compile(r"\"[^\"]+\"|[^\W\d_]+(?:['’][a-z]+)?|\S")
 
 
 @dataclass(frozen=True)
@@ -42,12 +49,30 @@ class Token:
         return not self.is_name and self.text in ".!?"
 
 
+class Meaning(NamedTuple):
+    """What a clause says."""
+
+    kind: str
+    strength: int
+    """Where it claims a majority, 1 or -1."""
+    mostly: bool = False
+    """Whether it claims a majority."""
+
+    def fits(self, fact: Fact) -> bool:
+        """Whether `fact` is of this kind and sign, and as strong or as common as is claimed."""
+        if self.kind != clause_kind(fact) or self.strength * fact.strength < 0:
+            return False
+        if self.mostly:
+            return majority(fact) == self.strength
+        return abs(self.strength - fact.strength) <= _NEAR
+
+
 @dataclass(frozen=True)
 class Claim:
     """A clause of a sentence: what it says, and of what."""
 
-    meanings: tuple[tuple[str, int], ...]
-    """(kind, strength) of the clauses that read like this."""
+    meanings: tuple["Meaning", ...]
+    """What the clauses that read like this say."""
     title: str | None
     """The user's item that it names, if its clause names one."""
     what: str | None
@@ -57,18 +82,13 @@ class Claim:
     @property
     def sign(self) -> int:
         """1 for the item, -1 against it, 0 neither."""
-        strength = self.meanings[0][1]
+        strength = self.meanings[0].strength
         return (strength > 0) - (strength < 0)
 
     def says(self, fact: Fact) -> bool:
         """Whether this is a claim of `fact`."""
         return (
-            any(
-                kind == clause_kind(fact)
-                and strength * fact.strength >= 0
-                and abs(strength - fact.strength) <= _NEAR
-                for kind, strength in self.meanings
-            )
+            any(meaning.fits(fact) for meaning in self.meanings)
             and (self.title is None or self.title == plain(fact.value))
             and (self.what is None or self.what == in_words(fact).lower())
         )
@@ -83,7 +103,7 @@ class Reading:
 
 
 def tokens_of(text: str, facts: Facts) -> list[Token]:
-    """Words, marks, quoted titles and attributes in words of `text`."""
+    """Words, marks, quoted titles (offered or not) and attributes in words of `text`."""
     text = plain(text)
     titles = {plain(facts.title)} | {
         plain(fact.value) for fact in facts.arguments if fact.kind == "related" and fact.value
@@ -94,7 +114,7 @@ def tokens_of(text: str, facts: Facts) -> list[Token]:
     pattern = re.compile("|".join([*named, _PIECE.pattern]), re.IGNORECASE)
     tokens = []
     for found in pattern.findall(text):
-        if found[0] == '"' and found[1:-1] in titles:
+        if len(found) > 2 and found[0] == found[-1] == '"':
             tokens.append(Token(found, title=found[1:-1]))
         elif found.lower() in {what.lower() for what in whats}:
             tokens.append(Token(found, what=found.lower()))
@@ -143,7 +163,7 @@ def skeleton(why: str, facts: Facts) -> str:
     return " ".join(filter(None, joined))
 
 
-_Meanings = tuple[tuple[str, ...], tuple[tuple[str, int], ...]]
+_Meanings = tuple[tuple[str, ...], tuple[Meaning, ...]]
 
 
 def _longest(tokens: Sequence[Token], title: str) -> tuple[int, _Meanings]:
@@ -180,24 +200,25 @@ class _Node:
     """A word of clauses that begin alike."""
 
     next: dict[str, "_Node"] = field(default_factory=dict)
-    meanings: list[tuple[str, int]] = field(default_factory=list)
+    meanings: list[Meaning] = field(default_factory=list)
 
 
 @lru_cache(maxsize=1)
 def _clause_tree() -> _Node:
     root = _Node()
     clauses = [
-        (kind, strength, template)
-        for kind, by_strength in CLAUSES.items()
+        (Meaning(kind, strength, mostly), template)
+        for table, mostly in ((CLAUSES, False), (MOSTLY, True))
+        for kind, by_strength in table.items()
         for strength, templates in by_strength.items()
         for template in templates
     ]
-    clauses += [(NOTHING, 0, template) for template in NOTHING_KNOWN]
-    for kind, strength, template in clauses:
+    clauses += [(Meaning(NOTHING, 0), template) for template in NOTHING_KNOWN]
+    for meaning, template in clauses:
         for text in texts(template):
             node = root
             for word in re.findall(r"{\w+}|[^\W\d_]+(?:['’][a-z]+)?", text):
                 node = node.next.setdefault(word, _Node())
-            if (kind, strength) not in node.meanings:
-                node.meanings.append((kind, strength))
+            if meaning not in node.meanings:
+                node.meanings.append(meaning)
     return root

@@ -1,7 +1,7 @@
 """Writing reasons with a generator: check, write again, and at last the composer's."""
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from curec_assets.core.seeds import derive, random_generator
@@ -9,10 +9,11 @@ from curec_assets.evidence.levels import LEVELS, TOSS_UP
 from curec_assets.explanation.composer import compose
 from curec_assets.explanation.facts import Fact, Facts
 from curec_assets.explanation.grounding import GroundingChecker
-from curec_assets.explanation.prompts import ParsedReason, parse_reason, reason_prompt
+from curec_assets.explanation.prompts import ParsedReason, reason_prompt
+from curec_assets.explanation.thinking import MIDPOINTS, Answer, Question, answer
 from curec_assets.settings import LanguageModelSettings
 from resources.errors import EngineError
-from resources.generation.protocol import Completion, Prompt, Sampling, TextGenerator
+from resources.generation.protocol import Prompt, Sampling, TextGenerator
 
 log = logging.getLogger(__name__)
 
@@ -40,9 +41,8 @@ class WrittenReason:
     """1 to 9; a toss-up when the text did not have the form."""
     cited: tuple[str, ...]
     """Handles, see `facts_cited`."""
-    like_probability: float | None
-    """The model's own probability of *likely* at the token that decides the side, at the first
-    attempt where that offered both."""
+    expected_level: float | None
+    """By the model's own probabilities of the levels, at the first attempt."""
     grounded: bool
     """Accepted by the grounding check: well formed, every claim offered and cited."""
     source: str
@@ -99,6 +99,8 @@ def write_reasons(
     max_regenerations: int,
     compose_last: bool,
     max_level_gap: int | None = None,
+    level_cuts: Sequence[float] = MIDPOINTS,
+    free: bool = False,
 ) -> list[WrittenReason]:
     """One reason per request, in their order.
 
@@ -106,7 +108,8 @@ def write_reasons(
     `max_level_gap` levels from the request's, is sampled again, at most `max_regenerations` times,
     then among the levels within the gap only. What is still not accepted is replaced by the
     composer's (`compose_last`), at the request's level or else the model's, or kept as it is.
-    Prompts that are too long are shortened, see `fit`.
+    Prompts that are too long are shortened, see `fit`. `level_cuts`, `free`: see
+    `thinking.answer`.
     """
     fitted = [
         fit(request.facts, generator.prompt_tokens, generation.max_prompt_tokens)
@@ -129,19 +132,20 @@ def write_reasons(
     for attempt in range(1, max_regenerations + 2):
         if not waiting:
             break
-        prompts = [
-            reason_prompt(
+        questions = [
+            Question(
                 requests[index].facts,
-                seed=derive(seed, "attempt", attempt, requests[index].key),
-                levels=_near(requests[index].level, None if attempt == 1 else max_level_gap),
+                derive(seed, "attempt", attempt, requests[index].key),
+                _near(requests[index].level, None if attempt == 1 else max_level_gap),
             )
             for index in waiting
         ]
         temperature = 0.0 if attempt == 1 else generation.temperature
         sampling = Sampling(generation.max_new_tokens, temperature)
         refused = []
-        for index, completion in zip(waiting, generator.write(prompts, sampling), strict=True):
-            written = _judge(completion, requests[index].facts, checker, attempt)
+        answers = answer(generator, questions, sampling, level_cuts=level_cuts, free=free)
+        for index, given in zip(waiting, answers, strict=True):
+            written = _judge(given, requests[index].facts, checker, attempt)
             first.setdefault(index, written)
             done[index] = written
             if not written.grounded or written.level not in _near(
@@ -161,9 +165,7 @@ def write_reasons(
     return [
         replace(
             done[index],
-            like_probability=_first_known(
-                first[index].like_probability, done[index].like_probability
-            ),
+            expected_level=first[index].expected_level,
             first_grounded=first[index].grounded,
             facts_left_out=left_out[index],
         )
@@ -171,22 +173,19 @@ def write_reasons(
     ]
 
 
-def _near(level: int | None, gap: int | None) -> Iterable[int]:
+def _near(level: int | None, gap: int | None) -> tuple[int, ...]:
     """The levels within `gap` of `level`: all where either is unknown."""
     if level is None or gap is None:
-        return range(1, LEVELS + 1)
-    return range(max(1, level - gap), min(LEVELS, level + gap) + 1)
+        return tuple(range(1, LEVELS + 1))
+    return tuple(range(max(1, level - gap), min(LEVELS, level + gap) + 1))
 
 
-def _judge(
-    completion: Completion, facts: Facts, checker: GroundingChecker, attempt: int
-) -> WrittenReason:
-    parsed = parse_reason(completion.text)
-    probability = completion.like_probability
+def _judge(given: Answer, facts: Facts, checker: GroundingChecker, attempt: int) -> WrittenReason:
+    parsed, expected = given.parsed, given.expected
     if parsed is None:
-        return WrittenReason("", "", "", TOSS_UP, (), probability, False, "policy", attempt, False)
-    accepted = completion.finished and checker.check(parsed, facts).accepted
-    return _written(parsed, probability, accepted, "policy", attempt)
+        return WrittenReason("", "", "", TOSS_UP, (), expected, False, "policy", attempt, False)
+    accepted = given.completion.finished and checker.check(parsed, facts).accepted
+    return _written(parsed, expected, accepted, "policy", attempt)
 
 
 def _composed(
@@ -196,11 +195,11 @@ def _composed(
     level = refused.level if request.level is None else request.level
     parsed = compose(request.facts, level, random)
     accepted = checker.check(parsed, request.facts).accepted
-    return _written(parsed, refused.like_probability, accepted, "composer", refused.attempts)
+    return _written(parsed, refused.expected_level, accepted, "composer", refused.attempts)
 
 
 def _written(
-    parsed: ParsedReason, probability: float | None, accepted: bool, source: str, attempts: int
+    parsed: ParsedReason, expected: float | None, accepted: bool, source: str, attempts: int
 ) -> WrittenReason:
     return WrittenReason(
         reason=parsed.reason,
@@ -208,13 +207,9 @@ def _written(
         why=parsed.why,
         level=parsed.level,
         cited=parsed.cited,
-        like_probability=probability,
+        expected_level=expected,
         grounded=accepted,
         source=source,
         attempts=attempts,
         first_grounded=False,
     )
-
-
-def _first_known(*values: float | None) -> float | None:
-    return next((value for value in values if value is not None), None)

@@ -26,17 +26,17 @@ def _item_texts(inputs: Inputs) -> _Texts:
 
 
 def _reason_texts(inputs: Inputs) -> _Texts:
-    columns = ["event_id", "reason", "policy_fingerprint"]
+    columns = ["event_id", "verdict", "why", "level", "policy_fingerprint"]
     return _Texts(inputs.table("recommendation_reasons", columns))
 
 
-def _describe(rows: pl.DataFrame, key: str, names: pl.DataFrame) -> Mapping[str, Any]:
+def _describe(rows: pl.DataFrame, key: str, vector: str, names: pl.DataFrame) -> Mapping[str, Any]:
     from curec_assets.features.embedding import neighbours
 
-    lengths = rows["embedding"].arr.to_list().list.eval(pl.element().pow(2)).list.sum().sqrt()
-    nearest = neighbours(rows, key, dict(names.iter_rows()))
+    lengths = rows[vector].arr.to_list().list.eval(pl.element().pow(2)).list.sum().sqrt()
+    nearest = neighbours(rows, key, vector, dict(names.iter_rows()))
     return {
-        "dimension": rows.schema["embedding"].shape[0],  # type: ignore[attr-defined]
+        "dimension": rows.schema[vector].shape[0],  # type: ignore[attr-defined]
         "with_text": (lengths > 0).sum() / max(rows.height, 1),
         "nearest": markdown_table(nearest, limit=12),
     }
@@ -49,7 +49,7 @@ def _describe(rows: pl.DataFrame, key: str, names: pl.DataFrame) -> Mapping[str,
     resources=("text_encoder",),
     view=Choice(_item_texts, tables=("items",)),
     describe=lambda rows, inputs: _describe(
-        rows, "item_id", inputs.table("items", ["item_id", "title"])
+        rows, "item_id", "embedding", inputs.table("items", ["item_id", "title"])
     ),
     describe_tables=("items",),
 )
@@ -68,17 +68,26 @@ def item_embeddings(inputs: Inputs) -> pl.DataFrame:
     resources=("text_encoder",),
     view=Choice(_reason_texts, tables=("recommendation_reasons",)),
     describe=lambda rows, inputs: _describe(
-        rows, "event_id", inputs.view.texts.select("event_id", "reason")
+        rows, "event_id", "why_embedding", inputs.view.texts.select("event_id", "why")
     ),
 )
 def reason_embeddings(inputs: Inputs) -> pl.DataFrame:
-    """One unit vector per stored reason, with the fingerprint of the policy that wrote it."""
+    """Two unit vectors per stored reason, its level, and the policy that wrote it.
+
+    Verdict and why sentence are embedded separately: in one vector, titles drown the verdict.
+    """
     from curec_assets.features.embedding import embed
 
     reasons = inputs.view.texts
-    encoder = inputs.resource("text_encoder")
-    vectors = embed(reasons, "event_id", "reason", encoder, inputs.settings.encoder)
-    return vectors.with_columns(reasons["policy_fingerprint"])
+    encoder, settings = inputs.resource("text_encoder"), inputs.settings.encoder
+    vectors = [
+        embed(reasons, "event_id", sentence, encoder, settings, name=f"{sentence}_embedding")
+        for sentence in ("verdict", "why")
+    ]
+    return pl.concat(
+        [vectors[0], vectors[1].drop("event_id"), reasons.select("level", "policy_fingerprint")],
+        how="horizontal",
+    )
 
 
 RECIPES = (item_embeddings, reason_embeddings)

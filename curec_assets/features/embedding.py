@@ -19,23 +19,40 @@ class Encoder(Protocol):
 
 
 def embed(
-    rows: pl.DataFrame, key: str, text: str, encoder: Encoder, settings: EncoderSettings
+    rows: pl.DataFrame,
+    key: str,
+    text: str,
+    encoder: Encoder,
+    settings: EncoderSettings,
+    *,
+    name: str = "embedding",
 ) -> pl.DataFrame:
-    """`key` and `embedding` (Array(Float32, d)), one row per row, in their order."""
+    """`key` and `name` (Array(Float32, d)), one row per row, in their order.
+
+    Each distinct text is encoded once: there are nine verdict sentences, whatever the rows.
+    """
+    texts = rows[text].fill_null("")
+    distinct = texts.unique(maintain_order=True)
     vectors = encoder.encode(
-        rows[text].fill_null("").to_list(),
-        source=settings.source,
-        batch_size=settings.batch_size,
+        distinct.to_list(), source=settings.source, batch_size=settings.batch_size
     ).astype(np.float32)
+    place = {each: number for number, each in enumerate(distinct)}
+    own = np.array([place[each] for each in texts], dtype=np.int64)
     dtype = pl.Array(pl.Float32, vectors.shape[1])
-    return rows.select(key).with_columns(embedding=pl.Series(vectors, dtype=dtype))
+    return rows.select(key).with_columns(pl.Series(name, vectors[own], dtype=dtype))
 
 
 def neighbours(
-    rows: pl.DataFrame, key: str, names: dict[str, str], *, samples: int = 3, nearest: int = 3
+    rows: pl.DataFrame,
+    key: str,
+    vector: str,
+    names: dict[str, str],
+    *,
+    samples: int = 3,
+    nearest: int = 3,
 ) -> pl.DataFrame:
-    """Some rows with the rows nearest to them by cosine: text, nearest, cosine."""
-    vectors = rows["embedding"].to_numpy()
+    """Some rows with the rows nearest to them by cosine of `vector`: text, nearest, cosine."""
+    vectors = rows[vector].to_numpy()
     keys = rows[key].to_list()
     some = np.flatnonzero(np.linalg.norm(vectors, axis=1) > 0)[:samples]
     found = []

@@ -1,27 +1,15 @@
 """The composed reward of a sampled reason (its composition is ours).
 
-For a text that has the form:
+    reward = w1 · recommender gain + w2 · reader gain − λ · user-independent gain + form
+             + groundedness − disagreement − length − off-form
 
-    reward = format
-           + w_r · (recommender gain − λ · its user-independent part)
-           + w_p · (reader gain − λ · its user-independent part)
-           + groundedness − disagreement − length
-
-and 0 for any other: without a chain of thought, unfinished, empty, repeated, a copied prompt, or a
-sentence that says none of what its chain cites.
-
-*Gain*: how much the reason helps a reader to tell the true outcome, in nats over that reader's
-null. The recommender-shaped reader knows item and history, the plain reader only the reason.
-*User-independent part*: what remains of the gain when the reason is not about this user. Of the
-recommender-shaped reader, its gain under other users' histories; of the plain reader, its gain over
-other users' outcomes with the item. Losses count as gains do: a penalty on gains alone would pay
-for saying little.
-*Format*: its weight is more than an ordinary reason can lose by all other terms together, because
-each of them is bounded (gains are clipped to ± `policy.gain_limit`). So every reason that has the
-form scores above 0, and none that lacks it does.
-
-Each term is returned on its own, so that each is logged: an optimised sum can hide a term that is
-being gamed.
+*Gains*: how much the reason helps each reader (the recommender-shaped one, and the plain reader of
+the reason alone) to tell the true outcome, in nats, within ±`GAIN_LIMIT`. *User-independent gain*:
+the part of both that is not about this user, weighted as they are. *Disagreement*: of the level
+with the cited arguments. *Off-form*: a text that is not finished, lacks the form, or claims what it
+may not has no gain, and its penalty is more than all that an ordinary reason can lose: whatever is
+empty, repeated, copied or made up scores below every ordinary reason. Each term is returned on its
+own, so that each is logged: an optimised sum can hide a term that is being gamed.
 """
 
 from collections.abc import Sequence
@@ -32,13 +20,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curec_assets.explanation.facts import Facts
-from curec_assets.explanation.grounding import Grounding, GroundingChecker, agreement
+from curec_assets.explanation.grounding import GroundingChecker, disagreement
 from curec_assets.explanation.prompts import ParsedReason, parse_reason
 from curec_assets.reward.scoring import ScoredEvent
 from curec_assets.reward.texts import SILENCE, Sentences
 from curec_assets.settings import PolicySettings
 
 Scores = NDArray[np.float64]
+
+GAIN_LIMIT = 1.0
+"""Nats that one reason can gain or lose with a reader: a lucky outcome must not outweigh all."""
+_MARGIN = 0.1  # by which an off-form text is below the worst ordinary reason
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,10 +40,12 @@ class PolicyEvent(ScoredEvent):
     event_id: str
     liked: bool
     facts: Facts
+    level: int
+    """The evidence model's; in no prompt."""
 
 
 class Scorer(Protocol):
-    """What is needed of the reward model, see `reward.scoring.RewardScorer`."""
+    """What is needed of the reward model."""
 
     def gain(
         self,
@@ -72,115 +66,121 @@ class Scorer(Protocol):
         ...
 
     def reader_gain(self, reasons: Sequence[Sentences], outcomes: Sequence[bool]) -> Scores:
-        """Nats by which each reason helps the plain reader to tell the outcome."""
+        """Nats by which each reason helps the plain reader."""
         ...
 
     def reader_user_independent_gain(
         self, events: Sequence[ScoredEvent], reasons: Sequence[Sentences]
     ) -> Scores:
-        """The same over other users' outcomes with the item."""
+        """The same if it were said of other users' events with the item."""
         ...
 
 
 TERMS = (
     "recommender_gain",
-    "recommender_user_independent",
     "reader_gain",
-    "reader_user_independent",
+    "user_independent",
     "format",
     "groundedness",
     "disagreement",
     "length",
+    "off_form",
 )
 
 
 def weights(settings: PolicySettings) -> dict[str, float]:
     """The weight of each term; penalties are negative."""
-    shared = settings.user_independent_weight
-    by_name = {
+    gains = settings.recommender_weight + settings.reader_weight
+    lost = gains * (1.0 + settings.user_independent_weight) * GAIN_LIMIT
+    lost += settings.disagreement_weight + settings.length_weight
+    return {
         "recommender_gain": settings.recommender_weight,
-        "recommender_user_independent": -shared * settings.recommender_weight,
         "reader_gain": settings.reader_weight,
-        "reader_user_independent": -shared * settings.reader_weight,
+        "user_independent": -settings.user_independent_weight,
+        "format": settings.format_weight,
         "groundedness": settings.groundedness_weight,
         "disagreement": -settings.disagreement_weight,
         "length": -settings.length_weight,
+        "off_form": -(lost + _MARGIN),
     }
-    # What a reason that has the form can lose: each term at its worst. Gains may be negative, the
-    # other terms lie in 0 ... 1, so that rewards among them cannot be lost, only missed.
-    worst = sum(
-        settings.gain_limit * abs(weight) if name in _NATS else max(0.0, -weight)
-        for name, weight in by_name.items()
-    )
-    by_name["format"] = settings.format_weight + worst
-    return {name: by_name[name] for name in TERMS}
 
 
 class ComposedReward:
     """Scores completions, term by term."""
 
     def __init__(
-        self, scorer: Scorer, checker: GroundingChecker, wanted_words: int, gain_limit: float
+        self,
+        scorer: Scorer,
+        checker: GroundingChecker,
+        settings: PolicySettings,
+        wanted_words: int,
     ) -> None:
-        """`wanted_words`: longer why sentences have a `length` term above 0. `gain_limit`: largest
-        gain or loss that counts, in nats (`policy.gain_limit`).
+        """`settings`: weights of the gains within the user-independent part. `wanted_words`: longer
+        why sentences have a `length` term above 0, at most 1.
         """
         self._scorer = scorer
         self._checker = checker
+        self._settings = settings
         self._wanted_words = wanted_words
-        self._gain_limit = gain_limit
 
     def terms(
         self, events: Sequence[PolicyEvent], completions: Sequence[str], finished: Sequence[bool]
     ) -> dict[str, Scores]:
-        """Unweighted terms by name, each of shape (n,); all 0 for a text without the form."""
-        judged = [
-            _judge(text, event.facts, self._checker) if ended else None
-            for text, event, ended in zip(completions, events, finished, strict=True)
+        """Unweighted terms by name, each of shape (n,)."""
+        parsed = [parse_reason(text) for text in completions]
+        checks = [
+            self._checker.check(p, event.facts) if p is not None else None
+            for p, event in zip(parsed, events, strict=True)
         ]
-        reasons: list[Sentences] = [each[0] if each else SILENCE for each in judged]
+        ordinary = np.array(
+            [
+                c is not None and c.accepted and done
+                for c, done in zip(checks, finished, strict=True)
+            ],
+            dtype=bool,
+        )
+        reasons: list[Sentences] = [
+            p if p is not None and good else SILENCE
+            for p, good in zip(parsed, ordinary, strict=True)
+        ]
         outcomes = [event.liked for event in events]
-        formed = np.array([each is not None for each in judged], dtype=np.float64)
-
-        def nats(values: Scores) -> Scores:
-            return values.clip(-self._gain_limit, self._gain_limit) * formed
-
+        independent = self._settings.recommender_weight * _limited(
+            self._scorer.user_independent_gain(events, reasons, outcomes)
+        ) + self._settings.reader_weight * _limited(
+            self._scorer.reader_user_independent_gain(events, reasons)
+        )
         return {
-            "recommender_gain": nats(self._scorer.gain(events, reasons, outcomes)),
-            "recommender_user_independent": nats(
-                self._scorer.user_independent_gain(events, reasons, outcomes)
-            ),
-            "reader_gain": nats(self._scorer.reader_gain(reasons, outcomes)),
-            "reader_user_independent": nats(
-                self._scorer.reader_user_independent_gain(events, reasons)
-            ),
-            "format": formed,
-            "groundedness": np.array(
-                [float(each is not None and not each[1].unsupported) for each in judged]
-            ),
+            "recommender_gain": _limited(self._scorer.gain(events, reasons, outcomes)),
+            "reader_gain": _limited(self._scorer.reader_gain(reasons, outcomes)),
+            "user_independent": independent.clip(min=0.0),
+            "format": np.array(
+                [
+                    float(c is not None and c.well_formed and done)
+                    for c, done in zip(checks, finished, strict=True)
+                ]
+            )
+            * ordinary,
+            "groundedness": ordinary.astype(np.float64),
             "disagreement": np.array(
                 [
-                    agreement(each[0], event.facts) if each else 0.0
-                    for each, event in zip(judged, events, strict=True)
+                    disagreement(p, event.facts) if p is not None and good else 0.0
+                    for p, event, good in zip(parsed, events, ordinary, strict=True)
                 ]
             ),
-            "length": np.array([self._excess(each[0]) if each else 0.0 for each in judged]),
+            "length": np.array(
+                [
+                    _excess(p, self._wanted_words) if good else 0.0
+                    for p, good in zip(parsed, ordinary, strict=True)
+                ]
+            ),
+            "off_form": (~ordinary).astype(np.float64),
         }
 
-    def _excess(self, parsed: ParsedReason) -> float:
-        """0 up to the wanted words, 1 from twice as many on."""
-        return min(1.0, max(0.0, len(parsed.why.split()) / self._wanted_words - 1.0))
+
+def _limited(gains: Scores) -> Scores:
+    return gains.clip(-GAIN_LIMIT, GAIN_LIMIT)
 
 
-_NATS = frozenset(name for name in TERMS if "gain" in name or "user_independent" in name)
-
-
-def _judge(
-    text: str, facts: Facts, checker: GroundingChecker
-) -> tuple[ParsedReason, Grounding] | None:
-    """A completion taken apart, and its check; None when it lacks the form."""
-    parsed = parse_reason(text)
-    if parsed is None or not parsed.why.strip():
-        return None
-    check = checker.check(parsed, facts)
-    return (parsed, check) if check.well_formed else None
+def _excess(parsed: ParsedReason | None, wanted_words: int) -> float:
+    words = len(parsed.why.split()) if parsed else 0
+    return min(1.0, max(0.0, words / wanted_words - 1.0))

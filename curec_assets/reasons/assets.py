@@ -9,9 +9,11 @@ import polars as pl
 
 from curec_assets.core.inputs import Inputs
 from curec_assets.core.recipe import Choice, artifact, table
+from curec_assets.display.charts import line_chart
 from curec_assets.display.tables import markdown_table
 from curec_assets.explanation.facts import Catalogue, Facts, facts_by_event
 from curec_assets.explanation.grounding import GroundingChecker
+from curec_assets.explanation.notes import usual_like_rate
 from curec_assets.explanation.selection import divide_policy_fold
 from curec_assets.reasons.selection import select_walk
 from resources.errors import ArtifactError
@@ -24,6 +26,7 @@ class _Walked:
     """The events that are walked, and all that prompts, checks and reward are made from."""
 
     events: pl.DataFrame
+    """As of `select_walk`, with level and probability of the evidence model and `usual`."""
     histories: pl.DataFrame
     facts: Mapping[str, Facts]
     items: pl.DataFrame
@@ -31,13 +34,27 @@ class _Walked:
 
 def _events_to_walk(inputs: Inputs) -> _Walked:
     profile = inputs.settings
-    splits, evidence = inputs.table("event_splits"), inputs.table("collaborative_evidence")
-    events = select_walk(splits, evidence, divide_policy_fold(splits, evidence, profile), profile)
+    splits, evidence = inputs.table("event_splits"), inputs.table("event_evidence")
+    fold = divide_policy_fold(splits, evidence, profile)
+    usual = pl.DataFrame(
+        list(usual_like_rate(splits).items()),
+        schema={"event_id": pl.String, "usual": pl.Float64},
+        orient="row",
+    )
+    events = (
+        select_walk(splits, evidence, fold, profile)
+        .join(
+            evidence.select("event_id", "level", "probability"),
+            on="event_id",
+            maintain_order="left",
+        )
+        .join(usual, on="event_id", maintain_order="left")
+    )
     histories = inputs.table("histories", ["event_id", "item_ids", "likes"]).filter(
         pl.col("event_id").is_in(events["event_id"].to_list())
     )
     items = inputs.table("items", ["item_id", "title", "attributes"])
-    facts = facts_by_event(events, evidence, histories, Catalogue(items), profile.evidence)
+    facts = facts_by_event(events, evidence, Catalogue(items), profile.explanation)
     return _Walked(events, histories, facts, items)
 
 
@@ -65,21 +82,47 @@ def _read_shards(stored: Artifact) -> pl.DataFrame:
     return pl.concat([pl.read_parquet(path) for path in sorted(stored.path.glob("*.parquet"))])
 
 
-def _describe(rows: pl.DataFrame, _: Inputs) -> Mapping[str, Any]:
+def _describe(rows: pl.DataFrame) -> Mapping[str, Any]:
     by_split = rows.group_by("split").agg(
         reasons=pl.len(),
         grounded=pl.col("grounded").mean().round(3),
         grounded_at_once=pl.col("first_grounded").mean().round(3),
         composer=(pl.col("source") == "composer").mean().round(3),
+        level=pl.col("level").mean().round(2),
+        evidence_level=pl.col("evidence_level").mean().round(2),
         reward=pl.col("reward").mean().round(4),
     )
-    samples = rows.select("split", "round", "verdict", "source", "reward", "note", "reason")
+    samples = rows.select(
+        "split", "round", "level", "evidence_level", "source", "reward", "note", "reason"
+    )
     return {
         "by_split": by_split.sort("split"),
         "samples": markdown_table(samples, limit=12),
         "grounded": float(rows["grounded"].mean() or 0.0),  # type: ignore[arg-type]
         "composer_share": float((rows["source"] == "composer").sum()) / max(rows.height, 1),
-        "prompts_shortened": int((rows["history_left_out"] > 0).sum()),
+        "prompts_shortened": int((rows["facts_left_out"] > 0).sum()),
+    }
+
+
+def _describe_walk(stored: Artifact, inputs: Inputs) -> Mapping[str, Any]:
+    """Also how the reasons fared by round, which needs the outcomes."""
+    from curec_assets.reasons.by_round import SERIES
+
+    measured = inputs.metrics["by_round"]
+    series = {
+        name: [row[name] for row in measured]
+        for name in SERIES
+        if all(row[name] is not None for row in measured)
+    }
+    return {
+        **_describe(_read_shards(stored)),
+        "by_round": pl.DataFrame(measured),
+        "rounds_chart": line_chart(
+            series,
+            title="Reasons by how many rounds their user has behind",
+            x_label="rounds " + ", ".join(row["rounds"] for row in measured),
+            y_label="share, AUC or ECE",
+        ),
     }
 
 
@@ -90,6 +133,7 @@ def _describe(rows: pl.DataFrame, _: Inputs) -> Mapping[str, Any]:
     settings=(
         "reasons",
         "explanation",
+        "evidence.level_cuts",
         "language_model.max_new_tokens",
         "language_model.max_prompt_tokens",
         "server.model",
@@ -99,25 +143,25 @@ def _describe(rows: pl.DataFrame, _: Inputs) -> Mapping[str, Any]:
     resources=("language_model", "generator_factory", "text_encoder", "accelerator"),
     view=Choice(
         _events_to_walk,
-        tables=("event_splits", "collaborative_evidence", "histories", "items"),
+        tables=("event_splits", "event_evidence", "histories", "items"),
         settings=(
             "alignment.reason_examples",
             "alignment.verdict_examples",
             "alignment.note_examples",
             "policy.steps",
             "policy.prompts_per_step",
-            "evidence",
         ),
     ),
     guard=_policy_knows_the_reward_model,
-    describe=lambda stored, inputs: _describe(_read_shards(stored), inputs),
+    describe=_describe_walk,
 )
 def generated_reasons(inputs: Inputs) -> Mapping[str, Any]:
     """Reasons written event by event in time order, with notes corrected by earlier outcomes.
 
-    One Parquet shard per round; an interrupted walk goes on after its last finished round.
+    One Parquet file per shard; an interrupted walk goes on after its last finished shard.
     """
-    from curec_assets.reasons.events import walk_rounds
+    from curec_assets.reasons.by_round import by_round
+    from curec_assets.reasons.events import walk_shards
     from curec_assets.reasons.walk import Walk
     from curec_assets.reward.scoring import RewardScorer
 
@@ -136,13 +180,13 @@ def generated_reasons(inputs: Inputs) -> Mapping[str, Any]:
         walk = Walk(
             generator,
             RewardScorer.load(reward, inputs.resource("text_encoder"), device=device),
-            GroundingChecker(catalogue, inputs.settings.explanation.max_words),
+            GroundingChecker(inputs.settings.explanation.max_words),
             inputs.settings,
             identity=f"{policy.manifest.data_version} {reward.manifest.data_version}",
-            shards=workspace,
+            folder=workspace,
         )
         shards = walk.run(
-            walk_rounds(
+            walk_shards(
                 walked.events,
                 walked.histories,
                 walked.facts,
@@ -153,7 +197,16 @@ def generated_reasons(inputs: Inputs) -> Mapping[str, Any]:
         engine = generator.engine
     for shard in shards:
         shutil.copy(shard, folder / shard.name)
-    return {"rounds": len(shards), "reasons": walked.events.height, "engine": engine}
+    rows = pl.concat([pl.read_parquet(path) for path in shards])
+    outcomes = walked.events.select("event_id", "liked")
+    return {
+        "shards": len(shards),
+        "reasons": rows.height,
+        "engine": engine,
+        "by_round": by_round(
+            rows.join(outcomes, on="event_id"), inputs.settings.evidence.level_cuts
+        ),
+    }
 
 
 @table(
@@ -163,10 +216,10 @@ def generated_reasons(inputs: Inputs) -> Mapping[str, Any]:
     artifacts=("generated_reasons", "reason_policy"),
     guard=_shards_are_of_the_policy,
     lineage=True,
-    describe=_describe,
+    describe=lambda rows, _: _describe(rows),
 )
 def recommendation_reasons(inputs: Inputs) -> pl.DataFrame:
-    """The product: one corrected reason per event, with its verdict, groundedness and lineage."""
+    """The product: one corrected reason per event, with the numbers behind it and its lineage."""
     generated, policy = inputs.artifact("generated_reasons"), inputs.artifact("reason_policy")
     return (
         _read_shards(generated)

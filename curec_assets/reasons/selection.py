@@ -1,65 +1,81 @@
-"""Which events get a reason: a few users of each split, some events of each, in time order."""
+"""Which events get a reason: runs of a user's consecutive events, drawn by a seeded hash."""
+
+from collections.abc import Iterable, Mapping
 
 import polars as pl
 
 from curec_assets.explanation.selection import PolicyFold, draw, with_evidence
+from curec_assets.reasons.schedule import shards_of
 from curec_assets.settings import Profile
-
-_SPLITS = ("test", "validation", "train")
-_SHARES = {"test": 0.5, "validation": 0.25, "train": 0.25}
 
 
 def select_walk(
-    event_splits: pl.DataFrame, evidence: pl.DataFrame, fold: PolicyFold, profile: Profile
+    event_splits: pl.DataFrame, event_evidence: pl.DataFrame, fold: PolicyFold, profile: Profile
 ) -> pl.DataFrame:
-    """event_id, user_id, item_id, timestamp, split, liked, round (0, 1, ...).
+    """event_id, user_id, item_id, timestamp, split, liked, round, shard; sorted by shard and user.
 
     Training events come from the policy fold, without those that aligned the model or drove
     reinforcement learning: a model may remember the labels that it was fitted on, and the reward
-    model, which decides corrections, was fitted on the other fold. A user has at most one event per
-    timestamp and per round, so that a correction in one round comes strictly before the next.
+    model, which decides corrections, was fitted on the other fold. No event is without a forward
+    probability. `round`: which of the user's distinct times it is, from 0. `shard`: what is walked
+    at once; a user's rounds are in rising shards, so a correction in one comes strictly before the
+    next.
     """
-    arguable = set(with_evidence(event_splits["event_id"], evidence))
+    arguable = set(with_evidence(event_splits["event_id"], event_evidence))
     eligible = {
         "train": arguable & set(fold.rest),
         "validation": arguable,
         "test": arguable,
     }
-    taken: set[str] = set()
-    parts = []
-    for split in _SPLITS:
-        events = event_splits.filter(
-            (pl.col("split") == split)
-            & pl.col("event_id").is_in(list(eligible[split]))
-            & ~pl.col("user_id").is_in(list(taken))
+    chosen = pl.concat(
+        _drawn(
+            event_splits.filter(
+                (pl.col("split") == split) & pl.col("event_id").is_in(list(eligible[split]))
+            ),
+            count,
+            split,
+            profile,
         )
-        one_per_time = events.sort("timestamp", "event_id").unique(
-            ["user_id", "timestamp"], keep="first", maintain_order=True
-        )
-        users = _draw_users(one_per_time, split, profile)
-        taken.update(users)
-        rounds = (
-            one_per_time.filter(pl.col("user_id").is_in(users))
-            .sort("user_id", "timestamp")
-            .with_columns(
-                round=pl.int_range(pl.len()).over("user_id")
-                - pl.len().over("user_id")
-                + profile.reasons.rounds
-            )
-            .filter(pl.col("round") >= 0)
-            .with_columns(round=pl.col("round") - pl.col("round").min().over("user_id"))
-        )
-        parts.append(rounds)
-    columns = ["event_id", "user_id", "item_id", "timestamp", "split", "liked", "round"]
-    return pl.concat(parts).select(columns).sort("round", "user_id")
+        for split, count in _counts(profile).items()
+    )
+    events = chosen.with_columns(
+        round=pl.col("timestamp").rank("dense").over("user_id").cast(pl.Int64) - 1
+    )
+    steps = events.group_by("user_id", "round").len().sort("user_id", "round")
+    sizes: Mapping[str, list[int]] = dict(
+        steps.group_by("user_id", maintain_order=True).agg("len").iter_rows()
+    )
+    shards = shards_of(sizes, profile.reasons.events_at_once)
+    steps = steps.with_columns(
+        shard=pl.Series([shards[u][r] for u, r, _ in steps.rows()], dtype=pl.Int64)
+    )
+    columns = ["event_id", "user_id", "item_id", "timestamp", "split", "liked", "round", "shard"]
+    joined = events.join(steps, on=["user_id", "round"], how="left")
+    return joined.select(columns).sort("shard", "user_id", "event_id")
 
 
-def _draw_users(events: pl.DataFrame, split: str, profile: Profile) -> list[str]:
-    """Users with enough events in the split if there are such, else any of it."""
-    counts = events.group_by("user_id").len().sort("user_id")
-    rich = counts.filter(pl.col("len") >= profile.reasons.rounds)["user_id"].to_list()
-    poor = counts.filter(pl.col("len") < profile.reasons.rounds)["user_id"].to_list()
-    count = max(1, round(profile.reasons.users * _SHARES[split]))
-    chosen = draw(rich, count, seed=profile.seed, purpose=f"walk {split}")
-    missing = count - len(chosen)
-    return [*chosen, *draw(poor, missing, seed=profile.seed, purpose=f"walk {split}")]
+def _counts(profile: Profile) -> dict[str, int]:
+    chosen = profile.reasons
+    return {
+        "train": chosen.train_events,
+        "validation": chosen.validation_events,
+        "test": chosen.test_events,
+    }
+
+
+def _drawn(events: pl.DataFrame, count: int, split: str, profile: Profile) -> pl.DataFrame:
+    """At most `count` of `events`, in whole runs but for the last: every event is as likely."""
+    runs = (
+        events.sort("user_id", "timestamp", "event_id")
+        .with_columns(number=pl.int_range(pl.len()).over("user_id") // profile.reasons.run_length)
+        .with_columns(run=pl.format("{} {}", "number", "user_id"))
+    )
+    names: Iterable[str] = runs["run"].unique().to_list()
+    ranked = draw(names, runs.height, seed=profile.seed, purpose=f"walk {split}")
+    order = pl.DataFrame({"run": ranked}, schema={"run": pl.String}).with_row_index("place")
+    return (
+        runs.join(order, on="run", how="left", maintain_order="left")
+        .sort("place", maintain_order=True)
+        .head(count)
+        .drop("number", "run", "place")
+    )

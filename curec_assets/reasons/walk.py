@@ -2,14 +2,16 @@
 
 Paper (outline): chronological correction. Ours: how it is done.
 
-Round k holds the k-th chosen event of every user. For each event the policy writes a reason from
-evidence and the user's preference note. Then the outcome is seen: where the reward model finds the
-reason contradicted (a negative gain), the policy rewrites the *note*, once; the new note is kept
-only if a reason written with it would have gained more. A stored reason therefore never depends on
-its own outcome or a later one, whatever split it is in.
+A user's rounds are walked in time order. For each event the policy writes a reason from the facts
+and from a note on the user's tendencies. A reason whose level is too far from the evidence model's,
+or that claims what its facts do not say, is written again, and at last replaced by the composer's.
+Then the outcome is seen. Where it contradicts a reason, the policy rewrites the *note*; the new
+note is kept only if a reason written with it would have told the outcome better. A stored reason
+therefore never depends on its own outcome or a later one, whatever split it is in. Events of one
+time share a note.
 
-Every round is one Parquet shard, named by a hash of all that it depends on, the notes it starts
-from included. A walk that was interrupted finds its shards again and goes on.
+Every shard is a Parquet file, named by a hash of all that it depends on, the notes it starts from
+included. A walk that was interrupted finds its shards again and goes on.
 """
 
 import logging
@@ -17,12 +19,15 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Protocol
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from curec_assets.core.provenance import digest
+from curec_assets.evidence.levels import TOSS_UP
 from curec_assets.explanation.composer import compose_note
-from curec_assets.explanation.facts import HistoryItem
 from curec_assets.explanation.grounding import GroundingChecker
 from curec_assets.explanation.prompts import (
     NoteFacts,
@@ -31,34 +36,36 @@ from curec_assets.explanation.prompts import (
     revision_prompt,
 )
 from curec_assets.explanation.writing import ReasonRequest, WrittenReason, write_reasons
-from curec_assets.policy.rewards import PolicyEvent, Scorer
+from curec_assets.policy.rewards import PolicyEvent
+from curec_assets.reasons.rows import REASON, reason_rows
+from curec_assets.reward.scoring import ScoredEvent
+from curec_assets.reward.texts import Sentences
 from curec_assets.settings import Profile
 from resources.generation.protocol import Prompt, Sampling, TextGenerator
 
 log = logging.getLogger(__name__)
 
+Scores = NDArray[np.float64]
 
-SHARD = pl.Schema(
-    {
-        "event_id": pl.String,
-        "user_id": pl.String,
-        "item_id": pl.String,
-        "timestamp": pl.Int64,
-        "split": pl.String,
-        "round": pl.Int64,
-        "reason": pl.String,
-        "verdict": pl.String,
-        "verdict_probability": pl.Float64,
-        "grounded": pl.Boolean,
-        "first_grounded": pl.Boolean,
-        "source": pl.String,
-        "attempts": pl.Int64,
-        "history_left_out": pl.Int64,
-        "note": pl.String,
-        "reward": pl.Float64,
-        "next_note": pl.String,
-    }
-)
+_EVENT = {
+    "event_id": pl.String(),
+    "user_id": pl.String(),
+    "item_id": pl.String(),
+    "timestamp": pl.Int64(),
+    "split": pl.String(),
+    "round": pl.Int64(),
+    "evidence_level": pl.Int64(),
+    "evidence_probability": pl.Float64(),
+}
+_AFTER = {
+    "note": pl.String(),
+    "reward": pl.Float64(),
+    "reader_probability": pl.Float64(),
+    "next_note": pl.String(),
+}
+SHARD = pl.Schema({**_EVENT, **REASON, **_AFTER})
+"""`reward`: gains of both readers on the true outcome, in nats. `reader_probability`: of a like, by
+the plain reader, which sees the reason alone. `next_note`: the user's note after this time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,44 +74,70 @@ class WalkEvent(PolicyEvent):
 
     timestamp: int
     split: str
+    round: int
+    """Which of the user's times it is."""
+    evidence_probability: float
+    """The evidence model's probability of a like; like its level, which the reason's is held to, in
+    no prompt."""
     note_facts: NoteFacts
-    outcome: HistoryItem
-    """The event's item as a note prompt names it once the outcome is known."""
+    attributes: tuple[str, ...]
+    """Of the item, as a note prompt names them once the outcome is known."""
+
+
+class Readers(Protocol):
+    """What is needed of the reward model."""
+
+    def gain(
+        self,
+        events: Sequence[ScoredEvent],
+        reasons: Sequence[Sentences],
+        outcomes: Sequence[bool],
+    ) -> Scores:
+        """Nats by which each reason helps the recommender-shaped reader to tell the outcome."""
+        ...
+
+    def reader_gain(self, reasons: Sequence[Sentences], outcomes: Sequence[bool]) -> Scores:
+        """Nats by which it helps the plain reader."""
+        ...
+
+    def reader_probability(self, reasons: Sequence[Sentences]) -> Scores:
+        """The plain reader's probability of a like."""
+        ...
 
 
 class Walk:
-    """Walks rounds of events with one generator and one reward model."""
+    """Walks shards of events with one generator and one reward model."""
 
     def __init__(
         self,
         generator: TextGenerator,
-        scorer: Scorer,
+        readers: Readers,
         checker: GroundingChecker,
         profile: Profile,
         *,
         identity: str,
-        shards: Path,
+        folder: Path,
     ) -> None:
-        """`identity` stands for the models in shard names; `shards` is where shards are kept."""
+        """`identity` stands for the models in shard names; `folder` is where shards are kept."""
         self._generator = generator
-        self._scorer = scorer
+        self._readers = readers
         self._checker = checker
         self._profile = profile
         self._identity = identity
-        self._shards = shards
+        self._folder = folder
 
-    def run(self, rounds: Sequence[Sequence[WalkEvent]]) -> list[Path]:
-        """Walk all rounds; the shards in order. Raises `EngineError` when the generator fails."""
+    def run(self, shards: Sequence[Sequence[WalkEvent]]) -> list[Path]:
+        """Walk all shards; their files in order. Raises `EngineError` when the generator fails."""
         notes: dict[str, str] = {}
         paths = []
-        for number, events in enumerate(rounds):
-            path = self._shards / f"{number:04d}-{self._name(events, notes)}.parquet"
+        for number, events in enumerate(shards):
+            path = self._folder / f"{number:04d}-{self._name(events, notes)}.parquet"
             if not path.exists():
-                _write_atomically(self._round(number, events, notes), path)
+                _write_atomically(self._shard(events, notes), path)
             shard = pl.read_parquet(path)
             notes.update(zip(shard["user_id"], shard["next_note"], strict=True))
             paths.append(path)
-            log.info("round %d of %d: %d reasons", number + 1, len(rounds), shard.height)
+            log.info("shard %d of %d: %d reasons", number + 1, len(shards), shard.height)
         return paths
 
     def _name(self, events: Sequence[WalkEvent], notes: dict[str, str]) -> str:
@@ -112,68 +145,79 @@ class Walk:
         before = {user: notes[user] for user in users if user in notes}
         return digest([self._identity, [asdict(event) for event in events], before])
 
-    def _round(
-        self, number: int, events: Sequence[WalkEvent], notes: dict[str, str]
-    ) -> pl.DataFrame:
+    def _shard(self, events: Sequence[WalkEvent], notes: dict[str, str]) -> pl.DataFrame:
         current = self._first_notes([e for e in events if e.user_id not in notes])
         current |= {e.user_id: notes[e.user_id] for e in events if e.user_id in notes}
-        written = self._reasons(events, current, self._profile.reasons.max_regenerations)
-        rewards = self._gains(events, written)
-        # From here on the outcomes of this round are known; only later rounds may use them.
+        written = self._reasons(events, current)
+        rewards = self._rewards(events, written)
+        # From here on the outcomes of these events are known; only later ones may use them.
         after = dict(current)
         if self._profile.reasons.correction:
-            after |= self._corrected(events, current, rewards)
-        return pl.DataFrame(
-            [
-                {
-                    "event_id": event.event_id,
-                    "user_id": event.user_id,
-                    "item_id": event.item_id,
-                    "timestamp": event.timestamp,
-                    "split": event.split,
-                    "round": number,
-                    **asdict(reason),
-                    "note": current[event.user_id],
-                    "reward": reward,
-                    "next_note": after[event.user_id],
-                }
-                for event, reason, reward in zip(events, written, rewards, strict=True)
-            ],
-            schema=SHARD,
-        )
+            after |= self._corrected(events, current, written, rewards)
+        about = [
+            {name: getattr(event, "level" if name == "evidence_level" else name) for name in _EVENT}
+            for event in events
+        ]
+        outcome = {
+            "note": [current[event.user_id] for event in events],
+            "reward": rewards,
+            "reader_probability": self._readers.reader_probability(written),
+            "next_note": [after[event.user_id] for event in events],
+        }
+        parts = [
+            pl.DataFrame(about, schema=_EVENT),
+            reason_rows(written, [event.facts for event in events]),
+            pl.DataFrame(outcome, schema=_AFTER),
+        ]
+        return pl.concat(parts, how="horizontal").select(SHARD.names())
 
     def _first_notes(self, events: Sequence[WalkEvent]) -> dict[str, str]:
-        prompts = [note_prompt(event.note_facts) for event in events]
-        texts = self._notes(prompts, (compose_note(event.note_facts) for event in events))
-        return {event.user_id: text for event, text in zip(events, texts, strict=True)}
+        """User → note, from what the history of their (first) event here says."""
+        first = {event.user_id: event.note_facts for event in events}
+        prompts = [note_prompt(facts) for facts in first.values()]
+        texts = self._notes(prompts, map(compose_note, first.values()))
+        return dict(zip(first, texts, strict=True))
 
     def _corrected(
-        self, events: Sequence[WalkEvent], notes: dict[str, str], rewards: Sequence[float]
+        self,
+        events: Sequence[WalkEvent],
+        notes: dict[str, str],
+        written: Sequence[WrittenReason],
+        rewards: Scores,
     ) -> dict[str, str]:
-        """User → new note, for users whose reason was contradicted and whose new note is better."""
-        wrong = [(e, r) for e, r in zip(events, rewards, strict=True) if r < 0.0]
+        """User → new note, for users with a contradicted reason whose new note is better.
+
+        Where several reasons of one time are contradicted, the worst of them decides.
+        """
+        worst: dict[str, tuple[WalkEvent, float]] = {}
+        for event, reason, reward in zip(events, written, rewards.tolist(), strict=True):
+            known = worst.get(event.user_id)
+            if contradicted(reason.level, event.liked, reward) and (
+                known is None or reward < known[1]
+            ):
+                worst[event.user_id] = event, reward
+        wrong = list(worst.values())
         prompts = [
-            revision_prompt(event.note_facts, notes[event.user_id], event.outcome, event.liked)
+            revision_prompt(event.note_facts, notes[event.user_id], event.attributes, event.liked)
             for event, _ in wrong
         ]
         new = self._notes(prompts, (notes[event.user_id] for event, _ in wrong))
         changed = [
-            (event, old_reward, note)
-            for (event, old_reward), note in zip(wrong, new, strict=True)
+            (event, reward, note)
+            for (event, reward), note in zip(wrong, new, strict=True)
             if note != notes[event.user_id]
         ]
         again = [event for event, _, _ in changed]
-        rewritten = self._reasons(again, {e.user_id: note for e, _, note in changed}, 0)
-        gains = self._gains(again, rewritten)
+        rewritten = self._once(again, {e.user_id: note for e, _, note in changed})
+        gains = self._rewards(again, rewritten)
         kept = {
             event.user_id: note
-            for (event, old_reward, note), gain in zip(changed, gains, strict=True)
-            if gain > old_reward
+            for (event, reward, note), reason, gain in zip(changed, rewritten, gains, strict=True)
+            if reason.grounded and gain > reward
         }
         log.info(
-            "%d of %d reasons contradicted, %d notes changed, %d kept",
+            "%d users with contradicted reasons, %d notes changed, %d kept",
             len(wrong),
-            len(events),
             len(changed),
             len(kept),
         )
@@ -189,27 +233,52 @@ class Walk:
         ]
 
     def _reasons(
-        self, events: Sequence[WalkEvent], notes: dict[str, str], max_regenerations: int
-    ) -> list[WrittenReason]:
-        requests = [
-            ReasonRequest(event.event_id, event.facts.with_note(notes[event.user_id]))
-            for event in events
-        ]
+        self, events: Sequence[WalkEvent], notes: dict[str, str]
+    ) -> Sequence[WrittenReason]:
+        """The reasons that are kept, whatever it takes."""
         return write_reasons(
             self._generator,
-            requests,
+            _requests(events, notes),
             self._checker,
             self._profile.language_model,
             seed=self._profile.seed,
-            max_regenerations=max_regenerations,
+            max_regenerations=self._profile.reasons.max_regenerations,
             compose_last=True,
+            max_level_gap=self._profile.reasons.max_level_gap,
+            free=self._profile.explanation.wording == "free",
         )
 
-    def _gains(self, events: Sequence[WalkEvent], written: Sequence[WrittenReason]) -> list[float]:
+    def _once(self, events: Sequence[WalkEvent], notes: dict[str, str]) -> Sequence[WrittenReason]:
+        """What the policy itself says under these notes, at its first attempt."""
+        return write_reasons(
+            self._generator,
+            _requests(events, notes),
+            self._checker,
+            self._profile.language_model,
+            seed=self._profile.seed,
+            max_regenerations=0,
+            compose_last=False,
+            free=self._profile.explanation.wording == "free",
+        )
+
+    def _rewards(self, events: Sequence[WalkEvent], written: Sequence[WrittenReason]) -> Scores:
         outcomes = [event.liked for event in events]
-        reasons = [reason.reason for reason in written]
-        gains: list[float] = self._scorer.gain(events, reasons, outcomes).tolist()
-        return gains
+        both: Scores = self._readers.gain(events, written, outcomes) + self._readers.reader_gain(
+            written, outcomes
+        )
+        return both
+
+
+def contradicted(level: int, liked: bool, reward: float) -> bool:
+    """Whether an outcome speaks against a reason: its verdict was wrong, or it misled."""
+    return reward < 0.0 or (level > TOSS_UP and not liked) or (level < TOSS_UP and liked)
+
+
+def _requests(events: Sequence[WalkEvent], notes: dict[str, str]) -> list[ReasonRequest]:
+    return [
+        ReasonRequest(event.event_id, event.facts.with_note(notes[event.user_id]), event.level)
+        for event in events
+    ]
 
 
 def _write_atomically(frame: pl.DataFrame, path: Path) -> None:

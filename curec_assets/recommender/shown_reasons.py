@@ -1,16 +1,29 @@
-"""Reasons for what is shown: written only for the recommended items, as of now."""
+"""Reasons for what is shown: written only for the recommended items, as of now.
+
+An item is shown because the ranker put it first; its reason says how likely a like is all the same,
+as the evidence has it, whatever that level is.
+"""
+
+from collections.abc import Iterable
 
 import polars as pl
 
 from curec_assets.core.provenance import digest
 from curec_assets.core.seeds import derive
 from curec_assets.datasets.histories import histories_at
-from curec_assets.evidence.collaborative import evidence_for, train_likes
+from curec_assets.evidence.judge import judge_candidates
+from curec_assets.evidence.model import EvidenceModel
+from curec_assets.evidence.numbers import EvidenceNumbers
+from curec_assets.explanation.composer import compose_note
 from curec_assets.explanation.facts import Catalogue
 from curec_assets.explanation.grounding import GroundingChecker
+from curec_assets.explanation.notes import note_facts
 from curec_assets.explanation.writing import ReasonRequest, write_reasons
-from curec_assets.settings import Profile
+from curec_assets.reasons.rows import reason_rows
+from curec_assets.settings import EvidenceSettings, Profile
 from resources.generation.protocol import TextGenerator
+
+_SHOWN = ("reason", "verdict", "why", "level", "facts", "grounded", "source", "expected_level")
 
 
 def users_to_serve(interactions: pl.DataFrame, count: int) -> list[str]:
@@ -20,72 +33,103 @@ def users_to_serve(interactions: pl.DataFrame, count: int) -> list[str]:
     return ordered.head(count)["user_id"].to_list()
 
 
-def latest_notes(reasons: pl.DataFrame) -> dict[str, str]:
-    """user_id → the note of the user's latest stored reason, where there is one."""
-    ordered = reasons.sort("timestamp", "event_id")
-    return dict(ordered.select("user_id", "note").iter_rows())
-
-
-def requests_for(
+def judged_now(
     shown: pl.DataFrame,
     interactions: pl.DataFrame,
-    event_splits: pl.DataFrame,
+    numbers: EvidenceNumbers,
+    model: EvidenceModel,
+    settings: EvidenceSettings,
+) -> pl.DataFrame:
+    """What the evidence says of each row of `shown` (user_id, item_id) now: `timestamp` and
+    `evidence.schema.EVIDENCE`. `numbers`: over `interactions`.
+    """
+    rows = shown.select("user_id", "item_id").with_columns(
+        timestamp=pl.lit(_now(interactions), dtype=pl.Int64)
+    )
+    judged = judge_candidates(rows, numbers, model, settings)
+    return pl.concat([rows.select("timestamp"), judged], how="horizontal")
+
+
+def notes_now(
+    users: Iterable[str],
+    interactions: pl.DataFrame,
+    reasons: pl.DataFrame,
     catalogue: Catalogue,
-    notes: dict[str, str],
     profile: Profile,
-) -> list[ReasonRequest]:
-    """One request per row of `shown` (user_id, item_id), with evidence as of now."""
-    users = shown["user_id"].to_list()
-    latest = interactions["timestamp"].max()
-    now = int(latest) + 1 if isinstance(latest, int) else 0
-    histories = histories_at(interactions, users, now, profile.data.max_history)
-    targets = pl.concat(
-        [shown.select("user_id", "item_id"), histories.drop("user_id")], how="horizontal"
-    ).with_columns(timestamp=pl.lit(now, dtype=pl.Int64))
-    evidence = evidence_for(targets, train_likes(event_splits), profile.evidence)
-    asked = targets.select("user_id", "item_id", "item_ids", "likes")
-    found = pl.concat([asked, evidence], how="horizontal")
-    return [
-        ReasonRequest(
-            key=digest([row["user_id"], row["item_id"], now]),
-            facts=catalogue.facts(
-                row["item_id"],
-                row["liked_ids"],
-                row["disliked_ids"],
-                tuple(zip(row["item_ids"], row["likes"], strict=True)),
-                profile.evidence,
-            ).with_note(notes.get(row["user_id"], "")),
-            # The recommender has decided to show it: the reason says what speaks for it.
-            only_like=True,
-        )
-        for row in found.iter_rows(named=True)
-    ]
+) -> dict[str, str]:
+    """user_id → the note of the user's latest stored reason, else what their history says now.
+
+    `reasons`: user_id, timestamp, event_id, note.
+    """
+    wanted = list(users)
+    stored = dict(reasons.sort("timestamp", "event_id").select("user_id", "note").iter_rows())
+    rest = [user for user in wanted if user not in stored]
+    histories = histories_at(interactions, rest, _now(interactions), profile.data.max_history)
+    rate = interactions["liked"].mean()
+    usual = float(rate) if isinstance(rate, float) else 0.5
+    fresh = {
+        user: compose_note(note_facts(item_ids, likes, catalogue, profile.explanation, usual=usual))
+        for user, item_ids, likes in histories.select("user_id", "item_ids", "likes").iter_rows()
+    }
+    return fresh | {user: stored[user] for user in wanted if user in stored}
 
 
 def with_reasons(
     shown: pl.DataFrame,
-    requests: list[ReasonRequest],
+    evidence: pl.DataFrame,
+    notes: dict[str, str],
     generator: TextGenerator,
     catalogue: Catalogue,
     profile: Profile,
     policy_fingerprint: str,
 ) -> pl.DataFrame:
-    """`shown` with title, reason, verdict, grounded, source and the policy's fingerprint."""
+    """`shown` (user_id, item_id, ...) with title, reason and the numbers behind it.
+
+    `evidence`: a row of `judged_now` per row. Raises `EngineError` when the generator fails.
+    """
+    requests = requests_for(shown, evidence, notes, catalogue, profile)
     written = write_reasons(
         generator,
         requests,
-        GroundingChecker(catalogue, profile.explanation.max_words),
+        GroundingChecker(profile.explanation.max_words),
         profile.language_model,
         seed=derive(profile.seed, "recommendations"),
         max_regenerations=profile.reasons.max_regenerations,
         compose_last=True,
+        max_level_gap=profile.reasons.max_level_gap,
+        free=profile.explanation.wording == "free",
     )
+    rows = reason_rows(written, [request.facts for request in requests])
     return shown.with_columns(
         pl.Series("title", [request.facts.title for request in requests], dtype=pl.String),
-        pl.Series("reason", [w.reason for w in written], dtype=pl.String),
-        pl.Series("verdict", [w.verdict for w in written], dtype=pl.String),
-        pl.Series("verdict_probability", [w.verdict_probability for w in written], pl.Float64),
-        pl.Series("grounded", [w.grounded for w in written], dtype=pl.Boolean),
-        pl.Series("source", [w.source for w in written], dtype=pl.String),
+        evidence["probability"].alias("evidence_probability"),
+        *(rows[name] for name in _SHOWN),
         pl.lit(policy_fingerprint).alias("policy_fingerprint"),
     )
+
+
+def requests_for(
+    shown: pl.DataFrame,
+    evidence: pl.DataFrame,
+    notes: dict[str, str],
+    catalogue: Catalogue,
+    profile: Profile,
+) -> list[ReasonRequest]:
+    """One request per row of `shown`; see `with_reasons`."""
+    asked = pl.concat([shown.select("user_id", "item_id"), evidence], how="horizontal")
+    return [
+        ReasonRequest(
+            key=digest([row["user_id"], row["item_id"], row["timestamp"]]),
+            facts=catalogue.facts(
+                row["item_id"], row["facts"] or (), profile.explanation
+            ).with_note(notes.get(row["user_id"], "")),
+            level=row["level"],
+        )
+        for row in asked.iter_rows(named=True)
+    ]
+
+
+def _now(interactions: pl.DataFrame) -> int:
+    """One second after the latest interaction."""
+    latest = interactions["timestamp"].max()
+    return int(latest) + 1 if isinstance(latest, int) else 0

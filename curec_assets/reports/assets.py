@@ -29,7 +29,7 @@ _MODELS = (
     kinds={"html"},
     tables=_TABLES,
     artifacts=_MODELS,
-    settings=("name", "recommender.bootstrap_samples", "seed"),
+    settings=("name", "evidence.level_cuts", "recommender.bootstrap_samples", "seed"),
     lineage=True,
     files=(Path(__file__).with_name("quality.html.j2"),),
     describe=lambda stored, _: {"report": stored.path / "report.html"},
@@ -53,6 +53,7 @@ def quality_report(inputs: Inputs) -> Mapping[str, Any]:
         quality=reason_quality(
             reasons,
             events.select("event_id", "liked"),
+            level_cuts=profile.evidence.level_cuts,
             samples=profile.recommender.bootstrap_samples,
             seed=profile.seed,
         ),

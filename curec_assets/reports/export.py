@@ -235,7 +235,13 @@ def _stored_reasons(policy: Manifest, profile: Profile, warehouse: Warehouse) ->
     if reasons.height:
         outcomes = warehouse.read("event_splits", ["event_id", "liked"])
         samples = profile.recommender.bootstrap_samples
-        quality = reason_quality(reasons, outcomes, samples=samples, seed=profile.seed)
+        quality = reason_quality(
+            reasons,
+            outcomes,
+            level_cuts=profile.evidence.level_cuts,
+            samples=samples,
+            seed=profile.seed,
+        )
     return {
         "quality": quality,
         "first_grounded": _share(reasons["first_grounded"]),

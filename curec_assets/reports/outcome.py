@@ -1,7 +1,8 @@
 """The outcome of a run, as text for a terminal: read from what is stored, never recomputed."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from textwrap import fill
+from typing import Any
 
 import polars as pl
 
@@ -10,7 +11,7 @@ from resources.storage.model_store import ModelStore
 from resources.storage.warehouse import Warehouse
 
 _METRICS_SHOWN = ("AUC", "LogLoss", "NDCG@10")
-_VARIANTS = ("id", "id_text", "id_text_reason")
+_ON_COVERED = ("id_text", "id_text_reason", "numbers", "numbers_reason", "whole")
 _USERS_SHOWN = 5
 _ITEMS_SHOWN = 3
 
@@ -26,7 +27,7 @@ def outcome(warehouse: Warehouse, store: ModelStore, assets: Sequence[str]) -> s
         "Reward model: does a reason help to tell what is liked?": _gate(store),
         "Reinforcement learning (GRPO)": _reward_curve(store),
         "Where the time went": _time_shares(warehouse, store, assets),
-        "Recommendations (probability of a like; the order also weighs the retriever)": (
+        "Recommendations (probability of a like; the order is the learned ranker's)": (
             _recommendations(warehouse)
         ),
         "Look further": _pointers(store),
@@ -66,7 +67,7 @@ def _coverage(warehouse: Warehouse) -> str:
     """On how many test events a reason exists at all, and the variants on just these."""
     aucs = warehouse.read("recommender_evaluation").filter(pl.col("metric") == "AUC")
     total = max(aucs.filter(slice="all")["n_events"].to_list(), default=0)
-    covered = aucs.filter(slice="with_reason").filter(pl.col("recommender").is_in(_VARIANTS))
+    covered = aucs.filter(slice="with_reason").filter(pl.col("recommender").is_in(_ON_COVERED))
     count = max(covered["n_events"].to_list(), default=0)
     defined = covered.drop_nulls("value").select("recommender", "value", "low", "high")
     on_these = "; ".join(
@@ -120,8 +121,20 @@ def _for_user(user: str, rows: pl.DataFrame) -> str:
     lines = [f"user {user}"]
     for row in rows.sort("rank").iter_rows(named=True):
         lines.append(f"  {row['rank']}. {row['title']} ({row['score']:.3f})")
-        lines.append(fill(row["reason"], 96, initial_indent=" " * 5, subsequent_indent=" " * 5))
+        for text in (row["reason"], numbers_behind(row["facts"])):
+            if text:
+                lines.append(fill(text, 96, initial_indent=" " * 5, subsequent_indent=" " * 5))
     return "\n".join(lines)
+
+
+def numbers_behind(facts: Sequence[Mapping[str, Any]]) -> str:
+    """`(people like you: 7 of 9; comedy: 3 of 14)`; empty where no cited fact has a count."""
+    counted = [
+        f"{fact['value'] or fact['kind'].replace('_', ' ')}: {fact['count']} of {fact['of']}"
+        for fact in facts
+        if fact["of"]
+    ]
+    return f"({'; '.join(counted)})" if counted else ""
 
 
 def _pointers(store: ModelStore) -> str:

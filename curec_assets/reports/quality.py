@@ -10,6 +10,7 @@ import polars as pl
 from curec_assets.display.charts import interval_chart, line_chart
 from curec_assets.evaluation.protocol import SLICES
 from curec_assets.evaluation.reason_quality import Measured
+from curec_assets.reports.outcome import numbers_behind
 from curec_assets.reward.gate import Gate
 
 _TEMPLATE = "quality.html.j2"
@@ -54,6 +55,7 @@ def render(report: Report) -> str:
         lstrip_blocks=True,
     )
     environment.filters["number"] = _number
+    environment.filters["numbers_behind"] = numbers_behind
     return environment.get_template(_TEMPLATE).render(
         report=report,
         slices=[_Slice.make(name, _SLICE_MEANING[name], report.evaluation) for name in SLICES],
@@ -112,9 +114,16 @@ def _auc_chart(evaluation: pl.DataFrame) -> tuple[str, str]:
 
 
 def _gate_chart(gate: Gate) -> tuple[str, str]:
-    estimates = {"own reason": gate.reason, "null": gate.null, "another user's": gate.shuffled}
-    bars = {name: (e.value, e.low, e.high) for name, e in estimates.items()}
-    return _image(interval_chart(bars, title="Reward model on validation", y_label="AUC"))
+    bars = {
+        f"{reader}: {name}": (e.value, e.low, e.high)
+        for reader, of_reader in (("recommender", gate.recommender), ("plain", gate.reader))
+        for name, e in (
+            ("own", of_reader.reason),
+            ("null", of_reader.null),
+            ("another's", of_reader.shuffled),
+        )
+    }
+    return _image(interval_chart(bars, title="The two readers on validation", y_label="AUC"))
 
 
 def _reward_chart(rewards: Sequence[float]) -> tuple[str, str]:

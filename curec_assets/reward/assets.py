@@ -1,4 +1,4 @@
-"""Assets of the group `reward`: drafted reasons and the two readers that judge reasons."""
+"""Assets of the group `reward`: drafted reasons and the model that judges reasons."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +16,9 @@ from curec_assets.settings import Profile
 from resources.generation.journal import journaled_generator
 from resources.storage.model_store import Artifact
 
+_FACTS = ("explanation.attributes", "explanation.cited_for", "explanation.cited_against")
+"""Settings that decide what facts a prompt has."""
+
 
 @dataclass(frozen=True)
 class _Drafted:
@@ -30,21 +33,21 @@ def _events_to_draft(inputs: Inputs) -> _Drafted:
     evidence = inputs.table("event_evidence")
     events = drafting.events_to_draft(inputs.table("event_splits"), evidence, profile)
     items = inputs.table("items", ["item_id", "title", "attributes"])
-    facts = facts_by_event(events, evidence, Catalogue(items), profile.explanation)
-    return _Drafted(events, facts)
+    return _Drafted(events, facts_by_event(events, evidence, Catalogue(items), profile.explanation))
 
 
 def _describe_drafts(rows: pl.DataFrame, _: Inputs) -> Mapping[str, Any]:
-    """How many are grounded, how near their level is to the evidence model's, a few to read."""
-    gap = (pl.col("level") - pl.col("evidence_level")).abs()
+    """How many are grounded and near the evidence model's level, and a few to read."""
+    near = (pl.col("level") - pl.col("evidence_level")).abs() <= 1
     summary = rows.group_by("split").agg(
         drafts=pl.len(),
         grounded=pl.col("grounded").mean().round(3),
-        within_one_level=(gap <= 1).mean().round(3),
+        within_one_level=near.mean().round(3),
+        levels_used=pl.col("level").n_unique(),
     )
     return {
         "summary": summary.sort("split"),
-        "samples": rows.select("split", "level", "evidence_level", "liked", "grounded", "reason"),
+        "samples": rows.select("split", "level", "evidence_level", "grounded", "reason"),
     }
 
 
@@ -56,6 +59,7 @@ def _describe_drafts(rows: pl.DataFrame, _: Inputs) -> Mapping[str, Any]:
     artifacts=("aligned_llm",),
     settings=(
         "explanation.max_words",
+        "explanation.wording",
         "language_model.max_new_tokens",
         "language_model.max_prompt_tokens",
         "server.model",
@@ -65,7 +69,7 @@ def _describe_drafts(rows: pl.DataFrame, _: Inputs) -> Mapping[str, Any]:
     view=Choice(
         _events_to_draft,
         tables=("event_splits", "event_evidence", "items"),
-        settings=("reward.draft_train", "reward.draft_validation", "explanation"),
+        settings=("reward.draft_train", "reward.draft_validation", *_FACTS),
     ),
     describe=_describe_drafts,
 )
@@ -99,7 +103,6 @@ class _Judged:
 
     events: pl.DataFrame
     reasons: pl.DataFrame
-    """event_id, verdict, why: drafts, then composed ones."""
 
 
 def _events_to_judge(inputs: Inputs) -> _Judged:
@@ -111,15 +114,17 @@ def _events_to_judge(inputs: Inputs) -> _Judged:
     drafts = inputs.table("draft_reasons", ["event_id", "verdict", "why"])
     events = reward_events(splits, drafts)
     histories = inputs.table("histories", ["event_id", "item_ids", "likes"])
-    composed = events_to_compose(splits, evidence, drafts, profile)
-    catalogue = Catalogue(inputs.table("items", ["item_id", "title", "attributes"]))
-    facts = facts_by_event(composed, evidence, catalogue, profile.explanation)
-    reasons = pl.concat([drafts, composed_reasons(composed, evidence, facts, profile.seed)])
-    return _Judged(events_with_histories(events, histories), reasons)
+    further = events_to_compose(splits, evidence, drafts, profile)
+    items = inputs.table("items", ["item_id", "title", "attributes"])
+    facts = facts_by_event(further, evidence, Catalogue(items), profile.explanation)
+    composed = composed_reasons(further, evidence, facts, profile.seed)
+    return _Judged(
+        events_with_histories(events, histories), pl.concat([drafts, composed]).sort("event_id")
+    )
 
 
 def _model_settings(profile: Profile) -> tuple[str, ...]:
-    # What only decides which reasons exist, or what happens after a failed gate, is not part of
+    # What only decides which drafts exist, or what happens after a failed gate, is not part of
     # the model's identity: the reasons themselves are among the inputs.
     elsewhere = {"draft_train", "draft_validation", "composed_train", "gate_blocks"}
     fields = type(profile.reward).model_fields
@@ -127,13 +132,13 @@ def _model_settings(profile: Profile) -> tuple[str, ...]:
 
 
 def _describe_reward_model(stored: Artifact, _: Inputs) -> Mapping[str, Any]:
-    """Loss curves, the AUCs of both readers as bars, and the gate in words."""
+    """Loss curves, the three AUCs as bars, and the gate in words."""
     from curec_assets.reward.gate import stored_gate
 
     metrics = stored.manifest.metrics
     gate = stored_gate(stored.manifest)
     bars = {
-        f"{reader}, {name}": (estimate.value, estimate.low, estimate.high)
+        f"{reader}: {name}": (estimate.value, estimate.low, estimate.high)
         for reader, of_reader in (("recommender", gate.recommender), ("plain", gate.reader))
         for name, estimate in (
             ("own reason", of_reader.reason),
@@ -162,22 +167,22 @@ def _describe_reward_model(stored: Artifact, _: Inputs) -> Mapping[str, Any]:
 
 @artifact(
     group="reward",
-    kinds={"torch", "scikitlearn"},
+    kinds={"torch"},
     settings=_model_settings,
     resources=("text_encoder", "accelerator"),
     view=Choice(
         _events_to_judge,
         tables=("event_splits", "event_evidence", "histories", "items", "draft_reasons"),
-        settings=("reward.composed_train", "explanation"),
+        settings=("reward.composed_train", "seed", *_FACTS),
     ),
     describe=_describe_reward_model,
 )
 def reward_model(inputs: Inputs) -> Mapping[str, Any]:
     """Two readers that tell how much a reason helps to predict what a user likes.
 
-    A click model on item, history and reason, and a plain reader of the reason alone. Fitted on the
-    reward fold, on drafts and composed reasons; the gate compares own, null and shuffled drafts on
-    validation.
+    A click model on item, history and reason, and a plain reader of the reason alone; fitted on
+    drafts and composed reasons of the reward fold. The gate compares own, null and shuffled reasons
+    on validation.
     """
     from curec_assets.reward.build import build_reward_model
 

@@ -115,9 +115,7 @@ def _embedded(
     # One text at least, if unused: it tells the encoder's dimension.
     distinct = sorted(set(said.values()), key=lambda text: (text.verdict, text.why)) or [SILENCE]
     row_of = {text: row for row, text in enumerate(distinct)}
-    embeddings = embed(
-        text_encoder, distinct, source=encoder.source, batch_size=encoder.batch_size
-    )
+    embeddings = embed(text_encoder, distinct, source=encoder.source, batch_size=encoder.batch_size)
     return {event: row_of[text] for event, text in said.items()}, embeddings
 
 
@@ -141,7 +139,5 @@ def _gate(
             settings=settings,
             seed=seed,
         ),
-        reader=judge(
-            events, read, np.full(len(events), reader.null), settings=settings, seed=seed
-        ),
+        reader=judge(events, read, np.full(len(events), reader.null), settings=settings, seed=seed),
     )

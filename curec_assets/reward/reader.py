@@ -77,7 +77,7 @@ def item_rates(events: pl.DataFrame) -> dict[str, float]:
     """item_id → shrunk like rate of `events` (item_id, liked)."""
     if events.is_empty():
         return {}
-    base = events["liked"].mean()
+    base = int(events["liked"].sum()) / events.height
     rates = events.group_by("item_id").agg(
         rate=(pl.col("liked").sum() + _ITEM_PRIOR * base) / (pl.len() + _ITEM_PRIOR)
     )

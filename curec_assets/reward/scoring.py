@@ -254,7 +254,7 @@ class RewardScorer:
 
 
 def _gains(logits: Scores, null: Scores | float, outcomes: Sequence[bool]) -> Scores:
-    """log p(outcome) by `logits` less that by `null`."""
+    """Log p(outcome) by `logits` less that by `null`."""
     sign = np.where(np.asarray(outcomes, dtype=bool), 1.0, -1.0)
     # log sigmoid(x) = -log(1 + exp(-x)), which does not overflow
     gains: Scores = np.logaddexp(0.0, -sign * null) - np.logaddexp(0.0, -sign * logits)

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+_ALL = 1_000_000_000  # events: more than there are
+
 PROFILE_VALUES: dict[str, dict[str, Any]] = {
     "smoke": {
         "data": {"source": "toy"},
@@ -15,13 +17,12 @@ PROFILE_VALUES: dict[str, dict[str, Any]] = {
             "gate_blocks": False,
         },
         "policy": {"steps": 2, "prompts_per_step": 2, "generations": 2},
-        "reasons": {"users": 6, "rounds": 2},
+        "reasons": {"train_events": 8, "validation_events": 8, "test_events": 12, "run_length": 2},
         "encoder": {"source": "tiny"},
         "recommender": {
             "dim": 8,
             "epochs": 1,
             "seeds": 2,
-            "candidates": 10,
             "recommended_users": 5,
             "bootstrap_samples": 100,
         },
@@ -30,15 +31,15 @@ PROFILE_VALUES: dict[str, dict[str, Any]] = {
         "data": {"source": "movielens-100k"},
         "language_model": {"base": "smollm2-135m", "max_new_tokens": 72},
         "alignment": {
-            "reason_examples": 200,
-            "verdict_examples": 16,
-            "note_examples": 24,
-            "batch_size": 4,
-            "lora_first_layer": 8,
+            "reason_examples": 160,
+            "verdict_examples": 480,
+            "note_examples": 16,
+            "batch_size": 8,
+            "lora_first_layer": 10,
         },
         "reward": {"draft_train": 64, "draft_validation": 48, "gate_blocks": False},
         "policy": {"steps": 5, "prompts_per_step": 2, "generations": 8},
-        "reasons": {"users": 32, "rounds": 3},
+        "reasons": {"train_events": 100, "validation_events": 80, "test_events": 140},
         "encoder": {"source": "all-minilm-l6-v2"},
         "recommender": {"recommended_users": 8},
     },
@@ -46,13 +47,13 @@ PROFILE_VALUES: dict[str, dict[str, Any]] = {
         "data": {"source": "movielens-100k"},
         "language_model": {"base": "smollm2-135m"},
         "alignment": {
-            "reason_examples": 1200,
-            "verdict_examples": 300,
-            "note_examples": 300,
+            "reason_examples": 600,
+            "verdict_examples": 2000,
+            "note_examples": 100,
         },
-        "reward": {"draft_train": 3000, "draft_validation": 1000, "gate_blocks": True},
+        "reward": {"draft_train": 500, "draft_validation": 2000, "gate_blocks": True},
         "policy": {"steps": 100, "prompts_per_step": 4, "generations": 8},
-        "reasons": {"users": 300, "rounds": 20},
+        "reasons": {"train_events": 4000, "validation_events": _ALL, "test_events": _ALL},
         "encoder": {"source": "all-minilm-l6-v2"},
         "recommender": {"epochs": 5, "recommended_users": 50},
     },
@@ -76,7 +77,7 @@ PROFILE_VALUES: dict[str, dict[str, Any]] = {
             "generations": 8,
             "vllm": "colocate",
         },
-        "reasons": {"users": 943, "rounds": 100},
+        "reasons": {"train_events": _ALL, "validation_events": _ALL, "test_events": _ALL},
         "encoder": {"source": "all-minilm-l6-v2", "batch_size": 512},
         "recommender": {"epochs": 5, "recommended_users": 943},
     },

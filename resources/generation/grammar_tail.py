@@ -6,12 +6,11 @@ was constrained is then found again in the text, without the engine's tokenizer.
 """
 
 from bisect import bisect_left
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-VERDICTS = (" like", " dislike")
+from resources.generation.scale import offers
 
 
 @dataclass(frozen=True)
@@ -22,8 +21,8 @@ class ConstrainedPart:
     """Characters; all of them when the text ends before the grammar is complete."""
     complete: bool
     """Whether the text goes as far as the grammar."""
-    verdict_at: int | None
-    """Where the verdict begins, if the grammar offered both there."""
+    scale_at: int | None
+    """Where a word of the scale begins, if the grammar offered all of them there."""
 
 
 def with_free_tail(grammar: str) -> str:
@@ -35,61 +34,25 @@ def with_free_tail(grammar: str) -> str:
     return f"{head}\nroot ::= constrained free\nfree ::= [^\\u0000]*"
 
 
-def constrained_part(grammar: str, text: str) -> ConstrainedPart | None:
-    """How far `grammar` constrained `text`; None when the text does not obey it."""
+def constrained_part(
+    grammar: str, text: str, scale: tuple[str, ...] = ()
+) -> ConstrainedPart | None:
+    """How far `grammar` constrained `text`; None when the text does not obey it.
+
+    `scale`: see `Prompt.scale`.
+    """
     import xgrammar as xgr
 
     matcher = xgr.GrammarMatcher(_compiled(grammar), terminate_without_stop_token=True)
-    verdict_at = None
+    scale_at = None
     for position, character in enumerate(text):
         if matcher.is_completed():
-            return ConstrainedPart(position, True, verdict_at)
-        if text.startswith(VERDICTS, position) and all(_allows(matcher, v) for v in VERDICTS):
-            verdict_at = position
+            return ConstrainedPart(position, True, scale_at)
+        if scale and text.startswith(scale, position) and offers(matcher, scale):
+            scale_at = position
         if not matcher.accept_string(character):
             return None
-    return ConstrainedPart(len(text), matcher.is_completed(), verdict_at)
-
-
-@dataclass(frozen=True)
-class VerdictTokens:
-    """The tokens that decide between the verdicts.
-
-    With the space before the verdict and without it: the space may be a token of its own, which
-    says nothing yet.
-    """
-
-    like: frozenset[int]
-    dislike: frozenset[int]
-
-    @property
-    def deciding(self) -> frozenset[int]:
-        """Those of either verdict."""
-        return self.like | self.dislike
-
-    def position(self, tokens: Sequence[int], start: int) -> int | None:
-        """Where `tokens` decide, if their verdict begins in token `start`."""
-        here = range(start, min(start + 2, len(tokens)))
-        return next((index for index in here if tokens[index] in self.deciding), None)
-
-
-def verdict_tokens(tokenizer: Any) -> VerdictTokens:
-    """The tokens of `tokenizer` that only one of the verdicts can begin with."""
-    texts = [str(tokenizer.decode([token])) for token in range(len(tokenizer))]
-    like, dislike = (
-        frozenset(
-            token
-            for token, text in enumerate(texts)
-            if text.strip() and (verdict.startswith(text) or verdict.lstrip().startswith(text))
-        )
-        for verdict in VERDICTS
-    )
-    return VerdictTokens(like, dislike)
-
-
-def offers_both(matcher: Any) -> bool:
-    """Whether a matcher allows either verdict next, or the rest of either after its space."""
-    return any(all(_allows(matcher, verdict[start:]) for verdict in VERDICTS) for start in (0, 1))
+    return ConstrainedPart(len(text), matcher.is_completed(), scale_at)
 
 
 def tokens_reaching(tokenizer: Any, tokens: tuple[int, ...], characters: int) -> int:
@@ -108,10 +71,3 @@ def _compiled(grammar: str) -> Any:
 
     compiler = xgr.GrammarCompiler(xgr.TokenizerInfo([]), max_threads=1, cache_enabled=False)
     return compiler.compile_grammar(grammar)
-
-
-def _allows(matcher: Any, text: str) -> bool:
-    allowed = bool(matcher.accept_string(text))
-    if allowed:
-        matcher.rollback(1)
-    return allowed

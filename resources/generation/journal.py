@@ -213,6 +213,9 @@ def _encoded(completion: Completion) -> dict[str, Any]:
 
 
 def _decoded(entry: dict[str, Any]) -> Completion:
-    tuples = {name: tuple(value) for name, value in entry.items() if isinstance(value, list)}
+    tuples: dict[str, Any] = {
+        name: tuple(value) for name, value in entry.items() if isinstance(value, list)
+    }
     constrained = tuple(mark == "1" for mark in entry["constrained"])
-    return Completion(**{**entry, **tuples, "constrained": constrained})
+    allowed = tuple(tuple(among) for among in entry["allowed"])
+    return Completion(**{**entry, **tuples, "constrained": constrained, "allowed": allowed})

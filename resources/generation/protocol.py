@@ -22,6 +22,9 @@ class Prompt:
     """EBNF (xgrammar dialect) that the start of the completion obeys; what follows it is free."""
     seed: int = 0
     """Seed of this prompt's own random stream: results do not depend on batch or order."""
+    scale: tuple[str, ...] = ()
+    """Texts, lowest first, of which the grammar has one written: words with a space before them
+    that begin with different letters. How probable each was is kept, see `Completion.scale`."""
 
     def chat(self) -> list[Message]:
         """The turns as chat templates expect them."""
@@ -39,6 +42,8 @@ class Sampling:
     """Completions per prompt."""
     stop: tuple[str, ...] = ()
     """The completion ends before the first of these texts; that counts as finished."""
+    keep_allowed: bool = False
+    """Whether completions tell what each token was chosen among, and how probable it was there."""
 
     @property
     def distinct(self) -> int:
@@ -57,13 +62,18 @@ class Completion:
     """Per token: True where the grammar constrained the choice, False where the model was free."""
     finished: bool
     """Whether the end-of-turn token was reached within the limit."""
-    verdict_probability: float | None
-    """Probability of *like* against *dislike* at the token that decides, after what stands before
-    it; None where the grammar did not offer both."""
+    scale: tuple[float, ...] | None
+    """Probability of each text of the prompt's scale, at the token that decides between them and
+    after what stands before it; None where there was no such choice or the engine does not tell."""
     prompt_ids: tuple[int, ...] = ()
     """The prompt's tokens, as the engine saw them."""
     logprobs: tuple[float, ...] | None = None
-    """Of each token, its log-probability in the distribution that it was drawn from, if kept."""
+    """Of each token, its log-probability in the distribution that it was drawn from; None where
+    `Sampling.keep_allowed` did not ask for it or the engine does not tell."""
+    allowed: tuple[tuple[int, ...], ...] = ()
+    """Per token, where the grammar left a choice: the tokens that it allowed there, rising. Empty
+    for a token that the grammar left free, or that it forced (other tokens may have been allowed
+    there, but only to begin the same text). Nothing at all unless `Sampling.keep_allowed`."""
 
 
 class TextGenerator(Protocol):

@@ -15,15 +15,18 @@ _CHAT_TEMPLATE = (
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
 )
 _SENTENCES = (
-    "You explain recommendations. Use only the facts given.",
-    "Give the evidence and the reason. Give the evidence only.",
-    "Write the taste note. Rewrite the taste note.",
-    "Item: The Silent Harbor\nAbout: drama, crime\nLiked: The Last Garden (drama)\nDisliked: none",
-    'Evidence: liked "The Last Garden"; disliked none; shared drama, crime; verdict like\nReason:',
-    "Evidence: liked none; disliked none; shared none; verdict dislike",
-    "Since you liked The Last Garden, the drama of The Silent Harbor should suit you.",
-    "You disliked it, so this may not be for you. It shares comedy, action, romance, horror.",
-    "Note: enjoys drama, crime; avoids horror, comedy.",
+    "You say how likely a user is to like an item, and why. Use only the facts given.",
+    "Cite facts, judge, explain. Write the taste note. Rewrite the taste note.",
+    "Taste: stricter than the crowd; likes drama more; likes none less",
+    "Item: The Silent Harbor (drama, crime)",
+    'F1 people like you: strongly for\nF2 you liked "The Last Garden": for\nF3 drama: slightly for',
+    "A1 the crowd: against\nA2 your habit: slightly against\nN1 hardly anyone has rated it",
+    "F1 F2 A1 likely slightly\nPeople like you mostly liked it, though most people did not.",
+    "F1 A1 A2 unlikely rather\nYou disliked it, so this may not be for you.",
+    "A1 unlikely very\nnone even\nF2 likely almost\nF1 F3 likely rather",
+    "You will almost certainly like it. It is a toss-up whether you will like it.",
+    "You are a little more likely to dislike it than to like it. comedy, action, romance, horror",
+    "Note: more generous than the crowd; likes drama, crime more; likes horror, comedy less.",
     "abcdefghijklmnopqrstuvwxyz ABCDEFGHIJKLMNOPQRSTUVWXYZ 0123456789",
 )
 

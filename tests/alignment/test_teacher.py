@@ -16,11 +16,11 @@ import polars as pl
 import pytest
 
 from curec_assets.alignment.assets import alignment_corpus
-from curec_assets.alignment.checks import targets_are_grounded
+from curec_assets.alignment.checks import corpus_is_varied, targets_are_grounded
 from curec_assets.alignment.corpus import build_corpus
 from curec_assets.alignment.teacher import (
     MALFORMED,
-    OTHER_VERDICT,
+    OTHER_LEVEL,
     UNFINISHED,
     UNGROUNDED,
     Lesson,
@@ -32,42 +32,42 @@ from curec_assets.core.seeds import random_generator
 from curec_assets.datasets import assets as datasets
 from curec_assets.definitions import default_resources
 from curec_assets.evidence import assets as evidence
-from curec_assets.explanation.composer import completion, compose
-from curec_assets.explanation.facts import Catalogue, Facts, HistoryItem
+from curec_assets.explanation.composer import compose
+from curec_assets.explanation.facts import Fact, Facts
 from curec_assets.explanation.grounding import GroundingChecker
-from curec_assets.explanation.prompts import reason_prompt
+from curec_assets.explanation.levels import chain_words
+from curec_assets.explanation.prompts import chain, completion, parse_reason, reason_prompt
+from curec_assets.features.assets import item_embeddings
 from curec_assets.settings import Settings, load_profile
 from resources.errors import EngineError
 from resources.generation.protocol import Completion, Prompt, Sampling
 from resources.storage.warehouse import Warehouse
+from tests.support.grammars import admits
 
 PROFILE = load_profile("smoke", {"teacher": {"samples": 2}})
-TABLES = ("event_splits", "collaborative_evidence", "histories", "items")
+Tables = dict[str, pl.DataFrame]
 
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home with the tables of the toy set."""
     home = tmp_path_factory.mktemp("home")
-    assets = [as_asset(recipe) for recipe in (*datasets.RECIPES, *evidence.RECIPES)]
+    assets = [
+        as_asset(recipe) for recipe in (*datasets.RECIPES, item_embeddings, *evidence.RECIPES)
+    ]
     dg.materialize(assets, resources=default_resources("smoke", home))
     return home
 
 
-@pytest.fixture(scope="module")
-def tables(prepared: Path) -> dict[str, pl.DataFrame]:
-    warehouse = Warehouse(path=str(prepared / "warehouse.duckdb"))
-    return {name: warehouse.read(name) for name in TABLES}
-
-
-def lessons_of(tables: dict[str, pl.DataFrame]) -> list[Lesson]:
+def lessons_of(tables: Tables) -> list[Lesson]:
     asked: list[Lesson] = []
 
     def teach(lessons: Sequence[Lesson]) -> dict[str, Taught]:
         asked.extend(lessons)
         return {}
 
-    build_corpus(*(tables[name] for name in TABLES), PROFILE, teach)
+    names = ("event_splits", "event_evidence", "histories", "items")
+    build_corpus(*(tables[name] for name in names), PROFILE, teach)
     return asked
 
 
@@ -89,102 +89,94 @@ class Answers:
         raise NotImplementedError
 
 
-def teacher(texts: Sequence[str | Completion], items: pl.DataFrame) -> Teacher:
+def teacher(texts: Sequence[str | Completion]) -> Teacher:
     profile = load_profile("smoke", {"teacher": {"samples": len(texts)}})
-    return Teacher(Answers(texts), GroundingChecker(Catalogue(items), 60), profile)
+    return Teacher(Answers(texts), GroundingChecker(60), profile)
 
 
-def test_no_prompt_tells_a_label(tables: dict[str, pl.DataFrame]) -> None:
-    splits = tables["event_splits"]
-    flipped = {**tables, "event_splits": splits.with_columns(~pl.col("liked"))}
-    one, other = lessons_of(tables), lessons_of(flipped)
-    assert {lesson.verdict for lesson in one} == {"like", "dislike"}
-    assert all(a.verdict != b.verdict for a, b in zip(one, other, strict=True))
-    asking = teacher([""], tables["items"])
-    assert asking.prompts(one) == asking.prompts(other)
-
-
-def test_the_teacher_reads_what_the_policy_reads_after_two_demonstrations(
-    tables: dict[str, pl.DataFrame],
+def test_the_teacher_reads_what_the_policy_reads_and_the_level_and_the_wordings(
+    tables: Tables,
 ) -> None:
     lessons = lessons_of(tables)
-    by_text = {reason_prompt(lesson.facts).messages[-1]: lesson for lesson in lessons}
-    prompts = teacher([""], tables["items"]).prompts(lessons)
+    prompts = teacher([""]).prompts(lessons)
     assert len({prompt.seed for prompt in prompts}) == len(lessons)
     beginnings = Counter(prompt.messages[:-1] for prompt in prompts)
     assert max(beginnings.values()) >= len(lessons) / 2, "for the server's prefix cache"
+    of_user = {
+        prompt.messages[-1]: lesson.user_id for lesson, prompt in zip(lessons, prompts, strict=True)
+    }
+    levels = dict(tables["event_evidence"].select("event_id", "level").iter_rows())
     for lesson, prompt in zip(lessons, prompts, strict=True):
-        policy = reason_prompt(lesson.facts)
-        assert (prompt.messages[-1], prompt.grammar) == (policy.messages[-1], policy.grammar)
+        assert lesson.level == levels[lesson.event_id]
+        asked = prompt.messages[-1][1]
+        assert asked.startswith(reason_prompt(lesson.facts).messages[-1][1])
+        assert f"Level: {chain_words(lesson.level)}" in asked
+        for level in range(1, 10):
+            thought = chain(compose(lesson.facts, level, random_generator(1)).cited, level)
+            assert admits(prompt.grammar, thought) == (level == lesson.level)
         roles = [role for role, _ in prompt.messages]
         assert roles == ["system", "user", "assistant", "user", "assistant", "user"]
-        verdicts = []
+        shown = []
         for question, answer in (prompt.messages[1:3], prompt.messages[3:5]):
-            shown = by_text[question]
-            assert shown.user_id != lesson.user_id, "a later history tells how this event ended"
-            verdicts.append(answer[1].partition("; verdict ")[2].partition("\n")[0])
-        assert verdicts == ["like", "dislike"]
+            assert of_user[question] != lesson.user_id, "a later history tells how this one ended"
+            parsed = parse_reason(answer[1])
+            assert parsed is not None
+            shown.append(parsed.level > 5)
+        assert shown == [True, False]
 
 
 FACTS = Facts(
     "The Silent Harbor",
     ("drama", "crime"),
-    (HistoryItem("The Last Garden", ("drama",)),),
-    (HistoryItem("Wild Road", ("crime",)),),
+    (
+        Fact("related", 2, "The Last Garden", liked=True),
+        Fact("crowd", -2),
+        Fact("attribute", 1, "drama", attribute="genre"),
+    ),
 )
-ITEMS = pl.DataFrame(
-    {
-        "item_id": ["1", "2", "3", "4"],
-        "title": ["The Silent Harbor", "The Last Garden", "Wild Road", "Golden Heat"],
-        "attributes": [
-            [{"kind": "genre", "value": value} for value in values]
-            for values in (["drama", "crime"], ["drama"], ["crime"], ["horror"])
-        ],
-    }
-)
-RIGHT = completion(compose(FACTS, "like", random_generator(1)))
-WRONG = completion(compose(FACTS, "dislike", random_generator(1)))
-EVIDENCE = RIGHT.partition(" You")[0].partition(" Since")[0]
+RIGHT = completion(compose(FACTS, 7, random_generator(1)))
+OTHER = completion(compose(FACTS, 3, random_generator(1)))
+CHAIN = RIGHT.partition("\n")[0]
 REFUSED = {
     UNFINISHED: Completion(RIGHT, (), (), False, None),
     MALFORMED: "Sure! You will like it.",
-    OTHER_VERDICT: WRONG,
-    UNGROUNDED: f'{EVIDENCE} You liked "Wild Road", so "The Silent Harbor" should suit you.',
+    OTHER_LEVEL: OTHER,
+    UNGROUNDED: RIGHT.replace("The Last Garden", "Golden Heat"),
 }
 
 
 @pytest.mark.parametrize("cause", REFUSED)
 def test_an_answer_is_refused_for_its_cause(cause: str) -> None:
-    lesson = Lesson("e1", "u1", FACTS, "like")
-    asked = teacher([REFUSED[cause]], ITEMS)
-    assert asked.teach([lesson]) == {"e1": Taught(None, (cause,))}
+    lesson = Lesson("e1", "u1", FACTS, 7)
+    assert teacher([REFUSED[cause]]).teach([lesson]) == {"e1": Taught(None, (cause,))}
 
 
 @pytest.mark.parametrize(
     "text",
     [
         "",
-        RIGHT.replace("The Last Garden", "Golden Heat"),  # in the evidence: no grammar was obeyed
-        EVIDENCE,
-        f"{EVIDENCE} Yes.",
-        f"{EVIDENCE} You should see it because it is good.",  # names no item
-        f'{EVIDENCE} "The Silent Harbor" should\nsuit you.',
+        RIGHT.replace("F1", "F7", 1),  # no grammar was obeyed
+        CHAIN,
+        f"{CHAIN}\n",
+        f"{CHAIN}\nYes.",
+        f"{CHAIN}\nYou should see it because it is good.",
+        RIGHT[:-1],
     ],
 )
 def test_what_lacks_the_form_is_malformed(text: str) -> None:
-    lesson = Lesson("e1", "u1", FACTS, "like")
-    assert teacher([text], ITEMS).teach([lesson])["e1"].refused == (MALFORMED,)
+    lesson = Lesson("e1", "u1", FACTS, 7)
+    assert teacher([text]).teach([lesson])["e1"].refused == (MALFORMED,)
 
 
 def test_the_first_answer_that_passes_is_the_target() -> None:
-    asked = [Lesson("e1", "u1", FACTS, "like"), Lesson("e2", "u2", FACTS, "dislike")]
-    other = RIGHT.replace("suit you", "suit you well").replace("appeal", "well appeal")
+    asked = [Lesson("e1", "u1", FACTS, 7), Lesson("e2", "u2", FACTS, 3)]
+    another = completion(compose(FACTS, 7, random_generator(2)))
+    assert another != RIGHT
     profile = load_profile("smoke", {"teacher": {"samples": 3}})
-    texts = [WRONG, RIGHT, other, WRONG, RIGHT, REFUSED[UNGROUNDED]]
-    checker = GroundingChecker(Catalogue(ITEMS), 60)
-    assert Teacher(Answers(texts), checker, profile).teach(asked) == {
-        "e1": Taught(RIGHT, (OTHER_VERDICT,)),
-        "e2": Taught(WRONG, ()),
+    texts: list[str | Completion] = [OTHER, RIGHT, another, OTHER, RIGHT, REFUSED[UNGROUNDED]]
+    assert Teacher(Answers(texts), GroundingChecker(60), profile).teach(asked) == {
+        "e1": Taught(RIGHT, (OTHER_LEVEL,)),
+        "e2": Taught(OTHER, ()),
     }
 
 
@@ -217,8 +209,9 @@ class TeacherServer:
                     self.say(500, {"error": "out of memory"})
                     return
                 else:
-                    state.asked[user] += 1
-                    texts = ["I do not know.", state.knows.get(user, "Sorry.")]
+                    state.asked[user.partition("\nLevel: ")[0]] += 1
+                    asked = user.partition("\nLevel: ")[0]
+                    texts = ["I do not know.", state.knows.get(asked, "Sorry.")]
                 self.say(
                     200,
                     {
@@ -254,7 +247,9 @@ def materialize(home: Path, **teacher: Any) -> tuple[pl.DataFrame, dict[str, Any
     if teacher:
         teacher = {"retries": 0, "concurrency": 2, "samples": 2, **teacher}
         resources["settings"] = Settings(profile="smoke", teacher=teacher)
-    result = dg.materialize([as_asset(alignment_corpus), targets_are_grounded], resources=resources)
+    result = dg.materialize(
+        [as_asset(alignment_corpus), targets_are_grounded, corpus_is_varied], resources=resources
+    )
     (event,) = result.get_asset_materialization_events()
     assert all(evaluation.passed for evaluation in result.get_asset_check_evaluations())
     metadata = {name: value.value for name, value in event.materialization.metadata.items()}

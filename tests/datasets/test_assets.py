@@ -10,15 +10,13 @@ import pytest
 
 from curec_assets.core.asset import as_asset
 from curec_assets.datasets import assets, checks, schema
-from curec_assets.evidence import assets as evidence_assets
-from curec_assets.evidence import checks as evidence_checks
 from curec_assets.settings import Settings
 from resources.models.downloads import Downloads
 from resources.storage.model_store import ModelStore
 from resources.storage.warehouse import Warehouse
 
-ASSETS = [as_asset(recipe) for recipe in (*assets.RECIPES, *evidence_assets.RECIPES)]
-CHECKS = dg.load_asset_checks_from_modules([checks, evidence_checks])
+ASSETS = [as_asset(recipe) for recipe in assets.RECIPES]
+CHECKS = dg.load_asset_checks_from_modules([checks])
 
 
 def run(home: Path, **overrides: Any) -> dg.ExecuteInProcessResult:
@@ -63,7 +61,7 @@ def test_all_checks_pass_and_tables_have_their_columns(
     first: dg.ExecuteInProcessResult, first_home: Path
 ) -> None:
     evaluations = first.get_asset_check_evaluations()
-    assert first.success and len(evaluations) == 10
+    assert first.success and len(evaluations) == 9
     assert [check.check_name for check in evaluations if not check.passed] == []
     warehouse = Warehouse(path=str(first_home / "warehouse.duckdb"))
     tables = {
@@ -74,7 +72,6 @@ def test_all_checks_pass_and_tables_have_their_columns(
         "training_snapshot": schema.INTERACTIONS,
         "event_splits": schema.EVENT_SPLITS,
         "histories": schema.HISTORIES,
-        "collaborative_evidence": schema.COLLABORATIVE_EVIDENCE,
     }
     for name, columns in tables.items():
         assert warehouse.read(name).schema == columns, name
@@ -90,10 +87,8 @@ def test_a_second_run_does_no_work(first: dg.ExecuteInProcessResult, again: Path
 
 
 def test_a_setting_redoes_only_what_depends_on_it(again: Path) -> None:
-    after = recorded(run(again, evidence={"max_liked": 1}))
-    assert [name for name, metadata in after.items() if not metadata["cached"]] == [
-        "collaborative_evidence"
-    ]
+    after = recorded(run(again, data={"max_history": 3}))
+    assert [name for name, metadata in after.items() if not metadata["cached"]] == ["histories"]
 
 
 def test_unknown_items_are_left_out_counted_and_shown(home: Path) -> None:

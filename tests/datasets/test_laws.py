@@ -1,7 +1,6 @@
-"""Laws of histories and evidence, on small random event logs."""
+"""Laws of histories, on small random event logs."""
 
 from dataclasses import dataclass
-from math import sqrt
 from typing import Any
 
 import polars as pl
@@ -12,12 +11,10 @@ from curec_assets.datasets import schema
 from curec_assets.datasets.histories import build_histories, histories_at
 from curec_assets.datasets.interactions import event_id
 from curec_assets.datasets.splits import assign_splits
-from curec_assets.evidence.collaborative import collaborative_evidence, evidence_for, train_likes
-from curec_assets.settings import EvidenceSettings, SplitSettings
+from curec_assets.settings import SplitSettings
 
 MAX_HISTORY = 4
 SPLIT = SplitSettings()
-EVIDENCE = EvidenceSettings(shrinkage=1.0, max_liked=2, max_disliked=2)
 Event = tuple[str, str, int, float]  # user, item, time, rating
 
 users = st.sampled_from(["u1", "u2", "u3", "u10", "ü"])
@@ -28,7 +25,7 @@ logs = st.lists(
     st.tuples(users, items, times, ratings), min_size=3, max_size=40, unique_by=lambda e: e[:3]
 ).filter(lambda events: len({time for _, _, time, _ in events}) >= 3)
 
-# Few users, items and times, mostly likes: nearly every event has co-likes, many at its own time.
+# Few users, items and times, mostly likes: many events of one time.
 dense_logs = st.lists(
     st.tuples(
         st.sampled_from(["u1", "u2", "u3"]),
@@ -64,19 +61,12 @@ class Derived:
     events: pl.DataFrame
     splits: pl.DataFrame
     histories: pl.DataFrame
-    evidence: pl.DataFrame
 
 
 def derive(events: list[Event]) -> Derived:
     table = frame(events)
     splits = assign_splits(table, SPLIT, seed=7)
-    histories = build_histories(table, MAX_HISTORY)
-    return Derived(
-        table,
-        splits,
-        histories,
-        collaborative_evidence(train_likes(splits), table, histories, EVIDENCE),
-    )
+    return Derived(table, splits, build_histories(table, MAX_HISTORY))
 
 
 @settings(deadline=None, max_examples=100)
@@ -100,18 +90,15 @@ def test_the_present_and_future_never_reach_back(events: list[Event], data: st.D
 
     # Past events: everything is the same.
     known = frame(past)["event_id"]
-    for name in ("histories", "evidence"):
-        old, new = getattr(before, name), getattr(after, name)
-        chosen = pl.col("event_id").is_in(known.implode())
-        assert old.filter(chosen).equals(new.filter(chosen))
+    chosen = pl.col("event_id").is_in(known.implode())
+    assert before.histories.filter(chosen).equals(after.histories.filter(chosen))
     # Events of that very time that keep user and item: their own rating changes nothing.
     present = frame([event for event in later if event[2] == time])["event_id"]
     same = pl.col("event_id").is_in(present.implode()) & pl.col("event_id").is_in(
         after.events["event_id"].implode()
     )
-    for name in ("histories", "evidence"):
-        old, new = getattr(before, name).filter(same), getattr(after, name).filter(same)
-        assert old.sort("event_id").equals(new.sort("event_id"))
+    old, new = before.histories.filter(same), after.histories.filter(same)
+    assert old.sort("event_id").equals(new.sort("event_id"))
 
 
 @settings(deadline=None, max_examples=50)
@@ -120,7 +107,7 @@ def test_the_order_of_rows_does_not_matter(events: list[Event], random: Any) -> 
     shuffled = list(events)
     random.shuffle(shuffled)
     before, after = derive(events), derive(shuffled)
-    for name in ("splits", "histories", "evidence"):
+    for name in ("splits", "histories"):
         assert getattr(before, name).equals(getattr(after, name)), name
 
 
@@ -166,103 +153,3 @@ def test_without_a_time_the_history_is_complete() -> None:
     table = frame([("u1", "a", 1, 5.0), ("u1", "b", 2**40, 1.0)])
     found = histories_at(table, ["u1"], None, MAX_HISTORY)
     assert found["item_ids"].to_list() == [["a", "b"]]
-
-
-def _definition(derived: Derived, row: dict[str, Any], history: dict[str, Any]) -> dict[str, Any]:
-    """Evidence of one event, straight from its definition."""
-    likers: dict[str, set[str]] = {}
-    for user, item, _ in (
-        train_likes(derived.splits).filter(pl.col("timestamp") < row["timestamp"]).iter_rows()
-    ):
-        if user != row["user_id"]:
-            likers.setdefault(item, set()).add(user)
-    candidate = likers.get(row["item_id"], set())
-    latest = {
-        item: (liked, time)
-        for item, liked, time in zip(
-            history["item_ids"], history["likes"], history["timestamps"], strict=True
-        )
-        if item != row["item_id"]
-    }
-    similarity = {
-        item: len(candidate & likers.get(item, set()))
-        / (sqrt(len(candidate) * len(likers.get(item, set()))) + EVIDENCE.shrinkage)
-        for item in latest
-    }
-    result: dict[str, Any] = {}
-    for name, wanted, limit in (("liked", True, 2), ("disliked", False, 2)):
-        chosen = sorted(
-            (item for item, (liked, _) in latest.items() if liked is wanted),
-            key=lambda item: (-similarity[item], -latest[item][1], item),
-        )[:limit]
-        result[f"{name}_ids"] = chosen
-        result[f"{name}_similarities"] = [similarity[item] for item in chosen]
-    return result
-
-
-@settings(deadline=None, max_examples=100)
-@given(logs)
-def test_evidence_equals_its_definition(events: list[Event]) -> None:
-    derived = derive(events)
-    assert derived.evidence.schema == schema.COLLABORATIVE_EVIDENCE
-    histories = {row["event_id"]: row for row in derived.histories.rows(named=True)}
-    found = {row["event_id"]: row for row in derived.evidence.rows(named=True)}
-    assert set(found) == set(derived.events["event_id"])
-    for event in derived.events.rows(named=True):
-        expected = _definition(derived, event, histories[event["event_id"]])
-        assert found[event["event_id"]] == {"event_id": event["event_id"], **expected}
-
-
-@settings(deadline=None, max_examples=50)
-@given(logs, st.randoms(use_true_random=False))
-def test_evidence_of_many_is_the_evidence_of_each(events: list[Event], random: Any) -> None:
-    derived = derive(events)
-    targets = derived.events.join(derived.histories.drop("user_id"), on="event_id").sort("event_id")
-    likes = train_likes(derived.splits)
-    together = evidence_for(targets, likes, EVIDENCE)
-    assert together.height == targets.height
-    index = random.randrange(targets.height)
-    assert evidence_for(targets[index], likes, EVIDENCE).equals(together[index])
-
-
-@settings(deadline=None, max_examples=50)
-@given(logs, st.lists(st.tuples(users, items, ratings), unique_by=lambda e: e[:2], min_size=1))
-def test_events_after_the_snapshot_get_evidence_but_give_none(
-    events: list[Event], new: list[tuple[str, str, float]]
-) -> None:
-    old = derive(events)
-    likes = train_likes(old.splits)
-    later = [(user, item, 10, rating) for user, item, rating in new]
-    table = frame(events + later)
-    histories = build_histories(table, MAX_HISTORY)
-    found = collaborative_evidence(likes, table, histories, EVIDENCE)
-    assert found.height == table.height
-    assert found.head(len(events)).equals(old.evidence)
-    grown = Derived(table, old.splits, histories, found)
-    for row, event, history in zip(
-        found.rows(named=True),
-        table.sort("timestamp", "event_id").rows(named=True),
-        histories.rows(named=True),
-        strict=True,
-    ):
-        assert row == {"event_id": event["event_id"], **_definition(grown, event, history)}
-
-
-def test_evidence_with_nothing_to_go_by() -> None:
-    table = frame([("u1", "a", 1, 5.0)])
-    targets = table.join(build_histories(table, 3).drop("user_id"), on="event_id")
-    none = train_likes(assign_splits(frame([("u", "a", t, 1.0) for t in range(3)]), SPLIT, 1))
-    found = evidence_for(targets, none, EVIDENCE)
-    assert found.schema == schema.EVIDENCE
-    assert found.rows() == [([], [], [], [])]
-    assert evidence_for(targets.clear(), none, EVIDENCE).schema == schema.EVIDENCE
-
-
-def test_without_likes_and_shrinkage_similarity_is_zero_and_the_latest_are_shown() -> None:
-    table = frame(
-        [("u1", "a", 1, 5.0), ("u1", "b", 2, 5.0), ("u1", "c", 3, 5.0), ("u1", "d", 4, 1.0)]
-    )
-    targets = table.join(build_histories(table, 9).drop("user_id"), on="event_id").tail(1)
-    none = train_likes(assign_splits(frame([("u", "a", t, 1.0) for t in range(3)]), SPLIT, 1))
-    found = evidence_for(targets, none, EvidenceSettings(shrinkage=0.0, max_liked=2))
-    assert found.row(0) == (["c", "b"], [0.0, 0.0], [], [])

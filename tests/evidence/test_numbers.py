@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
 from curec_assets.datasets.sources.toy import ToySource
-from curec_assets.evidence.numbers import COLUMNS, EvidenceNumbers, NumbersConfig
+from curec_assets.evidence.numbers import COLUMNS, EvidenceNumbers
+from curec_assets.settings import EvidenceSettings
 
 SEED = 3
 
@@ -45,7 +46,7 @@ Read = Callable[[pl.DataFrame, pl.DataFrame], pl.DataFrame]
 @pytest.fixture(scope="module")
 def read(items: pl.DataFrame, embeddings: pl.DataFrame) -> Read:
     def numbers(known: pl.DataFrame, asked: pl.DataFrame) -> pl.DataFrame:
-        return EvidenceNumbers(known, items, embeddings, NumbersConfig(), SEED).read(asked)
+        return EvidenceNumbers(known, items, embeddings, EvidenceSettings(), SEED).read(asked)
 
     return numbers
 
@@ -111,7 +112,7 @@ def test_the_first_event_of_all_has_finite_numbers(events: pl.DataFrame, read: R
     assert np.isfinite(read(events[:1], events[:1]).to_numpy()).all()
 
 
-def test_expected_rating_tells_likes_from_dislikes(events: pl.DataFrame, read: Read) -> None:
+def test_the_mean_rating_tells_likes_from_dislikes(events: pl.DataFrame, read: Read) -> None:
     asked = events.tail(700)
     numbers = read(events, asked)
-    assert roc_auc_score(asked["liked"], numbers["expected_rating"]) > 0.55
+    assert roc_auc_score(asked["liked"], numbers["item_mean"]) > 0.55

@@ -1,111 +1,92 @@
-"""No prompt knows its own outcome, or anything that happens at its time or later."""
+"""Prompts: one fact a line on one scale; no number, no level, no outcome; chains read back."""
 
-import polars as pl
-import pytest
+import re
+from dataclasses import replace
+
 from hypothesis import given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from curec_assets.alignment.corpus import build_corpus
-from curec_assets.datasets.histories import build_histories
-from curec_assets.datasets.interactions import build_interactions
-from curec_assets.datasets.items import build_items
-from curec_assets.datasets.sources.source import open_source
-from curec_assets.datasets.splits import assign_splits
-from curec_assets.evidence.collaborative import collaborative_evidence, train_likes
-from curec_assets.explanation.facts import Catalogue, facts_by_event
-from curec_assets.explanation.notes import note_facts
-from curec_assets.explanation.prompts import note_prompt, parse_reason, reason_prompt
-from curec_assets.settings import load_profile
-from resources.models.downloads import Downloads
+from curec_assets.explanation.facts import Fact, Facts
+from curec_assets.explanation.grammar import chain_grammar
+from curec_assets.explanation.levels import CHAIN_WORDS, VERDICTS
+from curec_assets.explanation.prompts import (
+    ParsedReason,
+    chain,
+    completion,
+    parse_reason,
+    reason_prompt,
+    verdict_prompt,
+)
+from tests.support.grammars import admits
+from tests.support.made_up_facts import facts
 
-PROFILE = load_profile("smoke")
-
-
-@pytest.fixture(scope="module")
-def toy(tmp_path_factory: pytest.TempPathFactory) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Interactions and items of the synthetic set."""
-    downloads = Downloads(cache_dir=str(tmp_path_factory.mktemp("downloads")))
-    source = open_source(PROFILE.data, downloads, PROFILE.seed)
-    items = build_items(source.items())
-    threshold = PROFILE.data.liked_threshold
-    raw = source.interactions()
-    return build_interactions(raw, items["item_id"], liked_threshold=threshold).events, items
-
-
-def corpus(interactions: pl.DataFrame, items: pl.DataFrame) -> pl.DataFrame:
-    splits = assign_splits(interactions, PROFILE.split, PROFILE.seed)
-    histories = build_histories(interactions, PROFILE.data.max_history)
-    evidence = collaborative_evidence(
-        train_likes(splits), interactions, histories, PROFILE.evidence
-    )
-    return build_corpus(splits, evidence, histories, items, PROFILE)
+FACTS = Facts(
+    "Fargo",
+    ("crime", "drama"),
+    (
+        Fact("related", 3, "Gattaca", liked=True, count=7, of=9, contribution=0.81),
+        Fact("crowd", -2, count=3, of=14, contribution=-0.31),
+        Fact("attribute", 1, "crime", attribute="genre"),
+        Fact("new_item", 0, of=2),
+    ),
+    note="stricter than the crowd; likes comedy more; likes none less",
+)
 
 
-def prompts(interactions: pl.DataFrame, items: pl.DataFrame) -> dict[str, tuple[str, ...]]:
-    """event_id → text and grammar of its reason prompt, and its note prompt."""
-    splits = assign_splits(interactions, PROFILE.split, PROFILE.seed)
-    histories = build_histories(interactions, PROFILE.data.max_history)
-    evidence = collaborative_evidence(
-        train_likes(splits), interactions, histories, PROFILE.evidence
-    )
-    catalogue = Catalogue(items)
-    facts = facts_by_event(interactions, evidence, histories, catalogue, PROFILE.evidence)
-    tastes = {
-        event_id: note_facts(item_ids, likes, catalogue, PROFILE.explanation)
-        for event_id, item_ids, likes in histories.select("event_id", "item_ids", "likes").rows()
-    }
-    found = {}
-    for event_id, of_event in facts.items():
-        reason, note = reason_prompt(of_event), note_prompt(tastes[event_id])
-        found[event_id] = (reason.messages[1][1], reason.grammar, note.messages[1][1], note.grammar)
-    return found
+def test_a_prompt() -> None:
+    assert reason_prompt(FACTS).messages[-1][1].splitlines() == [
+        "Cite facts, judge, explain.",
+        "Taste: stricter than the crowd; likes comedy more; likes none less",
+        "Item: Fargo (crime, drama)",
+        'F1 you liked "Gattaca": strongly for',
+        "F2 the crime genre: slightly for",
+        "A1 the crowd: against",
+        "N1 hardly anyone has rated it",
+    ]
 
 
-@given(st.floats(0.05, 0.95), st.integers(0, 1000))
-@hypothesis_settings(max_examples=8)
-def test_prompts_depend_on_strictly_earlier_events_only(
-    toy: tuple[pl.DataFrame, pl.DataFrame], share: float, seed: int
+@given(facts(), st.integers(0, 99), st.floats(-3, 3))
+def test_numbers_behind_facts_are_in_no_prompt(
+    given_facts: Facts, count: int, contribution: float
 ) -> None:
-    interactions, items = toy
-    before = interactions["timestamp"].quantile(share, "nearest")
-    late = pl.col("timestamp") >= before
-    # At or after the time: other outcomes, and other items than were consumed.
-    changed = interactions.with_columns(
-        liked=pl.when(late).then(~pl.col("liked")).otherwise("liked"),
-        rating=pl.when(late).then(6.0 - pl.col("rating")).otherwise("rating"),
+    numbered = replace(
+        given_facts,
+        arguments=tuple(
+            replace(fact, count=count, of=2 * count, contribution=contribution)
+            for fact in given_facts.arguments
+        ),
     )
-    shuffled = changed.filter(late)["item_id"].shuffle(seed)
-    changed = pl.concat(
-        [changed.filter(~late), changed.filter(late).with_columns(shuffled)]
-    ).sample(fraction=1.0, shuffle=True, seed=seed)
-    first, second = prompts(interactions, items), prompts(changed, items)
-    early = interactions.filter(~late)["event_id"].to_list()
-    assert early
-    assert all(first[event_id] == second[event_id] for event_id in early)
+    assert reason_prompt(numbered) == reason_prompt(given_facts)
+    assert verdict_prompt(numbered) == verdict_prompt(given_facts)
 
 
-def test_prompts_at_the_time_do_not_know_their_outcome(
-    toy: tuple[pl.DataFrame, pl.DataFrame],
-) -> None:
-    interactions, items = toy
-    last = interactions["timestamp"].max()
-    flipped = interactions.with_columns(
-        liked=pl.when(pl.col("timestamp") == last).then(~pl.col("liked")).otherwise("liked")
-    )
-    assert prompts(interactions, items) == prompts(flipped, items)
+@given(facts(), st.data())
+def test_the_grammar_admits_just_what_may_be_cited(given_facts: Facts, data: st.DataObject) -> None:
+    handles = list(given_facts.handles)
+    cited = [each for each in handles if data.draw(st.booleans())]
+    most = {"F": given_facts.cited_for, "A": given_facts.cited_against, "N": 1}
+    within = all(sum(each[0] == side for each in cited) <= most[side] for side in most)
+    allowed = within and (bool(cited) or not handles)
+    text = chain(cited, data.draw(st.integers(1, 9)))
+    assert admits(chain_grammar(given_facts), text) == allowed
+    assert not admits(chain_grammar(given_facts), text.replace(" ", " F99 ", 1))
 
 
-def test_the_label_decides_a_target_and_is_in_no_prompt_about_it(
-    toy: tuple[pl.DataFrame, pl.DataFrame],
-) -> None:
-    interactions, items = toy
-    rows = corpus(interactions, items)
-    liked = dict(interactions.select("event_id", "liked").rows())
-    assert set(rows["task"]) == {"reason", "verdict", "note"}
-    for row in rows.filter(task="reason").iter_rows(named=True):
-        parsed = parse_reason(row["completion"])
-        assert parsed is not None
-        assert (parsed.verdict == "like") == liked[row["event_id"]]
-        assert "verdict" not in row["user"]
-        assert "New:" not in row["user"]
+@given(st.integers(1, 9), st.sets(st.integers(1, 9), min_size=1))
+def test_the_grammar_admits_just_the_levels_that_it_is_given(level: int, levels: set[int]) -> None:
+    text = chain(("F1",), level)
+    assert admits(chain_grammar(FACTS, sorted(levels)), text) == (level in levels)
+    assert reason_prompt(FACTS, levels=levels).messages == reason_prompt(FACTS).messages
+
+
+@given(facts(), st.integers(1, 9), st.text(st.characters(exclude_characters="\n"), max_size=30))
+def test_a_completion_is_read_back(given_facts: Facts, level: int, why: str) -> None:
+    written = ParsedReason(tuple(given_facts.handles), level, why.strip())
+    assert parse_reason(completion(written)) == written
+    assert written.verdict == VERDICTS[level - 1]
+    assert parse_reason(completion(written).replace("\n", " ")) is None
+
+
+def test_levels_differ_in_chains_and_in_sentences() -> None:
+    assert len(set(CHAIN_WORDS)) == len(set(VERDICTS)) == 9
+    assert not any(re.search(r"\d", sentence) for sentence in VERDICTS)

@@ -1,54 +1,160 @@
-"""Prompts that are too long lose the oldest history, never the candidate or the instruction."""
+"""Writing: shortened prompts, attempts, the gap to the evidence's level, the composer at last."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curec_assets.explanation.facts import Facts, HistoryItem
-from curec_assets.explanation.prompts import reason_prompt
-from curec_assets.explanation.writing import fit
+from curec_assets.core.seeds import random_generator
+from curec_assets.explanation.composer import compose
+from curec_assets.explanation.facts import Fact, Facts
+from curec_assets.explanation.grammar import CHAIN_END
+from curec_assets.explanation.grounding import GroundingChecker
+from curec_assets.explanation.prompts import completion, reason_prompt
+from curec_assets.explanation.writing import (
+    ReasonRequest,
+    WrittenReason,
+    facts_cited,
+    fit,
+    write_reasons,
+)
+from curec_assets.settings import LanguageModelSettings
 from resources.errors import EngineError
-from resources.generation.protocol import Prompt
+from resources.generation.protocol import Completion, Prompt, Sampling
+from tests.support.grammars import admits
+from tests.support.made_up_facts import facts
 
-INSTRUCTION = "Give the evidence and the reason."
+GENERATION = LanguageModelSettings(base="tiny")
+FACTS = Facts(
+    "The Silent Harbor",
+    ("drama",),
+    (Fact("crowd", 3, count=90, of=100), Fact("habit", -2), Fact("taste", 1)),
+)
 
 
 def words(prompt: Prompt) -> int:
     return sum(len(content.split()) for _, content in prompt.messages)
 
 
-@given(
-    st.permutations(range(9)), st.integers(0, 3), st.integers(0, 2), st.integers(0, 4),
-    st.integers(30, 60),
-)  # fmt: skip
-def test_a_prompt_is_shortened_from_the_oldest_history(
-    ages: list[int], liked: int, disliked: int, recent: int, limit: int
-) -> None:
-    items = [HistoryItem(f"Film {age}", ("drama", "crime"), age) for age in ages]
-    split = liked + disliked
-    facts = Facts(
-        "The Silent Harbor", ("drama",), tuple(items[:liked]), tuple(items[liked:split]),
-        recent_liked=tuple(items[split : split + recent]),
-    )  # fmt: skip
-    fitted, left_out = fit(facts, words, limit)
-    text = reason_prompt(fitted).messages[-1][1]
+@given(facts(), st.integers(35, 70))
+def test_a_prompt_is_shortened_from_the_weakest_fact(given_facts: Facts, limit: int) -> None:
+    fitted, left_out = fit(given_facts, words, limit)
     assert words(reason_prompt(fitted)) <= limit
-    assert "The Silent Harbor" in text
-    assert INSTRUCTION in text
-    before, after = (
-        {item.age for item in (*f.named_liked(), *f.named_disliked())} for f in (facts, fitted)
-    )
-    assert len(before) - len(after) == left_out
-    assert after == set(sorted(before)[: len(after)]), "the oldest go first"
+    kept = len(given_facts.arguments) - left_out
+    assert fitted == replace(given_facts, arguments=given_facts.arguments[:kept])
     if left_out:  # and no more than had to
-        one_more = set(sorted(before)[: len(after) + 1])
-        longer = facts
-        while {item.age for item in (*longer.named_liked(), *longer.named_disliked())} != one_more:
-            longer = longer.without_oldest() or longer
+        longer = replace(given_facts, arguments=given_facts.arguments[: kept + 1])
         assert words(reason_prompt(longer)) > limit
 
 
-def test_a_prompt_too_long_without_history_is_an_error() -> None:
-    facts = Facts("The Silent Harbor", ("drama",), (HistoryItem("Film", ()),), ())
+def test_a_prompt_too_long_without_facts_is_an_error() -> None:
     with pytest.raises(EngineError, match=r"'The Silent Harbor' has \d+ tokens.*= 5"):
-        fit(facts, words, 5)
+        fit(FACTS, words, 5)
+
+
+def text_of(level: int, seed: int = 1) -> str:
+    return completion(compose(FACTS, level, random_generator(seed)))
+
+
+SCALE = (0.0, 0.5, 0.5, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+"""Of an expected level of 2.5."""
+
+
+@dataclass
+class Script:
+    """A generator that says one text after the other, each in two steps: its chain, then all."""
+
+    texts: Sequence[str]
+    scale: tuple[float, ...] | None = None
+    """Of the first chain."""
+    thinking: list[Prompt] = field(default_factory=list)
+    wording: list[Prompt] = field(default_factory=list)
+    samplings: list[Sampling] = field(default_factory=list)
+    engine: str = "script"
+
+    def write(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[Completion]:
+        (prompt,) = prompts
+        thinks = bool(sampling.stop)
+        (self.thinking if thinks else self.wording).append(prompt)
+        text = self.texts[len(self.thinking) - 1]
+        scale = self.scale if thinks and len(self.thinking) == 1 else None
+        if thinks:
+            self.samplings.append(sampling)
+            text = text.partition(CHAIN_END)[0]
+        return [Completion(text, (), (), True, scale)]
+
+    def prompt_tokens(self, prompt: Prompt) -> int:
+        return words(prompt)
+
+
+def write(
+    script: Script, level: int | None, *, gap: int | None = None, last: bool = True, again: int = 2
+) -> WrittenReason:
+    (written,) = write_reasons(
+        script,
+        [ReasonRequest("e1", FACTS, level)],
+        GroundingChecker(60),
+        GENERATION,
+        seed=3,
+        max_regenerations=again,
+        compose_last=last,
+        max_level_gap=gap,
+    )
+    return written
+
+
+def test_what_is_grounded_and_near_is_taken_at_once() -> None:
+    script = Script([text_of(7)])
+    written = write(script, 8, gap=1)
+    assert (written.source, written.attempts, written.level) == ("policy", 1, 7)
+    assert written.grounded
+    assert written.first_grounded
+    assert written.reason == f"{written.verdict} {written.why}"
+    assert script.samplings[0].temperature == 0
+    assert facts_cited(written, FACTS)[0] == FACTS.arguments[0]
+    assert write(Script([text_of(7)]), None, gap=0).source == "policy", "no level is known"
+    assert write(Script([text_of(7)]), 2).source == "policy", "no gap is set"
+
+
+def test_the_second_step_may_word_what_the_first_cites() -> None:
+    script = Script([text_of(7)])
+    write(script, 8)
+    (asked,) = script.wording
+    assert asked.messages == script.thinking[0].messages
+    assert admits(asked.grammar, text_of(7))
+    other = text_of(3)
+    assert not admits(asked.grammar, other)
+
+
+def test_what_is_far_is_thought_again_within_the_gap() -> None:
+    script = Script([text_of(2), text_of(8)], SCALE)
+    written = write(script, 8, gap=1)
+    assert (written.source, written.attempts, written.level) == ("policy", 2, 8)
+    assert written.first_grounded, "far from the evidence, yet grounded"
+    assert written.expected_level == 2.5, "the model's own, before it was bound"
+    assert script.samplings[1].temperature > 0
+    free, bound = (prompt.grammar for prompt in script.thinking)
+    for level in range(1, 10):
+        thought = text_of(level).partition(CHAIN_END)[0] + CHAIN_END
+        assert admits(free, thought)
+        assert admits(bound, thought) == (7 <= level <= 9)
+
+
+@pytest.mark.parametrize("text", ["", "Sure!", text_of(8) + " Watch it.", text_of(8)[:-20]])
+def test_what_is_never_grounded_is_composed_at_the_evidence_s_level(text: str) -> None:
+    written = write(Script([text] * 3), 8, gap=1)
+    assert (written.source, written.attempts, written.level) == ("composer", 3, 8)
+    assert (written.grounded, written.first_grounded) == (True, False)
+
+
+def test_the_composer_keeps_the_model_s_level_where_no_other_is_known() -> None:
+    assert write(Script([text_of(3) + " Watch it."] * 3), None).level == 3
+
+
+def test_without_the_composer_the_last_attempt_stays_as_it_is() -> None:
+    written = write(Script([text_of(8), text_of(2)]), 8, gap=0, last=False, again=0)
+    assert (written.source, written.level, written.grounded) == ("policy", 8, True)
+    written = write(Script(["Sure!"]), 8, last=False, again=0)
+    assert (written.reason, written.grounded, written.level) == ("", False, 5)

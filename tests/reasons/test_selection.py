@@ -1,5 +1,7 @@
 """Which events get a reason, and which never may."""
 
+from itertools import pairwise
+
 import polars as pl
 import pytest
 from hypothesis import given
@@ -11,19 +13,21 @@ from curec_assets.datasets.interactions import build_interactions
 from curec_assets.datasets.items import build_items
 from curec_assets.datasets.sources.source import open_source
 from curec_assets.datasets.splits import assign_splits
-from curec_assets.evidence.collaborative import collaborative_evidence, train_likes
-from curec_assets.explanation.selection import divide_policy_fold, draw
+from curec_assets.explanation.selection import divide_policy_fold, draw, with_evidence
+from curec_assets.reasons.schedule import shards_of
 from curec_assets.reasons.selection import select_walk
 from curec_assets.reward.drafting import events_to_draft
 from curec_assets.settings import Profile, load_profile
 from resources.models.downloads import Downloads
+from tests.support.made_up_evidence import event_evidence
 
 Tables = tuple[pl.DataFrame, pl.DataFrame]
+SPLITS = ("train", "validation", "test")
 
 
 @pytest.fixture(scope="module")
 def tables(tmp_path_factory: pytest.TempPathFactory) -> Tables:
-    """Splits and evidence of the synthetic set."""
+    """Splits of the synthetic set, with evidence that was made up."""
     profile = load_profile("smoke")
     downloads = Downloads(cache_dir=str(tmp_path_factory.mktemp("downloads")))
     source = open_source(profile.data, downloads, profile.seed)
@@ -33,27 +37,41 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> Tables:
     ).events
     splits = assign_splits(interactions, profile.split, profile.seed)
     histories = build_histories(interactions, profile.data.max_history)
-    evidence = collaborative_evidence(
-        train_likes(splits), interactions, histories, profile.evidence
-    )
-    return splits, evidence
+    return splits, event_evidence(splits, histories, items)
+
+
+def _profile(seed: int = 0, **values: object) -> Profile:
+    return load_profile("smoke", {"seed": seed, **values})
 
 
 @given(
-    st.integers(0, 5), st.integers(1, 60), st.integers(1, 10), st.integers(3, 20), st.integers(1, 5)
+    st.integers(0, 5),
+    st.integers(1, 60),
+    st.integers(3, 20),
+    st.lists(st.integers(0, 40), min_size=3, max_size=3),
+    st.integers(1, 5),
+    st.integers(1, 40),
 )
 @hypothesis_settings(max_examples=20)
-def test_events_serve_one_purpose_each(
-    tables: Tables, seed: int, examples: int, steps: int, users: int, rounds: int
+def test_events_serve_one_purpose_each_and_users_walk_in_time(
+    tables: Tables,
+    seed: int,
+    examples: int,
+    steps: int,
+    counts: list[int],
+    run_length: int,
+    at_once: int,
 ) -> None:
     splits, evidence = tables
-    profile: Profile = load_profile(
-        "smoke",
-        {
-            "seed": seed,
-            "alignment": {"reason_examples": examples},
-            "policy": {"steps": steps},
-            "reasons": {"users": users, "rounds": rounds},
+    sizes = dict(zip(SPLITS, counts, strict=True))
+    profile = _profile(
+        seed,
+        alignment={"reason_examples": examples},
+        policy={"steps": steps},
+        reasons={
+            **{f"{split}_events": count for split, count in sizes.items()},
+            "run_length": run_length,
+            "events_at_once": at_once,
         },
     )
     fold = divide_policy_fold(splits, evidence, profile)
@@ -68,12 +86,62 @@ def test_events_serve_one_purpose_each(
     assert set(walk.filter(split="train")["event_id"]) <= policy
     assert set(drafts["split"]) <= {"train", "validation"}
     assert not set(drafts.filter(split="train")["event_id"]) & policy
-    ordered = walk.sort("user_id", "round")
-    steps_in_time = ordered.select(pl.col("timestamp").diff().over("user_id").drop_nulls())
-    assert (steps_in_time["timestamp"] > 0).all()
-    first = walk.group_by("user_id").agg(pl.col("round").min(), pl.len(), last=pl.max("round"))
-    assert (first["round"] == 0).all()
-    assert (first["last"] == first["len"] - 1).all()
+    assert walk["event_id"].is_unique().all()
+    assert len(with_evidence(walk["event_id"], evidence)) == walk.height
+    for split, count in sizes.items():
+        eligible = with_evidence(splits.filter(split=split)["event_id"], evidence)
+        there = len(set(eligible) & set(fold.rest)) if split == "train" else len(eligible)
+        assert walk.filter(split=split).height == min(count, there)
+    # A round is one time of a user and lies in one shard; later times lie in later shards.
+    rounds = walk.select("user_id", "round", "timestamp", "shard").unique()
+    rounds = rounds.sort("user_id", "round")
+    assert not rounds.select("user_id", "round").is_duplicated().any()
+    rises = rounds.select(pl.col("timestamp", "shard").diff().over("user_id")).drop_nulls()
+    assert rises.select((pl.all() > 0).all()).row(0) in {(True, True), (None, None)}
+    first = rounds.group_by("user_id").agg(pl.min("round"), last=pl.max("round"), times=pl.len())
+    assert (first["round"] == 0).all() and (first["last"] == first["times"] - 1).all()
+
+
+def test_more_events_are_drawn_without_losing_those_drawn_before(tables: Tables) -> None:
+    splits, evidence = tables
+
+    def chosen(count: int) -> set[str]:
+        profile = _profile(reasons={"test_events": count, "run_length": 3})
+        fold = divide_policy_fold(splits, evidence, profile)
+        walk = select_walk(splits, evidence, fold, profile)
+        return set(walk.filter(split="test")["event_id"])
+
+    assert chosen(10) < chosen(20) < chosen(10**9)
+
+
+@given(
+    st.dictionaries(
+        st.text(min_size=1, max_size=3), st.lists(st.integers(1, 4), max_size=9), max_size=30
+    ),
+    st.integers(1, 40),
+)
+def test_shards_are_as_few_as_can_be_and_none_is_needlessly_small(
+    sizes: dict[str, list[int]], at_once: int
+) -> None:
+    shards = shards_of(sizes, at_once)
+    assert {user: len(own) for user, own in shards.items()} == {u: len(s) for u, s in sizes.items()}
+    assert all(a < b for own in shards.values() for a, b in pairwise(own))
+    events = [0] * (1 + max((max(own) for own in shards.values() if own), default=-1))
+    for user, own in shards.items():
+        for shard, size in zip(own, sizes[user], strict=True):
+            events[shard] += size
+    assert all(events)
+    # A shard that is not full holds something of every user who has anything left.
+    for number, count in enumerate(events):
+        left = [user for user, own in shards.items() if own and own[-1] >= number]
+        assert count >= at_once or all(number in shards[user] for user in left)
+
+
+def test_a_long_user_is_walked_along_with_others() -> None:
+    shards = shards_of({"long": [1] * 50, **{f"u{n}": [1] * 5 for n in range(200)}}, 8)
+    assert shards["long"] == list(range(50))
+    counts = [sum(number in own for own in shards.values()) for number in range(50)]
+    assert max(counts) == min(counts) == 21
 
 
 @given(st.sets(st.text(min_size=1, max_size=4)), st.integers(0, 10), st.integers(0, 9))

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,26 +14,28 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from curec_assets.core.provenance import digest
-from curec_assets.explanation.composer import completion, compose
-from curec_assets.explanation.facts import Catalogue, Facts, HistoryItem
+from curec_assets.core.seeds import random_generator
+from curec_assets.explanation.composer import compose
+from curec_assets.explanation.facts import Fact, Facts
 from curec_assets.explanation.grounding import GroundingChecker
-from curec_assets.explanation.prompts import NoteFacts
-from curec_assets.reasons.walk import Walk, WalkEvent
+from curec_assets.explanation.prompts import NoteFacts, ParsedReason, chain, completion
+from curec_assets.reasons.walk import SHARD, Walk, WalkEvent, contradicted
+from curec_assets.reward.texts import Sentences
 from curec_assets.settings import load_profile
 from resources.errors import EngineError
 from resources.generation.protocol import Completion, Prompt, Sampling
 
 PROFILE = load_profile("smoke")
 TITLES = [f"Film {letter}" for letter in "ABCDEFGH"]
-CATALOGUE = Catalogue(
-    pl.DataFrame(
-        {
-            "item_id": TITLES,
-            "title": TITLES,
-            "attributes": [[{"kind": "genre", "value": "drama"}]] * len(TITLES),
-        }
-    )
+ARGUMENTS = (
+    Fact("crowd", 3, count=90, of=100, contribution=0.9),
+    Fact("related", -2, "Heat", False, count=3, of=7, contribution=-0.4),
+    Fact("taste", 1, contribution=0.1),
 )
+
+
+def facts_of(title: str) -> Facts:
+    return Facts(title, ("drama",), ARGUMENTS)
 
 
 class ScriptedWriter:
@@ -56,32 +59,39 @@ class ScriptedWriter:
     def _one(self, prompt: Prompt) -> Completion:
         user = prompt.messages[1][1]
         if "taste note." in user.split("\n")[0]:
-            text = f"Note: enjoys {digest(user)[:6]}; avoids none."
+            text = f"Note: as strict as the crowd; likes {digest(user)[:6]} more; likes none less."
         else:
-            title = re.findall("^Item: (.*)$", user, re.MULTILINE)[0]
-            facts = Facts(title, ("drama",), (HistoryItem("Film H", ("drama",)),), ())
-            text = completion(compose(facts, "like", np.random.default_rng(int(digest(user), 16))))
+            text = self.reason(user, prompt)
         return Completion(text, (1,), (True,), True, 0.5)
+
+    def reason(self, user: str, prompt: Prompt) -> str:
+        title = re.findall("^Item: (.*) \\(drama\\)$", user, re.MULTILINE)[0]
+        drawn = int(digest([user, prompt.seed]), 16)
+        return completion(compose(facts_of(title), 1 + drawn % 9, random_generator(drawn)))
 
 
 class Oracle:
     """A reason gains when its event was liked, more so for later notes."""
 
     def gain(
-        self, events: Sequence[Any], reasons: Sequence[str], outcomes: Sequence[bool]
+        self, events: Sequence[Any], reasons: Sequence[Sentences], outcomes: Sequence[bool]
     ) -> np.ndarray:
         return np.array(
             [
-                (0.1 if liked else -0.3) + int(digest([event.event_id, reason])[:2], 16) / 1000
+                (0.1 if liked else -0.3) + int(digest([event.event_id, reason.why])[:2], 16) / 1000
                 for event, reason, liked in zip(events, reasons, outcomes, strict=True)
             ]
         )
 
-    user_independent_gain = gain
+    def reader_gain(self, reasons: Sequence[Sentences], outcomes: Sequence[bool]) -> np.ndarray:
+        return np.zeros(len(reasons))
+
+    def reader_probability(self, reasons: Sequence[Sentences]) -> np.ndarray:
+        return np.array([len(reason.why) % 10 / 10 for reason in reasons])
 
 
-def rounds(outcomes: Sequence[Sequence[bool]]) -> list[list[WalkEvent]]:
-    """Round k has one event per user; `outcomes[k][u]` tells whether it was liked."""
+def rounds(outcomes: Sequence[Sequence[bool]], level: int = 5) -> list[list[WalkEvent]]:
+    """Shard k has one event per user; `outcomes[k][u]` tells whether it was liked."""
     return [
         [
             WalkEvent(
@@ -91,11 +101,14 @@ def rounds(outcomes: Sequence[Sequence[bool]]) -> list[list[WalkEvent]]:
                 timestamp=number,
                 split="train",
                 liked=liked,
+                round=number,
+                evidence_level=level,
+                evidence_probability=(level - 0.5) / 9,
                 history_item_ids=(),
                 history_likes=(),
-                facts=Facts(TITLES[number], ("drama",), (HistoryItem("Film H", ("drama",)),), ()),
-                note_facts=NoteFacts((HistoryItem("Film H", ("drama",)),), ()),
-                outcome=HistoryItem(TITLES[number], ("drama",)),
+                facts=facts_of(TITLES[number]),
+                note_facts=NoteFacts(0),
+                attributes=("drama",),
             )
             for user, liked in enumerate(row)
         ]
@@ -109,10 +122,10 @@ def walked(
     walk = Walk(
         generator or ScriptedWriter(),
         Oracle(),
-        GroundingChecker(CATALOGUE, 60),
+        GroundingChecker(60),
         PROFILE,
         identity="models",
-        shards=folder,
+        folder=folder,
     )
     return pl.concat([pl.read_parquet(path) for path in walk.run(events)])
 
@@ -133,14 +146,14 @@ def test_a_reason_depends_on_earlier_outcomes_only(
     changed = [list(row) if k < cut else [not x for x in row] for k, row in enumerate(grid)]
     first = walked(rounds(grid), tmp_path_factory.mktemp("a"))
     second = walked(rounds(changed), tmp_path_factory.mktemp("b"))
-    columns = ["event_id", "reason", "note", "verdict", "source", "attempts"]
+    columns = ["event_id", "reason", "note", "level", "cited", "source", "attempts"]
     upto = pl.col("round") <= cut
     assert first.filter(upto).select(columns).equals(second.filter(upto).select(columns))
 
 
 def test_a_contradicted_reason_changes_later_notes(tmp_path: Path) -> None:
-    liked = walked(rounds([[True] * 6] * 6), tmp_path / "liked")
-    wrong = walked(rounds([[False] * 6] * 6), tmp_path / "wrong")
+    liked = walked(rounds([[True] * 6] * 6, level=8), tmp_path / "liked")
+    wrong = walked(rounds([[False] * 6] * 6, level=8), tmp_path / "wrong")
     assert liked["note"].n_unique() == 1
     assert wrong.filter(round=0)["note"].n_unique() == 1
     assert wrong.filter(pl.col("round") > 0)["note"].n_unique() > 1
@@ -166,9 +179,75 @@ def test_an_interrupted_walk_goes_on_to_the_same_reasons(
         assert walked(rounds(grid), folder).equals(whole)
 
 
-def test_a_finished_round_is_not_written_again(tmp_path: Path) -> None:
+def test_a_finished_shard_is_not_written_again(tmp_path: Path) -> None:
     events = rounds([[True, False], [False, True]])
     walked(events, tmp_path)
     again = ScriptedWriter()
     walked(events, tmp_path, again)
     assert not again.prompts
+
+
+class FarWriter(ScriptedWriter):
+    """Always names the lowest level, and says nothing that it cites."""
+
+    def reason(self, user: str, prompt: Prompt) -> str:
+        return chain(["F1"], 1) + "Because."
+
+
+def test_what_is_too_far_or_ungrounded_is_at_last_the_composers(tmp_path: Path) -> None:
+    rows = walked(rounds([[True, False]] * 2, level=8), tmp_path, FarWriter())
+    assert set(rows["source"]) == {"composer"}
+    assert set(rows["level"]) == {8} and rows["grounded"].all()
+    assert set(rows["attempts"]) == {1 + PROFILE.reasons.max_regenerations}
+    assert not rows["first_grounded"].any()
+
+
+@given(st.integers(1, 9), GRIDS)
+@hypothesis_settings(max_examples=10)
+def test_every_stored_level_is_near_the_evidences(
+    tmp_path_factory: pytest.TempPathFactory, level: int, grid: list[list[bool]]
+) -> None:
+    rows = walked(rounds(grid, level=level), tmp_path_factory.mktemp("near"))
+    assert rows.schema == SHARD
+    gap = (rows["level"] - rows["evidence_level"]).abs()
+    assert (gap <= PROFILE.reasons.max_level_gap).all()
+    for row in rows.iter_rows(named=True):
+        parsed = ParsedReason(tuple(row["cited"]), row["level"], row["why"])
+        assert row["verdict"] == parsed.verdict and row["reason"] == parsed.reason
+        assert len(row["facts"]) == len(row["cited"])
+        assert len(row["facts"]) + len(row["uncited"]) == len(ARGUMENTS)
+
+
+def test_the_numbers_behind_a_reason_stand_in_its_row(tmp_path: Path) -> None:
+    row = walked(rounds([[True]], level=2), tmp_path, FarWriter()).row(0, named=True)
+    behind = dict(zip(row["cited"], row["facts"], strict=True))
+    assert (behind["F1"]["count"], behind["F1"]["of"]) == (90, 100)
+    assert (behind["A1"]["value"], behind["A1"]["liked"]) == ("Heat", False)
+    assert row["uncited"] == [0.1]
+
+
+def test_events_of_one_time_share_a_note_and_the_worst_corrects_it(tmp_path: Path) -> None:
+    (events,) = rounds([[False] * 6])
+    one_user = [replace(event, user_id="u") for event in events]
+    (later,) = rounds([[False]])
+    rows = walked([one_user, [replace(later[0], user_id="u", event_id="later")]], tmp_path)
+    first, then = rows.head(6), rows.tail(1)
+    assert first["note"].n_unique() == 1
+    assert first["next_note"].n_unique() == 1
+    assert then["note"].item() == first["next_note"][0]
+
+
+@pytest.mark.parametrize(
+    ("level", "liked", "reward", "wrong"),
+    [
+        (6, False, 0.1, True),
+        (6, True, 0.1, False),
+        (4, True, 0.1, True),
+        (4, False, 0.1, False),
+        (5, True, 0.0, False),
+        (5, False, 0.0, False),
+        (9, True, -0.1, True),
+    ],
+)
+def test_what_counts_as_contradicted(level: int, liked: bool, reward: float, wrong: bool) -> None:
+    assert contradicted(level, liked, reward) is wrong

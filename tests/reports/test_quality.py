@@ -3,28 +3,17 @@
 import re
 
 import polars as pl
-import pytest
 
 from curec_assets.evaluation.bootstrap import Interval
 from curec_assets.evaluation.protocol import SCHEMA
-from curec_assets.evaluation.reason_quality import distinct, reason_quality
+from curec_assets.evaluation.reason_quality import Measured
 from curec_assets.reports.quality import Report, render
 from curec_assets.reward.gate import Gate
 
 _UNSURE = Interval(0.5, 0.4, 0.6)
 _NO_DIFFERENCE = Interval(0.0, -0.1, 0.1)
 _GATE = Gate(_UNSURE, _UNSURE, _UNSURE, _NO_DIFFERENCE, _NO_DIFFERENCE, 12, 5, 4, "users")
-_REASONS = pl.DataFrame(
-    {
-        "event_id": ["1", "2", "3"],
-        "user_id": ["u", "u", "v"],
-        "reason": ["You like war films.", "You like war films.", "It's a comedy."],
-        "verdict": ["like", "like", "dislike"],
-        "grounded": [True, False, True],
-        "source": ["policy", "policy", "composer"],
-    }
-)
-_OUTCOMES = pl.DataFrame({"event_id": ["1", "2", "3"], "liked": [True, False, False]})
+_QUALITY = [Measured("grounded", "share that claims nothing else", Interval(0.9, 0.8, 1.0))]
 
 
 def _page(evaluation: list[tuple[object, ...]], recommendations: list[dict[str, object]]) -> str:
@@ -36,7 +25,7 @@ def _page(evaluation: list[tuple[object, ...]], recommendations: list[dict[str, 
             evaluation=pl.DataFrame(evaluation, schema=SCHEMA, orient="row"),
             gate=_GATE,
             reward_curve=[0.1, 0.2],
-            quality=reason_quality(_REASONS, _OUTCOMES, samples=20, seed=1),
+            quality=_QUALITY,
             coverage={"train": (2, 80), "test": (0, 0)},
             recommendations=pl.DataFrame([shown, *recommendations])[1:],
             lineage=pl.DataFrame(
@@ -84,21 +73,3 @@ def test_an_empty_section_says_so() -> None:
 
 def test_the_page_is_the_same_each_time() -> None:
     assert _full_page() == _full_page()
-
-
-def test_reason_quality_by_hand() -> None:
-    measured = reason_quality(_REASONS, _OUTCOMES, samples=20, seed=1)
-    values = {row.name: row.interval.value for row in measured}
-    assert values["grounded"] == pytest.approx(2 / 3)
-    assert values["verdict agreement"] == pytest.approx(2 / 3)
-    assert values["commoner outcome"] == pytest.approx(2 / 3)
-    assert values["composer's"] == pytest.approx(1 / 3)
-    assert values["USR"] == pytest.approx(2 / 3)
-    assert values["words"] == pytest.approx(11 / 3)
-    assert values["distinct-1"] == pytest.approx(7 / 11)
-    assert all(row.interval.low <= row.interval.value <= row.interval.high for row in measured)
-
-
-def test_no_reasons_are_no_measurements() -> None:
-    assert reason_quality(_REASONS.clear(), _OUTCOMES, samples=20, seed=1) == []
-    assert distinct([], 2) == 0.0

@@ -6,7 +6,9 @@ fixture `generator`: the engine opened with `OPTIONS` on any chat model.
 
 import pytest
 
-from curec_assets.explanation.facts import Facts, HistoryItem
+from curec_assets.evidence.levels import LEVELS
+from curec_assets.explanation.facts import Fact, Facts
+from curec_assets.explanation.grammar import CHAIN_END
 from curec_assets.explanation.prompts import parse_reason, reason_prompt
 from resources.errors import EngineError
 from resources.generation.protocol import GeneratorOptions, Prompt, Sampling, TextGenerator
@@ -16,8 +18,11 @@ FACTS = [
     Facts(
         f"The {word} Harbor",
         ("drama", "crime")[: number % 3],
-        tuple(HistoryItem(f"Film {n}", ("drama",)) for n in range(number % 4)),
-        (HistoryItem("The Last Garden", ()),) if number % 2 else (),
+        (
+            *(Fact("related", 3 - n, f"Film {n}", True) for n in range(number % 4)),
+            *([Fact("crowd", -2)] if number % 2 else []),
+            *([Fact("new_item", 0)] if number % 3 else []),
+        ),
     )
     for number, word in enumerate(["Silent", "Golden", "Quiet", "Broken", "Last", "Wild"])
 ]
@@ -72,22 +77,48 @@ class GenerationContract:
         for facts, completion in zip(FACTS, written, strict=True):
             parsed = parse_reason(completion.text)
             assert parsed is not None, completion.text
-            assert set(parsed.liked) <= {item.title for item in facts.liked}
-            assert set(parsed.disliked) <= {item.title for item in facts.disliked}
-            assert set(parsed.shared) <= set(facts.attributes)
+            assert set(parsed.cited) <= set(facts.handles)
             assert len(completion.constrained) == len(completion.token_ids)
             held = list(completion.constrained)
             assert held == sorted(held, reverse=True), "constrained tokens come first"
             assert any(held)
-            assert completion.verdict_probability is not None
-            assert 0.0 <= completion.verdict_probability <= 1.0
+            assert completion.scale is not None
+            assert len(completion.scale) == LEVELS
+            assert sum(completion.scale) == pytest.approx(1.0)
             if temperature == 0.0:
-                assert (completion.verdict_probability >= 0.5) == (parsed.verdict == "like")
+                assert completion.scale[parsed.level - 1] > 0.0
+
+    def test_what_a_token_was_chosen_among_is_kept_where_asked_for(
+        self, generator: TextGenerator
+    ) -> None:
+        prompts = [*PROMPTS, Prompt(PROMPTS[0].messages)]
+        asked = generator.write(prompts, Sampling(60, 1.0, keep_allowed=True))
+        plain = generator.write(prompts, Sampling(60, 1.0))
+        assert [c.token_ids for c in asked] == [c.token_ids for c in plain]
+        assert not any(c.allowed for c in plain)
+        for completion, prompt in zip(asked, prompts, strict=True):
+            assert len(completion.allowed) == len(completion.token_ids)
+            choices = [
+                (token, among, held)
+                for token, among, held in zip(
+                    completion.token_ids, completion.allowed, completion.constrained, strict=True
+                )
+                if among
+            ]
+            for token, among, held in choices:
+                assert held, "only the grammar limits a choice"
+                assert token in among
+                assert len(among) > 1
+                assert list(among) == sorted(set(among))
+            assert bool(choices) == bool(prompt.grammar)
+            if completion.logprobs is not None:
+                assert len(completion.logprobs) == len(completion.token_ids)
+                assert max(completion.logprobs) <= 1e-6
 
     def test_a_completion_cut_within_its_grammar_is_all_constrained(
         self, generator: TextGenerator
     ) -> None:
-        for limit in (3, 9):
+        for limit in (1, 3):
             completion = generator.write(PROMPTS[:1], Sampling(limit))[0]
             assert all(completion.constrained)
             assert (len(completion.token_ids), completion.finished) == (limit, False)
@@ -96,13 +127,13 @@ class GenerationContract:
         completion = generator.write([Prompt(PROMPTS[0].messages)], Sampling(8))[0]
         assert completion.constrained
         assert not any(completion.constrained)
-        assert completion.verdict_probability is None
+        assert completion.scale is None
 
     def test_a_completion_ends_before_a_stop_text(self, generator: TextGenerator) -> None:
         whole = generator.write(PROMPTS[:4], Sampling(80))
-        stopped = generator.write(PROMPTS[:4], Sampling(80, stop=("; disliked",)))
+        stopped = generator.write(PROMPTS[:4], Sampling(80, stop=(CHAIN_END,)))
         for a, b in zip(whole, stopped, strict=True):
-            assert b.text == a.text.partition("; disliked")[0]
+            assert b.text == a.text.partition(CHAIN_END)[0]
             if b.text != a.text:
                 assert b.finished
 

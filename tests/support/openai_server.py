@@ -13,14 +13,16 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from resources.errors import EngineError
-from resources.generation.grammar_tail import VerdictTokens
 from resources.generation.protocol import Completion, Prompt, Sampling, TextGenerator
+from resources.generation.scale import ScaleTokens, TokenTexts
 
 MODEL = "served"
 
 
 @contextmanager
-def openai_server(generator: TextGenerator, verdict: VerdictTokens) -> Iterator[str]:
+def openai_server(
+    generator: TextGenerator, texts: TokenTexts, words: tuple[str, ...]
+) -> Iterator[str]:
     """Address of a server whose only model is `MODEL`; one request at a time."""
     one_at_a_time = threading.Lock()
 
@@ -37,11 +39,11 @@ def openai_server(generator: TextGenerator, verdict: VerdictTokens) -> Iterator[
             request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             try:
                 with one_at_a_time:
-                    written = generator.write([_prompt(request)], _sampling(request))
+                    written = generator.write([_prompt(request, words)], _sampling(request))
             except EngineError as error:
                 self.answer(400, {"error": str(error)})
                 return
-            self.answer(200, _answer(written, verdict))
+            self.answer(200, _answer(written, texts.scale(words)))
 
         def answer(self, status: int, content: dict[str, Any]) -> None:
             body = json.dumps(content).encode()
@@ -62,11 +64,11 @@ def openai_server(generator: TextGenerator, verdict: VerdictTokens) -> Iterator[
         server.server_close()
 
 
-def _prompt(request: dict[str, Any]) -> Prompt:
+def _prompt(request: dict[str, Any], words: tuple[str, ...]) -> Prompt:
     messages = tuple((turn["role"], turn["content"]) for turn in request["messages"])
-    return Prompt(
-        messages, request.get("structured_outputs", {}).get("grammar", ""), request["seed"]
-    )
+    grammar = request.get("structured_outputs", {}).get("grammar", "")
+    scale = words if "logprob_token_ids" in request else ()
+    return Prompt(messages, grammar, request["seed"], scale)
 
 
 def _sampling(request: dict[str, Any]) -> Sampling:
@@ -78,7 +80,7 @@ def _sampling(request: dict[str, Any]) -> Sampling:
     )
 
 
-def _answer(written: Sequence[Completion], verdict: VerdictTokens) -> dict[str, Any]:
+def _answer(written: Sequence[Completion], words: ScaleTokens) -> dict[str, Any]:
     return {
         "prompt_token_ids": list(written[0].prompt_ids),
         "choices": [
@@ -87,27 +89,24 @@ def _answer(written: Sequence[Completion], verdict: VerdictTokens) -> dict[str, 
                 "message": {"role": "assistant", "content": completion.text},
                 "finish_reason": "stop" if completion.finished else "length",
                 "token_ids": list(completion.token_ids),
-                "logprobs": {
-                    "content": [_position(completion, verdict)] * len(completion.token_ids)
-                },
+                "logprobs": {"content": [_position(completion, words)] * len(completion.token_ids)},
             }
             for index, completion in enumerate(written)
         ],
     }
 
 
-def _position(completion: Completion, verdict: VerdictTokens) -> dict[str, Any]:
+def _position(completion: Completion, words: ScaleTokens) -> dict[str, Any]:
     """The same at each token: who reads it knows which one decides."""
-    like = completion.verdict_probability
-    if like is None:
+    if completion.scale is None:
         return {"token": "", "logprob": 0.0, "bytes": None, "top_logprobs": []}
-    both = ((next(iter(verdict.like)), like), (next(iter(verdict.dislike)), 1.0 - like))
     return {
         "token": "",
         "logprob": 0.0,
         "bytes": None,
         "top_logprobs": [
             {"token": f"token_id:{token}", "logprob": math.log(max(probability, 1e-30))}
-            for token, probability in both
+            for tokens, probability in zip(words.words, completion.scale, strict=True)
+            for token in sorted(tokens)[:1]
         ],
     }

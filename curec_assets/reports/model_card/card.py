@@ -7,7 +7,7 @@ invented.
 import polars as pl
 
 from curec_assets.display.tables import markdown_table
-from curec_assets.explanation.facts import Facts, HistoryItem
+from curec_assets.explanation.facts import Fact, Facts
 from curec_assets.explanation.prompts import reason_prompt
 from curec_assets.reports.model_card.content import CardContent, PublishedBase
 from curec_assets.reports.model_card.measures import measures_text
@@ -32,11 +32,14 @@ EXAMPLE = reason_prompt(
     Facts(
         title="The Silent Harbor",
         attributes=("thriller", "drama", "Clara Dunn"),
-        liked=(
-            HistoryItem("The Distant Road", ("thriller",)),
-            HistoryItem("The Last Letter", ("drama", "Clara Dunn")),
+        arguments=(
+            Fact("like_minded", 3),
+            Fact("crowd", -2),
+            Fact("related", 2, value="The Distant Road", liked=True),
+            Fact("attribute", 1, value="thriller"),
+            Fact("habit", -1),
         ),
-        disliked=(HistoryItem("The Wild Garden", ()),),
+        note="stricter than the crowd; likes thriller more; likes none less",
     )
 )
 """An invented prompt of the task *reason*, with its grammar."""
@@ -94,8 +97,8 @@ def _opening(content: CardContent) -> str:
     }[policy.asset]
     return (
         f"# {content.served_name}\n\n"
-        "A small language model that says in one or two sentences why an item may or may not suit "
-        f"a user, from facts in its prompt. It is the {what} of a CURec run (asset "
+        "A small language model that says how likely a user is to like an item, and why, from "
+        f"graded facts in its prompt. It is the {what} of a CURec run (asset "
         f"`{policy.asset}`, fingerprint `{policy.fingerprint}`, made {policy.created_at:%Y-%m-%d})."
         "\n\n"
         f"- Base: {content.base.remark}.\n"
@@ -159,9 +162,9 @@ def _prompt(content: CardContent) -> str:
         else f"Under CURec's grammar:\n\n```text\n{content.constrained_completion}\n```"
     )
     system, user = (text for _, text in EXAMPLE.messages)
-    return f"""A chat of a system and a user turn: the item, its attributes, the user's earlier
-liked and disliked items with the attributes that they share with it, and the task. An invented
-example:
+    return f"""A chat of a system and a user turn: the task, a note on the user's taste, the item,
+and one fact a line under a short handle, graded on one scale from *strongly against* to *strongly
+for*. An invented example:
 
 ```text
 {system}
@@ -177,9 +180,11 @@ example:
 {content.free_completion}
 ```
 
-{constrained} CURec decodes the evidence line under a grammar made from the prompt, so that it can
-only name what the prompt contains; the sentence after `Reason:` is free and is checked afterwards.
-Two more tasks exist: the evidence alone, and a note on the user's taste."""
+{constrained} The first line cites facts by their handles and names one of nine levels; CURec
+decodes it under a grammar made from the prompt, so that it can only cite what is there, writes the
+expected level instead of the likeliest, and renders it as a verdict sentence. Then it has the model
+word the cited facts, by default under a second grammar, and checks the sentence. Two more tasks
+exist: the first line alone, and the note."""
 
 
 def _training(content: CardContent) -> str:
@@ -203,13 +208,13 @@ def _training(content: CardContent) -> str:
     if content.policy.asset == "reason_policy":
         config = content.policy.config
         lines += [
-            "2. Reward model: a click model (DIN) that reads the reason, fitted on other users' "
-            "events.",
+            "2. Two readers: a click model (DIN) that reads item, history and reason, and a plain "
+            "reader of the reason alone, fitted on other users' events.",
             f"3. GRPO: {len(content.policy.metrics['reward'])} steps of "
             f"{config['policy.prompts_per_step']} events with {config['policy.generations']} "
-            "sampled reasons each. Reward: what the reason adds to the log-likelihood of the "
-            "outcome, less the part that is not about this user, plus form and groundedness, less "
-            "excess length.",
+            "sampled reasons each. Reward: what the reason adds to both readers' log-likelihood of "
+            "the outcome, less the part that is not about this user, plus form and groundedness, "
+            "less disagreement of level and arguments, less excess length.",
         ]
     return "\n".join(lines)
 
@@ -225,11 +230,15 @@ def _targets(content: CardContent) -> str:
     if "alignment_corpus" not in content.lineage:
         return "What wrote the targets is not recorded any more."
     if teacher is None:
-        return "The targets were composed from sentence patterns by CURec, without a teacher model."
+        return (
+            "The level that is taught is that of a collaborative evidence model, not the outcome. "
+            "The targets were composed from sentence patterns by CURec, without a teacher model."
+        )
     return (
-        f"Targets of reasons came from the teacher model `{teacher}` where its verdict was the "
-        "event's label and its reason passed the grounding check; the others were composed from "
-        "sentence patterns by CURec."
+        "The level that is taught is that of a collaborative evidence model, not the outcome. "
+        f"Targets of reasons came from the teacher model `{teacher}` where its level was that one "
+        "and its sentence passed the grounding check; the others were composed from sentence "
+        "patterns by CURec."
     )
 
 
@@ -256,7 +265,8 @@ def _limits(content: CardContent) -> str:
         "- It knows what the prompt says. Without the grammar and the check it can name items and "
         "attributes that are not in the prompt.\n"
         "- The check is lexical: it sees names and roles, not sense.\n"
-        "- The verdict's probability is close to 0 or 1 and not calibrated.\n"
+        "- It grades what the facts say; how well the facts tell the outcome is measured above, "
+        "where it was.\n"
         "- It was fitted on one form of English prompt; as a general assistant it was not tested.\n"
         "- Biases of the base model and of the data are in it and were not measured."
     )

@@ -1,5 +1,6 @@
 """What other people's and the user's own behaviour says about an event, in numbers and in words."""
 
+from itertools import pairwise
 from typing import Literal, Self
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
@@ -25,8 +26,24 @@ class EvidenceSettings(Section):
         24, description="Principal components of item texts that a user's regression reads."
     )
     text_ridge: PositiveFloat = Field(100.0, description="Penalty of that regression.")
-    model: Literal["lightgbm", "logistic"] = Field(
-        "lightgbm", description="What turns the numbers into a probability."
+    model: Literal["blend", "lightgbm", "logistic"] = Field(
+        "blend",
+        description="What turns the numbers into a probability: boosted trees, logistic regression "
+        "(the light choice), or both.",
+    )
+    max_trees: PositiveInt = Field(400, description="Boosting rounds at most.")
+    leaves: int = Field(8, ge=2, description="Leaves of a tree; few keep exact facts quick.")
+    learning_rate: PositiveFloat = Field(0.06, description="Of boosting.")
+    min_leaf_events: PositiveInt = Field(100, description="Events that a leaf has at least.")
+    logistic_penalty: PositiveFloat = Field(
+        100.0, description="L2 penalty of the regression's weights, in events."
+    )
+    held_out: float = Field(
+        0.15,
+        gt=0,
+        lt=1,
+        description="Share of what a model may see, the last in time, that chooses the number of "
+        "trees and calibrates; then it is fitted on everything.",
     )
     time_blocks: int = Field(
         5,
@@ -60,6 +77,6 @@ class EvidenceSettings(Section):
     def _cuts_rise(self) -> Self:
         for name in ("level_cuts", "strength_cuts"):
             cuts = getattr(self, name)
-            if any(low >= high for low, high in zip(cuts, cuts[1:], strict=False)):
+            if any(low >= high for low, high in pairwise(cuts)):
                 raise ValueError(f"{name} {cuts} do not rise; write them in rising order")
         return self

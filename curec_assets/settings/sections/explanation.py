@@ -1,6 +1,7 @@
 """What prompts, reasons and notes may say."""
 
 from itertools import pairwise
+from typing import Literal
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, field_validator
 
@@ -13,8 +14,16 @@ class ExplanationSettings(Section):
     attributes: NonNegativeInt = Field(
         4, description="Attributes of the candidate item that a prompt shows."
     )
-    cited_for: PositiveInt = Field(2, description="Facts for the item that a reason cites at most.")
-    cited_against: PositiveInt = Field(2, description="Facts against it that it cites at most.")
+    cited_for: int = Field(
+        2, ge=1, le=2, description="Facts for the item that a reason cites at most."
+    )
+    cited_against: int = Field(2, ge=1, le=2, description="Facts against it that it cites at most.")
+    wording: Literal["grammar", "free"] = Field(
+        "grammar",
+        description="How the why sentence is written: choosing among the wordings of the facts "
+        "that the chain cites, grounded by construction; or freely, for a model that is large "
+        "enough not to invent. Both are checked.",
+    )
     wanted_words: PositiveInt = Field(
         40,
         description="Longest wanted why sentence, in words: what the teacher is told, and beyond "

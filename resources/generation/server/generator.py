@@ -19,10 +19,8 @@ from resources.errors import ConfigError, EngineError
 from resources.generation.chat_tokens import chat_tokens, require_fits
 from resources.generation.grammar_tail import (
     ConstrainedPart,
-    VerdictTokens,
     constrained_part,
     tokens_reaching,
-    verdict_tokens,
     with_free_tail,
 )
 from resources.generation.protocol import (
@@ -33,12 +31,15 @@ from resources.generation.protocol import (
     ServerEndpoint,
     TextGenerator,
 )
+from resources.generation.scale import TokenTexts
 from resources.generation.server.client import Answer, Choice, ServerClient, connect
 from resources.models.checkpoint import BaseCheckpoint
 from resources.models.served_name import served_model_name
 
 if TYPE_CHECKING:
     from anyio.from_thread import BlockingPortal
+
+    from resources.generation.grammar_compiler import GrammarCompiler
 
 log = logging.getLogger(__name__)
 
@@ -105,7 +106,8 @@ class ServerGenerator:
         self._tokenizer = tokenizer
         self._endpoint = endpoint
         self._max_prompt_tokens = max_prompt_tokens
-        self._verdict: VerdictTokens | None = None
+        self._texts: TokenTexts | None = None
+        self._grammars: GrammarCompiler | None = None
         self._warned = False
 
     def compare_tokens(self, *, required: bool) -> None:
@@ -116,7 +118,7 @@ class ServerGenerator:
         """
         answer = self._portal.call(self._ask, _PROBE, Sampling(1))
         if tuple(answer.prompt_token_ids or ()) == chat_tokens(self._tokenizer, _PROBE):
-            self._verdict = verdict_tokens(self._tokenizer)
+            self._texts = TokenTexts(self._tokenizer)
         elif required and answer.prompt_token_ids is not None:
             raise EngineError(
                 f"the server at {self._endpoint.url} turns a chat into other tokens than the base "
@@ -182,9 +184,9 @@ class ServerGenerator:
         extra: dict[str, Any] = {**_PLAIN_SAMPLING, "return_token_ids": True}
         if prompt.grammar:
             extra["structured_outputs"] = {"grammar": with_free_tail(prompt.grammar)}
-        if self._verdict and prompt.grammar:
+        if self._texts and prompt.scale:
             extra |= {"logprobs": True, "return_tokens_as_token_ids": True}
-            extra["logprob_token_ids"] = sorted(self._verdict.deciding)
+            extra["logprob_token_ids"] = sorted(self._texts.scale(prompt.scale).deciding)
         if sampling.stop:
             extra["stop"] = list(sampling.stop)
         return await self._server.chat(
@@ -202,13 +204,15 @@ class ServerGenerator:
         self, prompt: Prompt, sampling: Sampling, answer: Answer
     ) -> list[tuple[Completion, bool | None]]:
         """Each completion, and whether it obeyed its grammar (None without one)."""
-        same = self._verdict is not None
+        same = self._texts is not None
         written = []
         for choice in answer.choices:
             text = choice.message.content or ""
             # The limit may have cut the last character.
             part = (
-                constrained_part(prompt.grammar, text.rstrip("\ufffd")) if prompt.grammar else None
+                constrained_part(prompt.grammar, text.rstrip("\ufffd"), prompt.scale)
+                if prompt.grammar
+                else None
             )
             tokens = tuple(choice.token_ids or ()) if same else ()
             constrained = 0
@@ -221,27 +225,38 @@ class ServerGenerator:
                 token_ids=tokens,
                 constrained=tuple(index < constrained for index in range(len(tokens))),
                 finished=choice.finish_reason == "stop",
-                verdict_probability=self._verdict_probability(choice, tokens, part),
+                scale=self._scale(prompt, choice, tokens, part),
                 prompt_ids=tuple(answer.prompt_token_ids or ()) if same else (),
+                allowed=self._allowed(prompt, tokens) if sampling.keep_allowed else (),
             )
             written.append((completion, part is not None if prompt.grammar else None))
         return written * (sampling.samples // sampling.distinct)
 
-    def _verdict_probability(
-        self, choice: Choice, tokens: tuple[int, ...], part: ConstrainedPart | None
-    ) -> float | None:
-        if self._verdict is None or part is None or part.verdict_at is None:
+    def _scale(
+        self, prompt: Prompt, choice: Choice, tokens: tuple[int, ...], part: ConstrainedPart | None
+    ) -> tuple[float, ...] | None:
+        if self._texts is None or part is None or part.scale_at is None:
             return None
-        start = tokens_reaching(self._tokenizer, tokens, part.verdict_at)
-        position = self._verdict.position(tokens, start)
+        words = self._texts.scale(prompt.scale)
+        position = words.position(tokens, tokens_reaching(self._tokenizer, tokens, part.scale_at))
         if position is None or position >= len(choice.positions):
             return None
         at = {entry.token: entry.logprob for entry in choice.positions[position].top_logprobs}
-        like, dislike = (
-            sum(math.exp(at[name]) for token in tokens if (name := f"token_id:{token}") in at)
-            for tokens in (self._verdict.like, self._verdict.dislike)
-        )
-        return like / (like + dislike) if like + dislike else None
+
+        def weight(token: int) -> float:
+            name = f"token_id:{token}"
+            return math.exp(at[name]) if name in at else 0.0
+
+        return words.shares(weight)
+
+    def _allowed(self, prompt: Prompt, tokens: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
+        if not prompt.grammar:
+            return ((),) * len(tokens)
+        if self._grammars is None:
+            from resources.generation.grammar_compiler import GrammarCompiler
+
+            self._grammars = GrammarCompiler(self._tokenizer, len(self._tokenizer))
+        return self._grammars.allowed(with_free_tail(prompt.grammar), tokens)
 
     def _warn(self, disobedient: int, total: int) -> None:
         if disobedient and not self._warned:

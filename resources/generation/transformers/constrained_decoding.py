@@ -1,9 +1,9 @@
 """How tokens are chosen: a grammar per row, and a random stream per row.
 
-xgrammar ships a logits processor of its own; ours also tells which tokens the grammar constrained
-(they carry no choice for reinforcement learning), steps aside once the grammar is complete (what
-follows is free text), keeps the probability of the verdict, and proposes the text that a grammar
-forces, so that it can be checked in one forward pass instead of one a token.
+xgrammar ships a logits processor of its own; ours also tells which tokens the grammar constrained,
+steps aside once the grammar is complete (what follows is free text), keeps the probabilities of a
+scale, and proposes the text that a grammar forces, so that it can be checked in one forward pass
+instead of one a token.
 """
 
 import hashlib
@@ -17,65 +17,38 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from resources.errors import EngineError
-from resources.generation.grammar_tail import offers_both, verdict_tokens
+from resources.generation.grammar_compiler import GrammarCompiler, forced_text
+from resources.generation.scale import TokenTexts, offers
 
-_SHOWN = 200  # characters of a grammar in an error message
 _LONGEST_DRAFT = 12  # tokens; longer ones are seldom right to their end
 
 
-class GrammarCompiler:
-    """Compiles grammars for one tokenizer; compiled ones are cached by their text."""
+class DecodingGrammars(GrammarCompiler):
+    """What the rows of one model share: compiled grammars, and what they need of the tokenizer."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, vocab_size: int) -> None:
-        info = xgr.TokenizerInfo.from_huggingface(tokenizer, vocab_size=vocab_size)
-        compiler = xgr.GrammarCompiler(info, max_threads=1)
-        self.vocab_size = vocab_size
-
-        def compiled(grammar: str) -> xgr.CompiledGrammar:
-            try:
-                return compiler.compile_grammar(grammar)
-            except RuntimeError as error:
-                raise EngineError(
-                    f"the grammar {grammar[:_SHOWN]!r} cannot be compiled ({error}); write it in "
-                    "xgrammar's EBNF, with a rule `root`"
-                ) from error
-
-        self.compile = lru_cache(maxsize=1024)(compiled)
-        self.verdict = verdict_tokens(tokenizer)
+        """`vocab_size`: of the logits; it may exceed the tokenizer's."""
+        super().__init__(tokenizer, vocab_size)
+        self.texts = TokenTexts(tokenizer)
         self.encode = lru_cache(maxsize=4096)(
             lambda text: tuple(tokenizer(text, add_special_tokens=False)["input_ids"])
         )
-
-    def constrained(self, grammar: str, tokens: Sequence[int]) -> int:
-        """How many leading `tokens` the grammar chose among."""
-        if not grammar:
-            return 0
-        matcher = xgr.GrammarMatcher(self.compile(grammar))
-        for count, token in enumerate(tokens):
-            if not matcher.accept_token(token):
-                return count + 1  # straddles the end of the grammar, or breaks it
-            if matcher.is_completed():
-                return count + 1
-        return len(tokens)
-
-    def verdict_probability(self, scores: Tensor) -> float:
-        """P(*like*) from scores (vocabulary,) with what is forbidden at minus infinity."""
-        like, dislike = (
-            scores[sorted(tokens)].logsumexp(0)
-            for tokens in (self.verdict.like, self.verdict.dislike)
-        )
-        return float(torch.sigmoid(like - dislike))
 
 
 class Constraint:
     """The grammar of one row while it is generated. An empty grammar allows everything."""
 
-    def __init__(self, compiler: GrammarCompiler, grammar: str) -> None:
-        self._compiler = compiler
-        self._matcher: Any = xgr.GrammarMatcher(compiler.compile(grammar)) if grammar else None
+    def __init__(
+        self, grammars: DecodingGrammars, grammar: str, scale: tuple[str, ...] = ()
+    ) -> None:
+        self._grammars = grammars
+        self._words = scale
+        self._scale = grammars.texts.scale(scale)
+        self._matcher: Any = xgr.GrammarMatcher(grammars.compile(grammar)) if grammar else None
         self.constrained = 0
         """How many tokens the grammar has chosen among."""
-        self.verdict_probability: float | None = None
+        self.scale: tuple[float, ...] | None = None
+        """Probability of each word of the scale, once it is decided."""
 
     @property
     def active(self) -> bool:
@@ -89,8 +62,8 @@ class Constraint:
         """
         if self._matcher is None:
             return ()
-        forced = self._matcher.find_jump_forward_string()
-        return self._compiler.encode(forced)[:_LONGEST_DRAFT] if forced else ()
+        forced = forced_text(self._matcher)
+        return self._grammars.encode(forced)[:_LONGEST_DRAFT] if forced else ()
 
     def fill(self, mask: Tensor, first: int, draft: Sequence[int]) -> int:
         """Write what is allowed before, between and after the drafted tokens into `mask`.
@@ -115,8 +88,9 @@ class Constraint:
         """Go on with `token`, chosen by the masked `scores` (vocabulary,)."""
         if self._matcher is None:
             return
-        if token in self._compiler.verdict.deciding and offers_both(self._matcher):
-            self.verdict_probability = self._compiler.verdict_probability(scores)
+        if token in self._scale.deciding and offers(self._matcher, self._words):
+            shares = scores.double().softmax(0)
+            self.scale = self._scale.shares(lambda word: float(shares[word]))
         if not self._matcher.accept_token(token):
             raise EngineError(
                 f"token {token} was generated but its grammar forbids it; the tokenizer and the "
@@ -147,6 +121,17 @@ def choose(
         return logits.argmax(dim=-1).tolist()
     noise = torch.stack([_gumbel(seed, position, logits.shape[1]) for seed, position in streams])
     return (logits / temperature + noise.to(logits.device)).argmax(dim=-1).tolist()
+
+
+def logprobs(scores: Tensor, chosen: Sequence[int], temperature: float) -> list[float]:
+    """Of each chosen token, its log-probability in the distribution that `choose` drew it from.
+
+    `scores`: (rows, vocabulary), masked as `choose` leaves them. A greedy choice is told as if it
+    had been drawn at temperature 1.
+    """
+    scores = scores / (temperature or 1.0)
+    taken = scores.gather(1, torch.tensor(chosen, device=scores.device).unsqueeze(1)).squeeze(1)
+    return (taken - scores.logsumexp(dim=1)).tolist()
 
 
 def _gumbel(seed: int, position: int, size: int) -> Tensor:

@@ -82,7 +82,7 @@ class TransformersGenerator:
     ) -> None:
         import transformers
 
-        from resources.generation.transformers.constrained_decoding import GrammarCompiler
+        from resources.generation.transformers.constrained_decoding import DecodingGrammars
         from resources.generation.transformers.packed_generation import PackedGenerator
         from resources.generation.transformers.packed_linear import can_pack, pack_linears
 
@@ -91,8 +91,8 @@ class TransformersGenerator:
         self._max_prompt_tokens = max_prompt_tokens
         if can_pack(model.device.type, str(model.dtype).removeprefix("torch.")):
             pack_linears(model)
-        compiler = GrammarCompiler(tokenizer, model.config.vocab_size)
-        self.generator = PackedGenerator(model, tokenizer, compiler, batch_size)
+        self._grammars = DecodingGrammars(tokenizer, model.config.vocab_size)
+        self.generator = PackedGenerator(model, tokenizer, self._grammars, batch_size)
 
     def write(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[Completion]:
         """`sampling.samples` completions per prompt, in the order of the prompts.
@@ -114,7 +114,7 @@ class TransformersGenerator:
             for prompt in prompts
         ]
         requests = [
-            Request(of_prompt, prompt.grammar, prompt.seed + sample)
+            Request(of_prompt, prompt.grammar, prompt.seed + sample, prompt.scale)
             for prompt, of_prompt in zip(prompts, tokens, strict=True)
             for sample in range(sampling.samples)
         ]
@@ -123,6 +123,7 @@ class TransformersGenerator:
             sampling.temperature,
             self._tokenizer.eos_token_id,
             sampling.stop,
+            sampling.keep_allowed,
         )
         parts: dict[int, dict[int, Completion]] = {}
         started = told = time.monotonic()
@@ -142,13 +143,18 @@ class TransformersGenerator:
         self, generated: "Generated", request: "Request", sampling: Sampling
     ) -> Completion:
         text = self._tokenizer.decode(generated.tokens, skip_special_tokens=True)
+        allowed: tuple[tuple[int, ...], ...] = ()
+        if sampling.keep_allowed:
+            allowed = self._grammars.allowed(request.grammar, generated.tokens)
         return Completion(
             text=_before_first(text, sampling.stop),
             token_ids=generated.tokens,
             constrained=tuple(i < generated.constrained for i in range(len(generated.tokens))),
             finished=generated.finished,
-            verdict_probability=generated.verdict_probability,
+            scale=generated.scale,
             prompt_ids=request.tokens,
+            logprobs=generated.logprobs,
+            allowed=allowed,
         )
 
     def prompt_tokens(self, prompt: Prompt) -> int:

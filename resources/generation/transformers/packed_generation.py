@@ -19,8 +19,9 @@ from torch import Tensor
 from resources.errors import EngineError
 from resources.generation.transformers.constrained_decoding import (
     Constraint,
-    GrammarCompiler,
+    DecodingGrammars,
     choose,
+    logprobs,
 )
 from resources.generation.transformers.packed_attention import (
     ATTENTION,
@@ -47,6 +48,8 @@ class Request:
     """The prompt."""
     grammar: str
     seed: int
+    scale: tuple[str, ...] = ()
+    """See `Prompt.scale`."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,9 @@ class Generated:
     constrained: int
     """How many leading tokens the grammar chose among."""
     finished: bool
-    verdict_probability: float | None
+    scale: tuple[float, ...] | None
+    logprobs: tuple[float, ...] | None
+    """Of each token, in the distribution that it was drawn from, if kept."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +76,7 @@ class Limits:
     end_token: int
     stop: tuple[str, ...] = ()
     """Texts that end a completion."""
+    keep_logprobs: bool = False
 
 
 @dataclass
@@ -85,6 +91,8 @@ class _Row:
     position: int
     """Tokens in its slot."""
     generated: list[int] = field(default_factory=list)
+    logprobs: list[float] = field(default_factory=list)
+    """Of the generated tokens, if kept."""
     finished: bool = False
     """Whether the end token or a stop text has been reached."""
 
@@ -108,14 +116,14 @@ class PackedGenerator:
     """Continues token sequences with one model. Raises `EngineError` for models it cannot run."""
 
     def __init__(
-        self, model: Any, tokenizer: Any, compiler: GrammarCompiler, batch_size: int
+        self, model: Any, tokenizer: Any, grammars: DecodingGrammars, batch_size: int
     ) -> None:
         _require_plain_attention(model.config)
         register()
         model.set_attn_implementation(ATTENTION)
         self._model = model
         self._tokenizer = tokenizer
-        self._compiler = compiler
+        self._grammars = grammars
         self.batch_size = batch_size
         """Rows generated at once."""
         self.counts = Counts()
@@ -221,7 +229,7 @@ class PackedGenerator:
                         requests[index].seed,
                         key,
                         before,
-                        Constraint(self._compiler, requests[index].grammar),
+                        Constraint(self._grammars, requests[index].grammar, requests[index].scale),
                         len(tail),
                     )
                     for index, tail in zip(part, tails, strict=True)
@@ -283,7 +291,7 @@ class PackedGenerator:
         limits: Limits,
     ) -> None:
         """Extend every row by the drafted tokens that the model agrees to, and one more."""
-        mask = xgr.allocate_token_bitmask(logits.shape[0], self._compiler.vocab_size)
+        mask = xgr.allocate_token_bitmask(logits.shape[0], self._grammars.vocab_size)
         constrained: list[int] = []
         streams: list[tuple[int, int]] = []
         for row, draft in zip(rows, drafts, strict=True):
@@ -292,6 +300,7 @@ class PackedGenerator:
             written = len(row.generated)
             streams += [(row.seed, written + offset) for offset in range(1 + len(draft))]
         chosen = choose(logits, mask, constrained, limits.temperature, streams)
+        kept = logprobs(logits, chosen, limits.temperature) if limits.keep_logprobs else None
         at = 0
         for row, draft in zip(rows, drafts, strict=True):
             fed = 1 if row.generated else 0
@@ -299,6 +308,8 @@ class PackedGenerator:
                 token = chosen[at + offset]
                 row.constraint.accept(token, logits[at + offset])
                 row.generated.append(token)
+                if kept is not None:
+                    row.logprobs.append(kept[at + offset])
                 row.finished = token == limits.end_token or self._stops(row.generated, limits)
                 self.counts.kept_tokens += 1
                 agreed = offset < len(draft) and token == draft[offset]
@@ -329,7 +340,8 @@ class PackedGenerator:
                 tuple(row.generated),
                 row.constraint.constrained,
                 row.finished,
-                row.constraint.verdict_probability,
+                row.constraint.scale,
+                tuple(row.logprobs) if limits.keep_logprobs else None,
             )
 
     def _forward(

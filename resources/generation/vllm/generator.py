@@ -14,11 +14,11 @@ from pydantic import Field
 from resources.compute.accelerator import Accelerator
 from resources.errors import EngineError
 from resources.generation.chat_tokens import chat_tokens, require_fits
+from resources.generation.grammar_compiler import GrammarCompiler
 from resources.generation.grammar_tail import (
     ConstrainedPart,
     constrained_part,
     tokens_reaching,
-    verdict_tokens,
     with_free_tail,
 )
 from resources.generation.protocol import (
@@ -28,6 +28,7 @@ from resources.generation.protocol import (
     Sampling,
     TextGenerator,
 )
+from resources.generation.scale import TokenTexts
 from resources.generation.vllm.engine import EngineSize, open_engine
 from resources.models.adapter import require_adapter_fits
 from resources.models.checkpoint import BaseCheckpoint
@@ -79,10 +80,7 @@ class VllmGenerator:
         tokenizer: Any,
         max_prompt_tokens: int,
         adapter: Path | None = None,
-        *,
-        keep_logprobs: bool = False,
     ) -> None:
-        """`keep_logprobs`: completions tell the log-probability of each token."""
         import vllm
         from vllm.lora.request import LoRARequest
 
@@ -91,8 +89,8 @@ class VllmGenerator:
         self._tokenizer = tokenizer
         self._max_prompt_tokens = max_prompt_tokens
         self._adapter = LoRARequest("policy", 1, str(adapter)) if adapter is not None else None
-        self._keep_logprobs = keep_logprobs
-        self._verdict = verdict_tokens(tokenizer)
+        self._texts = TokenTexts(tokenizer)
+        self._grammars = GrammarCompiler(tokenizer, len(tokenizer))
 
     def prompt_tokens(self, prompt: Prompt) -> int:
         """Tokens of the prompt, chat template included."""
@@ -158,14 +156,18 @@ class VllmGenerator:
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
 
-        grammar: dict[str, Any] = {"logprobs": 0} if self._keep_logprobs else {}
+        grammar: dict[str, Any] = {"logprobs": 0} if sampling.keep_allowed else {}
         if prompt.grammar:
             grammar = {
                 "structured_outputs": StructuredOutputsParams(
                     grammar=with_free_tail(prompt.grammar)
                 ),
-                "logprob_token_ids": sorted(self._verdict.deciding),
                 "flat_logprobs": True,
+                **(
+                    {"logprob_token_ids": sorted(self._texts.scale(prompt.scale).deciding)}
+                    if prompt.scale
+                    else {"logprobs": 0}
+                ),
             }
         return SamplingParams(
             n=sampling.distinct,
@@ -219,44 +221,47 @@ class VllmGenerator:
         for choice in output.outputs:
             tokens = tuple(choice.token_ids)
             text = self._tokenizer.decode(tokens, skip_special_tokens=True)
-            constrained, verdict = 0, None
+            constrained, scale = 0, None
+            allowed: tuple[tuple[int, ...], ...] = ((),) * len(tokens)
             if prompt.grammar:
-                part = constrained_part(prompt.grammar, text)
+                part = constrained_part(prompt.grammar, text, prompt.scale)
                 # None: the limit cut the text within a character, so the grammar was not complete.
                 constrained = (
                     tokens_reaching(self._tokenizer, tokens, part.length) if part else len(tokens)
                 )
-                verdict = self._verdict_probability(tokens, choice.logprobs, part)
+                scale = self._scale(prompt, tokens, choice.logprobs, part)
+                if sampling.keep_allowed:
+                    allowed = self._grammars.allowed(with_free_tail(prompt.grammar), tokens)
             written.append(
                 Completion(
                     text=choice.text if sampling.stop else text,
                     token_ids=tokens,
                     constrained=tuple(index < constrained for index in range(len(tokens))),
                     finished=choice.finish_reason == "stop",
-                    verdict_probability=verdict,
+                    scale=scale,
                     prompt_ids=prompt_ids,
-                    logprobs=self._logprobs(tokens, choice.logprobs),
+                    logprobs=_logprobs(tokens, choice.logprobs) if sampling.keep_allowed else None,
+                    allowed=allowed if sampling.keep_allowed else (),
                 )
             )
         return written * (sampling.samples // sampling.distinct)
 
-    def _verdict_probability(
-        self, tokens: tuple[int, ...], logprobs: Any, part: ConstrainedPart | None
-    ) -> float | None:
-        """P(*like*) among the two verdicts, from the engine's masked log-probabilities."""
-        if part is None or part.verdict_at is None:
+    def _scale(
+        self,
+        prompt: Prompt,
+        tokens: tuple[int, ...],
+        logprobs: Any,
+        part: ConstrainedPart | None,
+    ) -> tuple[float, ...] | None:
+        """Of each word of the prompt's scale, from the engine's masked log-probabilities."""
+        if part is None or part.scale_at is None:
             return None
-        start = tokens_reaching(self._tokenizer, tokens, part.verdict_at)
-        position = self._verdict.position(tokens, start)
+        words = self._texts.scale(prompt.scale)
+        position = words.position(tokens, tokens_reaching(self._tokenizer, tokens, part.scale_at))
         if position is None:
             return None
-        like, dislike = (
-            sum(math.exp(logprobs[position][token].logprob) for token in verdict)
-            for verdict in (self._verdict.like, self._verdict.dislike)
-        )
-        return like / (like + dislike)
+        return words.shares(lambda token: math.exp(logprobs[position][token].logprob))
 
-    def _logprobs(self, tokens: tuple[int, ...], logprobs: Any) -> tuple[float, ...] | None:
-        if not self._keep_logprobs:
-            return None
-        return tuple(logprobs[position][token].logprob for position, token in enumerate(tokens))
+
+def _logprobs(tokens: tuple[int, ...], logprobs: Any) -> tuple[float, ...]:
+    return tuple(logprobs[position][token].logprob for position, token in enumerate(tokens))

@@ -32,9 +32,10 @@ def completion(prompt: Prompt, sampling: Sampling, sample: int) -> Completion:
         token_ids=tuple(bytes_),
         constrained=tuple(byte % 2 == 0 for byte in bytes_),
         finished=bytes_[0] % 2 == 0,
-        verdict_probability=None if bytes_[1] % 2 else bytes_[2] / 3,
+        scale=None if bytes_[1] % 2 else (bytes_[2] / 3, 0.5),
         prompt_ids=tuple(bytes_[:5]),
         logprobs=None if bytes_[3] % 2 else (-1.5, -0.1),
+        allowed=() if bytes_[4] % 2 else ((), tuple(bytes_[:3]), ()),
     )
 
 

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from transformers import AutoTokenizer
 
+from curec_assets.explanation.levels import LEVEL_SCALE
 from resources.compute.accelerator import Accelerator
-from resources.generation.grammar_tail import verdict_tokens
 from resources.generation.protocol import ServerEndpoint, TextGenerator
+from resources.generation.scale import TokenTexts
 from resources.generation.server.generator import ServerFactory
 from resources.generation.transformers.generator import TransformersFactory
 from resources.models.base_models import LanguageModel
@@ -23,10 +24,10 @@ def generator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TextGenerato
     folder: Path = tmp_path_factory.mktemp("base")
     downloads = Downloads(cache_dir=str(folder / "downloads"))
     base = LanguageModel(cache_dir=str(folder), downloads=downloads).prepare("tiny")
-    tokens = verdict_tokens(AutoTokenizer.from_pretrained(base.path))
+    texts = TokenTexts(AutoTokenizer.from_pretrained(base.path))
     with (
         TransformersFactory(accelerator=Accelerator()).open(base, None, OPTIONS) as served,
-        openai_server(served, tokens) as url,
+        openai_server(served, texts, LEVEL_SCALE) as url,
         ServerFactory().open(
             base, None, replace(OPTIONS, server=ServerEndpoint(url, MODEL, retries=0))
         ) as opened,

@@ -16,8 +16,6 @@ from typing import Any
 import pytest
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
-from curec_assets.explanation.facts import Facts, HistoryItem
-from curec_assets.explanation.prompts import reason_prompt
 from resources.errors import ArtifactError, ConfigError, EngineError
 from resources.generation.journal import Journal, JournaledGenerator
 from resources.generation.protocol import (
@@ -170,7 +168,7 @@ def test_order_samples_and_settings_of_the_request(base: Path) -> None:
         written = generator.write(PROMPTS, Sampling(8, 0.5, 3, ("\n",)))
         assert generator.write([], Sampling(8)) == []
     assert [c.text for c in written] == [f"say {n} #{k}" for n in range(12) for k in range(3)]
-    assert all(c.finished and c.verdict_probability is None for c in written)
+    assert all(c.finished and c.scale is None for c in written)
     request = next(r for r in script.requests if r["messages"][-1]["content"] == "say 7")
     expected = {"model": "policy", "max_tokens": 8, "temperature": 0.5, "n": 3, "seed": 7}
     expected |= {"stop": ["\n"], "top_p": 1.0, "top_k": 0, "min_p": 0.0, "repetition_penalty": 1.0}
@@ -362,21 +360,24 @@ def test_what_was_answered_before_the_server_died_is_not_asked_again(
     assert 2 <= len(second.requests) < len(PROMPTS)
 
 
-FACTS = Facts(
-    "The Silent Harbor",
-    ("drama", "crime"),
-    (HistoryItem("Some like it", ("drama",)), HistoryItem("Some dislike it", ("crime",))),
-    (HistoryItem("The Läst Garden", ()),),
+# The words of the scale may occur where they decide nothing, and characters of several bytes.
+CHAIN = "It is likely that Läst"
+PROMPT = Prompt(
+    (("user", "How likely?"),),
+    'root ::= "It is likely that L" ("ä" | "ü") "st" word "!\\n"\n'
+    'word ::= " unlikely" | " even" | " likely"',
+    seed=5,
+    scale=(" unlikely", " even", " likely"),
 )
-EVIDENCE = 'Evidence: liked "Some like it"; disliked "The Läst Garden"; shared drama; verdict'
 
 
 def speaking(
-    tokenizer: PreTrainedTokenizerBase, text: str, odds: float = 3.0
+    tokenizer: PreTrainedTokenizerBase, text: str
 ) -> Callable[[dict[str, Any]], dict[str, Any]]:
     """Answers as vLLM would that writes `text`: with token ids and the probabilities asked for."""
     end = tokenizer.eos_token_id
-    verdict = {tokenizer.encode(word)[0]: p for word, p in ((" like", odds), (" dislike", 1.0))}
+    odds = ((" likely", 3.0), (" even", 0.0), (" unlikely", 1.0))
+    scale = {tokenizer.encode(word)[0]: p for word, p in odds if p}
 
     def answer(request: dict[str, Any]) -> dict[str, Any]:
         chat = request["messages"]
@@ -388,7 +389,7 @@ def speaking(
                 "logprob": -1.0,
                 "top_logprobs": [
                     {"token": f"token_id:{other}", "logprob": math.log(p / 9)}
-                    for other, p in verdict.items()
+                    for other, p in scale.items()
                     if other in request.get("logprob_token_ids", ())
                 ],
             }
@@ -405,32 +406,38 @@ def speaking(
     return answer
 
 
+@pytest.mark.parametrize("word", ["likely", "unlikely", "even"])
 def test_what_the_grammar_constrained_is_told_from_what_was_free(
-    base: Path, tokenizer: PreTrainedTokenizerBase
+    base: Path, tokenizer: PreTrainedTokenizerBase, word: str
 ) -> None:
-    text = f"{EVIDENCE} like\nReason: You liked it."
+    text = f"{CHAIN} {word}!\nYou liked it."
     script = Script(answer=speaking(tokenizer, text))
-    prompt = reason_prompt(FACTS, seed=5)
     with writing(base, script) as generator:
-        (completion,) = generator.write([prompt], Sampling(99))
+        (completion,) = generator.write([PROMPT], Sampling(99, keep_allowed=True))
+        prompt_tokens = generator.prompt_tokens(PROMPT)
     assert completion.text == text
     assert completion.token_ids == (*tokenizer.encode(text), tokenizer.eos_token_id)
-    assert len(completion.prompt_ids) == generator.prompt_tokens(prompt)
+    assert len(completion.prompt_ids) == prompt_tokens
     assert len(completion.constrained) == len(completion.token_ids)
     constrained = [
         t for t, held in zip(completion.token_ids, completion.constrained, strict=True) if held
     ]
-    assert tokenizer.decode(constrained) == f"{EVIDENCE} like\nReason:"
+    assert tokenizer.decode(constrained) == f"{CHAIN} {word}!\n"
     assert completion.constrained == tuple(sorted(completion.constrained, reverse=True))
-    assert completion.verdict_probability == pytest.approx(0.75)
+    assert completion.scale == pytest.approx((0.25, 0.0, 0.75))
     sent = script.requests[-1]["structured_outputs"]["grammar"]
     assert sent.count("root ::=") == 1
+    decides = tokenizer.encode(f" {word}")[0]
+    place = max(at for at, token in enumerate(completion.token_ids) if token == decides)
+    assert {tokenizer.encode(f" {w}")[0] for w in ("likely", "unlikely", "even")} <= set(
+        completion.allowed[place]
+    )
 
 
-def test_a_text_cut_within_the_evidence_is_constrained_throughout(
+def test_a_text_cut_within_the_chain_is_constrained_throughout(
     base: Path, tokenizer: PreTrainedTokenizerBase
 ) -> None:
-    whole = tokenizer.encode(EVIDENCE)
+    whole = tokenizer.encode(CHAIN)
     cut = next(n for n in range(len(whole)) if tokenizer.decode(whole[:n]).endswith("\ufffd"))
 
     def answer(request: dict[str, Any]) -> dict[str, Any]:
@@ -442,18 +449,19 @@ def test_a_text_cut_within_the_evidence_is_constrained_throughout(
         }
 
     with writing(base, Script(answer=answer)) as generator:
-        (completion,) = generator.write([reason_prompt(FACTS)], Sampling(cut))
+        (completion,) = generator.write([PROMPT], Sampling(cut))
     assert completion.constrained == (True,) * cut
     assert not completion.finished
 
 
 def test_a_server_that_tells_nothing_of_tokens(base: Path) -> None:
-    text = f"{EVIDENCE} like\nReason: You liked it."
+    text = f"{CHAIN} likely!\nYou liked it."
     plain = {"index": 0, "message": {"content": text}, "finish_reason": "length"}
     with writing(base, Script(answer=lambda _: {"choices": [plain]})) as generator:
-        (completion,) = generator.write([reason_prompt(FACTS)], Sampling(99))
+        (completion,) = generator.write([PROMPT], Sampling(99, keep_allowed=True))
     assert (completion.token_ids, completion.constrained, completion.prompt_ids) == ((), (), ())
-    assert completion.verdict_probability is None
+    assert completion.allowed == ()
+    assert completion.scale is None
     assert not completion.finished
 
 
@@ -466,10 +474,10 @@ def test_a_server_that_ignores_the_grammar_is_noticed_once(
         writing(base, script) as generator,
     ):
         for _ in range(2):
-            (completion,) = generator.write([reason_prompt(FACTS)], Sampling(99))
+            (completion,) = generator.write([PROMPT], Sampling(99))
     assert completion.text == "Sure! Here is the evidence."
     assert not any(completion.constrained)
-    assert completion.verdict_probability is None
+    assert completion.scale is None
     warnings = [r.getMessage() for r in caplog.records if "obey" in r.getMessage()]
     assert len(warnings) == 1
     assert "1 of 1 texts" in warnings[0]

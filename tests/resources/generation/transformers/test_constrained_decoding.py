@@ -1,4 +1,4 @@
-"""What a row's grammar keeps of the verdict."""
+"""What a row's grammar keeps of the scale that it offers."""
 
 import math
 
@@ -7,18 +7,16 @@ import torch
 from torch import Tensor
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
-from curec_assets.explanation.facts import Facts, HistoryItem
-from curec_assets.explanation.grammar import evidence_grammar
-from resources.generation.transformers.constrained_decoding import Constraint, GrammarCompiler
+from resources.generation.transformers.constrained_decoding import Constraint, DecodingGrammars
 from resources.models.base_models import LanguageModel
 from resources.models.downloads import Downloads
 
-# Attributes that begin with the letters of the verdicts, offered side by side as these are.
-ATTRIBUTES = ("drama", "literature")
-GRAMMAR = evidence_grammar(
-    Facts("The Silent Harbor", ATTRIBUTES, (HistoryItem("The Last Garden", ATTRIBUTES),), ())
-)
-EVIDENCE = 'Evidence: liked "The Last Garden"; disliked none; shared literature; verdict'
+# Words that begin with the letters of the scale, offered as its words are.
+GRAMMAR = '''root ::= (" literature" | " unit" | " event") ";" word
+word ::= " unlikely" | " even" | " likely"'''
+SCALE = (" unlikely", " even", " likely")
+BEFORE = " literature;"
+AT_THE_SPACE, AFTER_IT = (0.2, 0.5, 0.3), (0.8, 0.0, 0.2)
 
 
 @pytest.fixture(scope="module")
@@ -31,30 +29,33 @@ def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> PreTrainedTokenizerBa
 
 
 @pytest.fixture(scope="module")
-def compiler(tokenizer: PreTrainedTokenizerBase) -> GrammarCompiler:
-    return GrammarCompiler(tokenizer, len(tokenizer))
+def grammars(tokenizer: PreTrainedTokenizerBase) -> DecodingGrammars:
+    return DecodingGrammars(tokenizer, len(tokenizer))
 
 
 @pytest.mark.parametrize(
     ("pieces", "expected"),
     [
-        ([" like"], 0.6),
-        ([" dislike"], 0.6),
-        ([" dis", "like"], 0.6),
-        ([" d", "i", "s", "like"], 0.6),
-        ([" ", "like"], 0.2),
-        ([" ", "l", "i", "k", "e"], 0.2),
-        ([" ", "di", "s", "like"], 0.2),
+        ([" likely"], AT_THE_SPACE),
+        ([" unlikely"], AT_THE_SPACE),
+        ([" even"], AT_THE_SPACE),
+        ([" like", "l", "y"], AT_THE_SPACE),
+        ([" u", "n", "li", "k", "e", "l", "y"], AT_THE_SPACE),
+        ([" e", "v", "e", "n"], AT_THE_SPACE),
+        ([" ", "like", "l", "y"], AFTER_IT),
+        ([" ", "l", "i", "k", "e", "l", "y"], AFTER_IT),
+        ([" ", "u", "n", "li", "k"], AFTER_IT),
+        ([" ", "e", "v", "e", "n"], AFTER_IT),
         ([" "], None),
     ],
 )
 def test_the_probability_is_that_of_the_token_that_decides(
     tokenizer: PreTrainedTokenizerBase,
-    compiler: GrammarCompiler,
+    grammars: DecodingGrammars,
     pieces: list[str],
-    expected: float | None,
+    expected: tuple[float, ...] | None,
 ) -> None:
-    """However the verdict is cut into tokens, and whatever was offered before it."""
+    """However the word is cut into tokens, and whatever was offered before it."""
 
     def token(text: str) -> int:
         (one,) = tokenizer.encode(text)
@@ -66,12 +67,12 @@ def test_the_probability_is_that_of_the_token_that_decides(
             filled[token(text.replace("_", " "))] = math.log(probability)
         return filled
 
-    at_the_space = scores(_like=0.6, _d=0.1, _dis=0.3)
-    after_it = scores(l=0.05, lik=0.15, d=0.8)
-    constraint = Constraint(compiler, GRAMMAR)
-    for one in tokenizer.encode(EVIDENCE):
+    at_the_space = scores(_likely=0.2, _like=0.1, _u=0.1, _unlikely=0.1, _even=0.5)
+    after_it = scores(l=0.05, li=0.15, u=0.8)
+    constraint = Constraint(grammars, GRAMMAR, SCALE)
+    for one in tokenizer.encode(BEFORE):
         constraint.accept(one, at_the_space)
-    assert constraint.verdict_probability is None
+    assert constraint.scale is None
     for place, piece in enumerate(pieces):
         constraint.accept(token(piece), after_it if place else at_the_space)
-    assert constraint.verdict_probability == (expected and pytest.approx(expected))
+    assert constraint.scale == (expected and pytest.approx(expected))

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from transformers import AutoModelForCausalLM, AutoTokenizer, Gemma2Config
 
 from benchmarks import plain
-from curec_assets.explanation.facts import Facts, HistoryItem
+from curec_assets.explanation.facts import Fact, Facts
 from curec_assets.explanation.prompts import reason_prompt
 from resources.errors import EngineError
 from resources.generation.chat_tokens import chat_tokens
-from resources.generation.transformers.constrained_decoding import GrammarCompiler
+from resources.generation.transformers.constrained_decoding import DecodingGrammars
 from resources.generation.transformers.packed_generation import (
     Generated,
     Limits,
@@ -37,12 +37,12 @@ class Models:
     def __init__(self, base: Path) -> None:
         self.tokenizer = AutoTokenizer.from_pretrained(base)
         self.plain: Any = AutoModelForCausalLM.from_pretrained(base).eval()
-        self.compiler = GrammarCompiler(self.tokenizer, self.plain.config.vocab_size)
+        self.grammars = DecodingGrammars(self.tokenizer, self.plain.config.vocab_size)
         self._base = base
 
     def packed(self, batch_size: int) -> PackedGenerator:
         model = AutoModelForCausalLM.from_pretrained(self._base).eval()
-        return PackedGenerator(model, self.tokenizer, self.compiler, batch_size)
+        return PackedGenerator(model, self.tokenizer, self.grammars, batch_size)
 
     def request(self, facts: Facts, seed: int = 0) -> Request:
         prompt = reason_prompt(facts)
@@ -65,9 +65,12 @@ def in_order(generated: Iterator[Generated]) -> list[Generated]:
 
 
 def facts(candidate: str, user: int) -> Facts:
-    lately = tuple(HistoryItem(f"{word} Film {user}", ("drama",)) for word in WORDS[:user])
+    related = tuple(
+        Fact("related", 3 - n, f"{word} Film {user}", n % 2 == 0)
+        for n, word in enumerate(WORDS[:user])
+    )
     return Facts(
-        f"The {candidate} Harbor", ATTRIBUTES[: 1 + user % 3], lately[:2], (), "", lately, ()
+        f"The {candidate} Harbor", ATTRIBUTES[: 1 + user % 3], related, f"{user} tastes " * user
     )
 
 
@@ -83,7 +86,7 @@ def test_the_tokens_are_those_of_plain_generate(
     expected = plain.generate(
         models.plain,
         models.tokenizer,
-        models.compiler,
+        models.grammars,
         [request.tokens for request in requests],
         [request.grammar for request in requests],
         48,

@@ -1,0 +1,99 @@
+"""What a plain reader gets out of each rung's texts: it sees the reason alone.
+
+The reader of a rung is fitted on that rung's reasons of training events, its penalty is the
+profile's; validation calibrates nothing and test is read once.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from scipy.stats import spearmanr
+
+from benchmarks.ladder.texts import Written
+from curec_assets.core.seeds import random_generator
+from curec_assets.evaluation.bootstrap import (
+    Interval,
+    Resamples,
+    interval,
+    weighted_auc,
+    weighted_mean,
+)
+from curec_assets.evaluation.metrics import log_losses
+from curec_assets.reward.reader import fit_reader
+from curec_assets.reward.texts import Encoder, Text, embed
+from curec_assets.settings import Profile
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A rung as its plain reader judges it, on test events."""
+
+    rung: str
+    events: int
+    auc: Interval
+    shuffled: Interval
+    """The same reasons, dealt to other users' events."""
+    log_loss: Interval
+    spearman: float
+    """Of the written level with the evidence model's probability."""
+    within_one: float
+    """Share of levels at most one from the evidence model's."""
+    levels: int
+    """How many of the nine are used."""
+    grounded: float
+    composed: float
+
+
+def read(written: Written, encoder: Encoder, profile: Profile) -> Reading | None:
+    """None where a rung has no training reasons or no test reasons of both outcomes."""
+    reasons = written.reasons
+    texts = [Text(verdict or "", why or "") for verdict, why in reasons["verdict", "why"].rows()]
+    embeddings = embed(
+        encoder, texts, source=profile.encoder.source, batch_size=profile.encoder.batch_size
+    )
+    train = (reasons["split"] == "train").to_numpy()
+    test = (reasons["split"] == "test").to_numpy()
+    liked = reasons["liked"].to_numpy()
+    if not train.any() or liked[test].all() or not liked[test].any():
+        return None
+    reader = fit_reader(
+        embeddings[train],
+        liked[train],
+        ridge=profile.reward.reader_ridge,
+        why_ridge=profile.reward.reader_why_ridge,
+        item_rates={},
+    )
+    logits = reader.logits(embeddings[test])
+    own = reasons.filter(pl.Series(test))
+    users = (own["user_id"].rank("dense") - 1).cast(pl.Int64).to_numpy()
+    resamples = Resamples.draw(
+        random_generator(profile.seed, "ladder readers"),
+        users=int(users.max()) + 1,
+        seeds=1,
+        samples=profile.recommender.bootstrap_samples,
+    ).users
+    dealt = random_generator(profile.seed, "ladder shuffle").permutation(len(logits))
+    losses = log_losses(liked[test], 1.0 / (1.0 + np.exp(-logits)))
+    return Reading(
+        rung=written.rung,
+        events=own.height,
+        auc=interval(weighted_auc(resamples, users, liked[test], logits)),
+        shuffled=interval(weighted_auc(resamples, users, liked[test], logits[dealt])),
+        log_loss=interval(weighted_mean(resamples, *_per_user(users, losses, resamples.shape[1]))),
+        spearman=float(spearmanr(own["level"], own["probability"]).statistic),
+        within_one=float(((own["level"] - own["evidence_level"]).abs() <= 1).mean() or 0.0),
+        levels=own["level"].n_unique(),
+        grounded=float(own["grounded"].mean() or 0.0),
+        composed=float((own["source"] == "composer").mean() or 0.0),
+    )
+
+
+def _per_user(users: NDArray[np.int64], values: Floats, size: int) -> tuple[Floats, Floats]:
+    return (
+        np.bincount(users, weights=values, minlength=size).astype(np.float64),
+        np.bincount(users, minlength=size).astype(np.float64),
+    )

@@ -1,0 +1,107 @@
+"""The rungs that are texts: reasons by the untuned, the aligned and the reinforced model.
+
+All write on the same events: a seeded part of those that have a corrected reason. Each text is kept
+as soon as it is there, so an interrupted run goes on where it was.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from benchmarks.home import Home
+from curec_assets.explanation.facts import Catalogue, facts_by_event
+from curec_assets.explanation.grounding import GroundingChecker
+from curec_assets.explanation.selection import draw
+from curec_assets.explanation.writing import ReasonRequest, write_reasons
+from resources.generation.journal import journaled_generator
+from resources.generation.protocol import GeneratorFactory
+
+WRITERS: Mapping[str, str | None] = {
+    "untuned": None,
+    "aligned": "aligned_llm",
+    "rl": "reason_policy",
+}
+"""Rung → the asset whose adapter writes it; None: the base model as it is."""
+CORRECTED = "corrected"
+"""The rung of the stored reasons."""
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Written:
+    """Reasons of one rung."""
+
+    rung: str
+    reasons: pl.DataFrame
+    """event_id, user_id, split, liked, probability, evidence_level, verdict, why, level, grounded,
+    source, cited."""
+
+
+def chosen_events(home: Home, per_split: int) -> pl.DataFrame:
+    """At most `per_split` events of each split that have a corrected reason, by a seeded hash."""
+    stored = home.warehouse.read("recommendation_reasons", ["event_id", "split"])
+    chosen = [
+        event_id
+        for split in SPLITS
+        for event_id in draw(
+            stored.filter(split=split)["event_id"],
+            per_split,
+            seed=home.profile.seed,
+            purpose=f"ladder {split}",
+        )
+    ]
+    events = home.warehouse.read("event_splits").filter(pl.col("event_id").is_in(chosen))
+    evidence = home.warehouse.read("event_evidence", ["event_id", "probability", "level"])
+    return events.join(
+        evidence.rename({"level": "evidence_level"}), on="event_id", maintain_order="left"
+    ).select("event_id", "user_id", "item_id", "split", "liked", "probability", "evidence_level")
+
+
+def write(
+    home: Home, rung: str, events: pl.DataFrame, factory: GeneratorFactory, workspace: Path
+) -> Written:
+    """The first attempt of a rung's model at every event, kept as it is."""
+    asset = WRITERS[rung]
+    model = home.current(asset) if asset else None
+    catalogue = Catalogue(home.warehouse.read("items"))
+    profile = home.profile
+    facts = facts_by_event(
+        events, home.warehouse.read("event_evidence"), catalogue, profile.explanation
+    )
+    with journaled_generator(
+        factory,
+        home.base,
+        model.path / "adapter" if model else None,
+        profile.generator_options(),
+        workspace=workspace / rung,
+        identity=model.manifest.data_version if model else f"base {home.base.revision}",
+    ) as generator:
+        written = write_reasons(
+            generator,
+            [ReasonRequest(event_id, facts[event_id]) for event_id in events["event_id"]],
+            GroundingChecker(catalogue, profile.explanation.max_words),
+            profile.language_model,
+            seed=profile.seed,
+            max_regenerations=0,
+            compose_last=False,
+        )
+    return Written(
+        rung,
+        events.drop("item_id").with_columns(
+            pl.Series("verdict", [w.verdict for w in written], dtype=pl.String),
+            pl.Series("why", [w.why for w in written], dtype=pl.String),
+            pl.Series("level", [w.level for w in written], dtype=pl.Int64),
+            pl.Series("grounded", [w.grounded for w in written], dtype=pl.Boolean),
+            pl.Series("source", [w.source for w in written], dtype=pl.String),
+        ),
+    )
+
+
+def corrected(home: Home, events: pl.DataFrame) -> Written:
+    """The stored reasons of the same events."""
+    columns = ["event_id", "verdict", "why", "level", "grounded", "source"]
+    stored = home.warehouse.read("recommendation_reasons", columns)
+    joined = events.drop("item_id").join(stored, on="event_id", maintain_order="left")
+    return Written(CORRECTED, joined)

@@ -1,0 +1,37 @@
+"""The toy set's tables, with evidence that was made up."""
+
+import polars as pl
+import pytest
+
+from curec_assets.datasets.histories import build_histories
+from curec_assets.datasets.interactions import build_interactions
+from curec_assets.datasets.items import build_items
+from curec_assets.datasets.sources.source import open_source
+from curec_assets.datasets.splits import assign_splits
+from curec_assets.settings import load_profile
+from resources.models.downloads import Downloads
+from tests.support.made_up_evidence import event_evidence
+
+Tables = dict[str, pl.DataFrame]
+TABLES = ("event_splits", "event_evidence", "histories", "items")
+
+
+@pytest.fixture(scope="session")
+def tables(tmp_path_factory: pytest.TempPathFactory) -> Tables:
+    """What a corpus is built from, by name, in the order of `build_corpus`."""
+    profile = load_profile("smoke")
+    downloads = Downloads(cache_dir=str(tmp_path_factory.mktemp("downloads")))
+    source = open_source(profile.data, downloads, profile.seed)
+    items = build_items(source.items())
+    events = build_interactions(
+        source.interactions(), items["item_id"], liked_threshold=profile.data.liked_threshold
+    ).events
+    splits = assign_splits(events, profile.split, profile.seed)
+    histories = build_histories(events, profile.data.max_history)
+    evidence = event_evidence(splits, histories, items)
+    return {
+        "event_splits": splits,
+        "event_evidence": evidence,
+        "histories": histories,
+        "items": items,
+    }

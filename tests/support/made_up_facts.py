@@ -1,0 +1,66 @@
+"""Facts as the evidence could find them, made up: a Hypothesis strategy and its vocabulary."""
+
+from dataclasses import replace
+
+from hypothesis import strategies as st
+
+from curec_assets.explanation.facts import Fact, Facts
+
+TITLES = (
+    "Heat",
+    "The Silent Harbor",
+    "It",
+    "Dr. Strangelove",
+    "M*A*S*H",
+    "Alien 3",
+    "Léon",
+    "Star Wars",
+    'The "Other" Half',
+    "people like you. no, really",
+)
+# A catalogue may call an attribute by a word that sentences are made of.
+ATTRIBUTES = (
+    ("genre", "comedy"),
+    ("genre", "children's"),
+    ("director", "Samuel L. Jackson"),
+    ("actor", "Most People"),
+    ("country", "USA"),
+    ("decade", "1990s"),
+    ("brand", "Acme 3000"),
+    ("colour", "it"),
+    ("", "taste"),
+)
+KINDS = ("crowd", "trend", "like_minded", "taste", "habit", "lately")
+
+
+@st.composite
+def facts(draw: st.DrawFn) -> Facts:
+    """Facts about one of `TITLES`, strongest first."""
+    titles = draw(st.permutations(TITLES))
+    strengths = st.sampled_from((-3, -2, -1, 1, 2, 3))
+    found = [
+        Fact(kind, draw(strengths)) for kind in draw(st.lists(st.sampled_from(KINDS), unique=True))
+    ]
+    found += [
+        Fact("related", draw(strengths), title, draw(st.booleans()))
+        for title in titles[1 : 1 + draw(st.integers(0, 3))]
+    ]
+    found += [
+        Fact("attribute", draw(strengths), value, attribute=kind)
+        for kind, value in draw(st.lists(st.sampled_from(ATTRIBUTES), max_size=2, unique=True))
+    ]
+    if draw(st.booleans()) and not any(fact.kind == "related" for fact in found):
+        found.append(Fact("related", draw(strengths)))
+    for place, fact in enumerate(found):
+        of = draw(st.none() | st.integers(0, 20))
+        count = None if of is None else draw(st.integers(0, of))
+        found[place] = replace(fact, count=count, of=of)
+    found.sort(key=lambda fact: -abs(fact.strength))
+    unknown = draw(st.lists(st.sampled_from(("new_item", "new_user")), max_size=2, unique=True))
+    return Facts(
+        titles[0],
+        ("comedy", "Acme 3000"),
+        (*found, *(Fact(kind, 0) for kind in unknown)),
+        cited_for=draw(st.integers(1, 2)),
+        cited_against=draw(st.integers(1, 2)),
+    )
