@@ -61,7 +61,11 @@ def read(written: Written, encoder: Encoder, profile: Profile) -> Reading | None
     if not train.any() or liked[test].all() or not liked[test].any():
         return None
     reader = fit_reader(
-        embeddings[train], liked[train], ridge=profile.reward.reader_ridge, item_rates={}
+        embeddings[train],
+        liked[train],
+        ridge=profile.reward.reader_ridge,
+        why_ridge=profile.reward.reader_why_ridge,
+        item_rates={},
     )
     logits = reader.logits(embeddings[test])
     own = reasons.filter(pl.Series(test))

@@ -43,7 +43,8 @@ def save_adapter(trainer: Any, folder: Path) -> None:
     TRL's own `save_model` adds pickled arguments, and PEFT the base model's path and a README: the
     content would differ from one home to the next. The manifest names the base model's revision.
     """
-    trainer.accelerator.unwrap_model(trainer.model).save_pretrained(folder)
+    trained = trainer.accelerator.unwrap_model(trainer.model)
+    trained.save_pretrained(folder, selected_adapters=["default"])
     (folder / "README.md").unlink(missing_ok=True)
     config = folder / "adapter_config.json"
     values = json.loads(config.read_text(encoding="utf-8"))

@@ -57,15 +57,6 @@ HISTORY = pl.Schema(
     }
 )
 HISTORIES = pl.Schema({"event_id": pl.Utf8(), "user_id": pl.Utf8(), **HISTORY})
-EVIDENCE = pl.Schema(
-    {
-        "liked_ids": pl.List(pl.Utf8()),
-        "liked_similarities": pl.List(pl.Float64()),
-        "disliked_ids": pl.List(pl.Utf8()),
-        "disliked_similarities": pl.List(pl.Float64()),
-    }
-)
-COLLABORATIVE_EVIDENCE = pl.Schema({"event_id": pl.Utf8(), **EVIDENCE})
 
 SPLITS = ("train", "validation", "test")
 FOLDS = ("reward", "policy")

@@ -59,11 +59,17 @@ def gauc(users: np.ndarray, liked: np.ndarray, scores: np.ndarray) -> float:
     return total / weight if weight else float("nan")
 
 
+def bin_of(probabilities: np.ndarray, bins: int = BINS) -> np.ndarray:
+    """Number of the bin of each probability; bins are of equal width."""
+    found: np.ndarray = np.minimum((probabilities * bins).astype(int), bins - 1)
+    return found
+
+
 def reliability(
     liked: np.ndarray, probabilities: np.ndarray, bins: int = BINS
 ) -> list[dict[str, float]]:
     """Mean probability, share liked and number of events of each bin that has any."""
-    place = np.minimum((probabilities * bins).astype(int), bins - 1)
+    place = bin_of(probabilities, bins)
     return [
         {
             "probability": float(probabilities[place == number].mean()),

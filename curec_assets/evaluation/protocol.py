@@ -21,9 +21,14 @@ SLICES = ("all", "with_reason", "cold_user", "cold_item")
 DIFFERENCES = (
     ("id_text", "id"),
     ("id_text_reason", "id_text"),
-    ("id_text_reason", "id"),
-    ("id_text_reason", "running_statistics"),
-    ("id_text_reason", "ease"),
+    ("numbers_reason", "numbers"),
+    ("evidence", "best_peer"),
+    ("whole", "evidence"),
+    ("whole", "best_peer"),
+    ("whole", "running_statistics"),
+    ("lambdamart", "ease"),
+    ("lambdamart", "ease_text"),
+    ("linear_ranker", "ease"),
 )
 """Pairs that are compared, where both were measured: first minus second."""
 
@@ -168,7 +173,24 @@ def _preference(users: Floats, events: pl.DataFrame) -> Mapping[str, Floats]:
         "AUC": weighted_auc(users, user, liked, scores),
         "GAUC": weighted_mean(users, aucs * weights, weights),
         "LogLoss": weighted_mean(users, *_per_user(user, losses, size)),
+        "ECE": _calibration_errors(users, user, liked, scores),
     }
+
+
+def _calibration_errors(
+    users: Floats, user: npt.NDArray[np.int64], liked: npt.NDArray[np.bool_], scores: Floats
+) -> Floats:
+    """(samples + 1,) expected calibration error, in bins of equal width."""
+    bins = metrics.bin_of(scores)
+    size = users.shape[1]
+    excess = np.zeros(len(users))
+    total = np.zeros(len(users))
+    for number in range(int(bins.max(initial=-1)) + 1):
+        own = bins == number
+        gap = np.bincount(user[own], weights=liked[own] - scores[own], minlength=size)
+        excess += np.abs(users @ gap)
+        total += users @ np.bincount(user[own], minlength=size)
+    return np.divide(excess, total, out=np.full(len(users), np.nan), where=total > 0)
 
 
 def _ranking(users: Floats, events: pl.DataFrame) -> Mapping[str, Floats]:

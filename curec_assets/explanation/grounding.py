@@ -64,7 +64,7 @@ class GroundingChecker:
         return Grounding(well_formed, tuple(dict.fromkeys(unsupported)))
 
 
-def agreement(parsed: ParsedReason, facts: Facts) -> float:
+def disagreement(parsed: ParsedReason, facts: Facts) -> float:
     """Disagreement of a level with the arguments that are cited for it: 0 (none) to 1.
 
     The cited facts' balance, -1 (all against) to 1 (all for), by strength. A level that is no

@@ -74,7 +74,7 @@ def answer(
     ]
     worded = generator.write(prompts, replace(sampling, samples=1))
     return [
-        Answer(completion, parse_reason(completion.text), thought.expected)
+        Answer(_with_choices(completion, thought), parse_reason(completion.text), thought.expected)
         for thought, completion in zip(thoughts, worded, strict=True)
     ]
 
@@ -86,6 +86,8 @@ class Thought:
     cited: tuple[str, ...]
     level: int
     expected: float | None
+    completion: Completion | None = None
+    """As it was written, with what its tokens were chosen among where that was asked for."""
 
 
 def think(
@@ -98,7 +100,7 @@ def think(
     """The first step alone; as `answer`."""
     chains = generator.write(
         [question.prompt() for question in questions],
-        replace(sampling, max_new_tokens=THOUGHT_TOKENS, stop=(CHAIN_END,), keep_allowed=False),
+        replace(sampling, max_new_tokens=THOUGHT_TOKENS, stop=(CHAIN_END,)),
     )
     return [
         _thought(chain, questions[number // sampling.samples].levels, sampling, level_cuts)
@@ -114,8 +116,20 @@ def _thought(
         middle = min(levels, key=lambda level: abs(level - (LEVELS + 1) / 2))
         return Thought((), middle, None)
     if chain.scale is None:
-        return Thought(parsed.cited, parsed.level, None)
+        return Thought(parsed.cited, parsed.level, None, chain)
     expected = expected_level(chain.scale, levels)
     greedy = sampling.temperature == 0.0
     level = graded_level(expected, levels, cuts) if greedy else parsed.level
-    return Thought(parsed.cited, level, expected)
+    return Thought(parsed.cited, level, expected, chain if level == parsed.level else None)
+
+
+def _with_choices(worded: Completion, thought: Thought) -> Completion:
+    """The second step, whose chain was held, with what the first chose its tokens among.
+
+    Where the same chain was written with other tokens, its choices are lost: they count as forced.
+    """
+    chain = thought.completion
+    size = len(chain.token_ids) if chain is not None else 0
+    if chain is None or not worded.allowed or worded.token_ids[:size] != chain.token_ids:
+        return worded
+    return replace(worded, allowed=(*chain.allowed, *worded.allowed[size:]))

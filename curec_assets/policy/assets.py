@@ -1,6 +1,6 @@
 """The asset of the group `policy`: the adapter after reinforcement learning."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from curec_assets.display.charts import line_chart
 from curec_assets.explanation.facts import Catalogue, Facts, facts_by_event
 from curec_assets.explanation.grounding import GroundingChecker
 from curec_assets.explanation.selection import divide_policy_fold
-from curec_assets.policy.metrics import step_means
+from curec_assets.policy.metrics import reward_means, step_means
 from resources.storage.model_store import Artifact
 
 
@@ -21,14 +21,14 @@ class _Explored:
     """The events that reasons are sampled for, and all that prompts and reward are made from."""
 
     events: pl.DataFrame
+    levels: pl.DataFrame
     histories: pl.DataFrame
     facts: Mapping[str, Facts]
-    items: pl.DataFrame
 
 
 def _events_to_explore(inputs: Inputs) -> _Explored:
     profile = inputs.settings
-    splits, evidence = inputs.table("event_splits"), inputs.table("collaborative_evidence")
+    splits, evidence = inputs.table("event_splits"), inputs.table("event_evidence")
     chosen = divide_policy_fold(splits, evidence, profile).reinforcement
     events = pl.DataFrame({"event_id": chosen}, schema={"event_id": pl.String}).join(
         splits.select("event_id", "user_id", "item_id", "liked"),
@@ -39,8 +39,11 @@ def _events_to_explore(inputs: Inputs) -> _Explored:
         pl.col("event_id").is_in(list(chosen))
     )
     items = inputs.table("items", ["item_id", "title", "attributes"])
-    facts = facts_by_event(events, evidence, histories, Catalogue(items), profile.evidence)
-    return _Explored(events, histories, facts, items)
+    facts = facts_by_event(events, evidence, Catalogue(items), profile.explanation)
+    levels = events.select("event_id").join(
+        evidence.select("event_id", "level"), on="event_id", maintain_order="left"
+    )
+    return _Explored(events, levels, histories, facts)
 
 
 def _gate_is_passed(inputs: Inputs) -> None:
@@ -51,25 +54,42 @@ def _gate_is_passed(inputs: Inputs) -> None:
 
 
 def _describe(stored: Artifact, _: Inputs) -> Mapping[str, Any]:
-    means = step_means(stored.manifest.metrics)
-    return {
-        "reward_curve": line_chart(
-            {name: means[name] for name in ("reward", "gain", "user_independent", "groundedness")},
-            title="GRPO: mean reward and unweighted terms",
+    metrics = stored.manifest.metrics
+    means = step_means(metrics)
+
+    def chart(names: Sequence[str], title: str, y_label: str) -> Any:
+        return line_chart(
+            {name: means[name] for name in names},
+            title=title,
             x_label="optimiser step",
-            y_label="reward",
+            y_label=y_label,
+        )
+
+    return {
+        "reward_curve": chart(
+            list(reward_means(metrics)), "GRPO: mean reward and unweighted terms", "reward"
         ),
-        "terms": pl.DataFrame(
+        "kl_curve": chart(["kl"], "KL to the aligned model", "nats per token"),
+        "entropy_curve": chart(["entropy"], "Entropy of what is chosen", "nats per token"),
+        "level_curve": chart(
+            ["within_one_level"], "Samples within one level of the evidence model's", "share"
+        ),
+        "steps": pl.DataFrame(
             {
-                "term": list(means),
-                "first step": [round(float(values[0]), 4) for values in means.values()],
-                "last step": [round(float(values[-1]), 4) for values in means.values()],
-            }
+                "of": list(means),
+                "first step": [_rounded(values[0]) for values in means.values()],
+                "last step": [_rounded(values[-1]) for values in means.values()],
+            },
+            schema_overrides={"first step": pl.Float64, "last step": pl.Float64},
         ),
         "first_reward": means["reward"][0],
         "last_reward": means["reward"][-1],
-        "history_items_left_out": stored.manifest.metrics["history_items_left_out"],
+        "facts_left_out": metrics["facts_left_out"],
     }
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(float(value), 4)
 
 
 @artifact(
@@ -80,6 +100,7 @@ def _describe(stored: Artifact, _: Inputs) -> Mapping[str, Any]:
         "policy",
         "explanation.wanted_words",
         "explanation.max_words",
+        "explanation.wording",
         "language_model.max_new_tokens",
         "language_model.max_prompt_tokens",
         "server.model",
@@ -88,12 +109,14 @@ def _describe(stored: Artifact, _: Inputs) -> Mapping[str, Any]:
     resources=("language_model", "text_encoder", "accelerator"),
     view=Choice(
         _events_to_explore,
-        tables=("event_splits", "collaborative_evidence", "histories", "items"),
+        tables=("event_splits", "event_evidence", "histories", "items"),
         settings=(
             "alignment.reason_examples",
             "alignment.verdict_examples",
             "alignment.note_examples",
-            "evidence",
+            "explanation.attributes",
+            "explanation.cited_for",
+            "explanation.cited_against",
         ),
     ),
     guard=_gate_is_passed,
@@ -103,8 +126,8 @@ def _describe(stored: Artifact, _: Inputs) -> Mapping[str, Any]:
 def reason_policy(inputs: Inputs) -> Mapping[str, Any]:
     """The aligned adapter after GRPO on policy-fold events (TRL `GRPOTrainer`).
 
-    The reward is what the reason adds to the reward model's knowledge of the outcome, less the part
-    that is not about the user, plus form and groundedness.
+    What a reason chooses (the facts that it cites, the level) is learned among what the grammar
+    allowed; the reward is in `policy.rewards`.
     """
     from curec_assets.policy.events import policy_events
     from curec_assets.policy.grpo import optimise
@@ -116,10 +139,10 @@ def reason_policy(inputs: Inputs) -> Mapping[str, Any]:
     scorer = RewardScorer.load(
         inputs.artifact("reward_model"), inputs.resource("text_encoder"), device=accelerator.device
     )
-    checker = GroundingChecker(Catalogue(explored.items), profile.explanation.max_words)
+    checker = GroundingChecker(profile.explanation.max_words)
     return optimise(
-        policy_events(explored.events, explored.histories, explored.facts),
-        ComposedReward(scorer, checker, profile.explanation.wanted_words),
+        policy_events(explored.events, explored.levels, explored.histories, explored.facts),
+        ComposedReward(scorer, checker, profile.policy, profile.explanation.wanted_words),
         inputs.base_model(),
         inputs.artifact("aligned_llm").path / "adapter",
         profile.policy,
@@ -129,6 +152,7 @@ def reason_policy(inputs: Inputs) -> Mapping[str, Any]:
         workspace=inputs.workspace(),
         output=inputs.output(),
         server=profile.server.endpoint(),
+        free=profile.explanation.wording == "free",
     )
 
 

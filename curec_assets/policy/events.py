@@ -9,10 +9,21 @@ from curec_assets.policy.rewards import PolicyEvent
 
 
 def policy_events(
-    events: pl.DataFrame, histories: pl.DataFrame, facts: Mapping[str, Facts]
+    events: pl.DataFrame,
+    event_evidence: pl.DataFrame,
+    histories: pl.DataFrame,
+    facts: Mapping[str, Facts],
 ) -> Sequence[PolicyEvent]:
-    """One `PolicyEvent` per row of `events` (event_id, user_id, item_id, liked), in their order."""
+    """One `PolicyEvent` per row of `events` (event_id, user_id, item_id, liked), in their order.
+
+    `event_evidence`: event_id, level; those of the events are known.
+    """
     joined = events.join(
+        event_evidence.select("event_id", "level"),
+        on="event_id",
+        how="left",
+        maintain_order="left",
+    ).join(
         histories.select("event_id", "item_ids", "likes"),
         on="event_id",
         how="left",
@@ -27,6 +38,7 @@ def policy_events(
             history_likes=tuple(row["likes"] or ()),
             liked=row["liked"],
             facts=facts[row["event_id"]],
+            level=row["level"],
         )
         for row in joined.iter_rows(named=True)
     ]

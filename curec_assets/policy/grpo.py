@@ -13,12 +13,12 @@ import numpy as np
 from curec_assets.alignment.training import (
     MICRO_BATCH,
     ProgressCallback,
-    completion_logits_only,
     last_checkpoint,
     save_adapter,
     trainer_defaults,
 )
 from curec_assets.explanation.writing import fit
+from curec_assets.policy.metrics import level_metrics
 from curec_assets.policy.rewards import TERMS, ComposedReward, PolicyEvent, weights
 from curec_assets.policy.rollout import MergedGenerator, Rollout, dataset_prompt, event_id_of
 from curec_assets.policy.vllm_generation import ColocatedGenerator, vllm_arguments
@@ -46,17 +46,20 @@ def optimise(
     workspace: Path,
     output: Path,
     server: ServerEndpoint | None = None,
+    free: bool = False,
 ) -> dict[str, Any]:
     """Train, save the adapter to `output/adapter`, and return the metrics per step.
 
-    `server`: where vLLM is, if `settings.vllm` is `server`. Checkpoints go to `workspace` after
-    every step, from where an interrupted run goes on.
+    `free`: whether why sentences are worded freely. `server`: where vLLM is, if `settings.vllm` is
+    `server`. Checkpoints go to `workspace` after every step, from where an interrupted run goes on.
     """
     import torch
     from datasets import Dataset
     from peft import PeftModel
     from transformers import AutoModelForCausalLM, AutoTokenizer, PrinterCallback
-    from trl import GRPOConfig, GRPOTrainer
+    from trl import GRPOConfig
+
+    from curec_assets.policy.trainer import ALIGNED, ChoiceTrainer
 
     tokenizer = AutoTokenizer.from_pretrained(base.path, trust_remote_code=base.trust_remote_code)
     model = PeftModel.from_pretrained(
@@ -68,14 +71,18 @@ def optimise(
         aligned_adapter,
         is_trainable=True,
     )
+    if settings.beta == 0.0:
+        model.load_adapter(aligned_adapter, ALIGNED)
     fitted, left_out = _fitted(events, tokenizer, generation.max_prompt_tokens)
     by_id = {event.event_id: event for event in fitted}
     term_weights = weights(settings)
     micro_batch = gcd(settings.generations, MICRO_BATCH)
     writing = ExitStack()
     generator = writing.enter_context(_generator(settings, generation, base, tokenizer, server))
-    rollout: Any = Rollout(generator, by_id, seed=seed, max_new_tokens=generation.max_new_tokens)
-    trainer = GRPOTrainer(
+    rollout: Any = Rollout(
+        generator, by_id, seed=seed, max_new_tokens=generation.max_new_tokens, free=free
+    )
+    trainer = ChoiceTrainer(
         model=model,
         processing_class=tokenizer,
         train_dataset=Dataset.from_list([{"prompt": dataset_prompt(event)} for event in fitted]),
@@ -109,13 +116,13 @@ def optimise(
         callbacks=[ProgressCallback(log, "reinforcement")],
     )
     trainer.remove_callback(PrinterCallback)  # ProgressCallback tells the same in the run's log
-    with writing, completion_logits_only():
+    with writing:
         trainer.train(resume_from_checkpoint=last_checkpoint(workspace))
     save_adapter(trainer, output / "adapter")
     history = trainer.state.log_history
     del trainer, model, rollout, generator
     release()
-    return {**_curves(history), "history_items_left_out": left_out}
+    return {**_curves(history), "facts_left_out": left_out}
 
 
 @contextmanager
@@ -145,14 +152,14 @@ def _generator(
 def _fitted(
     events: Sequence[PolicyEvent], tokenizer: Any, limit: int
 ) -> tuple[list[PolicyEvent], int]:
-    """The events with prompts of at most `limit` tokens, and how many history items that cost."""
+    """The events with prompts of at most `limit` tokens, and how many facts that cost."""
     fitted = [
         fit(event.facts, lambda prompt: len(chat_tokens(tokenizer, prompt)), limit)
         for event in events
     ]
     left_out = sum(count for _, count in fitted)
     if left_out:
-        log.warning("prompts were too long: %d history items left out, oldest first", left_out)
+        log.warning("prompts were too long: %d facts left out, weakest first", left_out)
     return [
         replace(event, facts=facts) for event, (facts, _) in zip(events, fitted, strict=True)
     ], left_out
@@ -162,20 +169,29 @@ def _reward_functions(reward: ComposedReward, by_id: Mapping[str, PolicyEvent]) 
     """One function per term, as TRL logs them; the terms of a batch are computed once."""
     cache: dict[tuple[str, ...], dict[str, Any]] = {}
 
-    def scored(prompts: Any, completions: Any, finished: list[bool]) -> dict[str, Any]:
+    def scored(
+        prompts: Any, completions: Any, finished: list[bool], log_metric: Callable[..., None]
+    ) -> dict[str, Any]:
         texts = tuple(completion[0]["content"] for completion in completions)
         events = [by_id[event_id_of(prompt)] for prompt in prompts]
         key = (*texts, *(event.event_id for event in events))
         if key not in cache:
             cache.clear()
             cache[key] = reward.terms(events, texts, finished)
+            for measured, value in level_metrics(events, texts).items():
+                log_metric(measured, value)
         return cache[key]
 
     def function(name: str) -> Callable[..., list[float | None]]:
         def term(
-            prompts: Any, completions: Any, finished: list[bool], **_: Any
+            prompts: Any,
+            completions: Any,
+            finished: list[bool],
+            log_metric: Callable[..., None],
+            **_: Any,
         ) -> list[float | None]:
-            values: list[float | None] = scored(prompts, completions, finished)[name].tolist()
+            terms = scored(prompts, completions, finished, log_metric)
+            values: list[float | None] = terms[name].tolist()
             return values
 
         term.__name__ = name
@@ -189,6 +205,9 @@ def _curves(history: list[dict[str, float]]) -> dict[str, Any]:
     curves: dict[str, Any] = {"reward": [entry["reward"] for entry in steps]}
     for name in TERMS:
         curves[name] = [entry[f"rewards/{name}/mean"] for entry in steps]
-    curves["completion_tokens"] = [entry["completions/mean_length"] for entry in steps]
+    for name in ("kl", "entropy", "level", "within_one_level"):
+        curves[name] = [entry.get(name) for entry in steps]
+    # TRL counts the tokens of `env_mask` 1 only.
+    curves["learned_tokens"] = [entry["completions/mean_length"] for entry in steps]
     curves["reward_std"] = [float(np.round(entry["reward_std"], 6)) for entry in steps]
     return curves

@@ -1,8 +1,9 @@
 """Rollouts for TRL's `GRPOTrainer`: our constrained, seeded generation with the model in training.
 
-Tokens that the grammar constrained are masked out of the loss (`env_mask` 0). The rest is sampled
-at temperature 1 from the model's whole distribution, so the log-probabilities that are optimised
-are those of the distribution that was sampled from.
+Everything is sampled at temperature 1, and the rollout keeps what each token was chosen among: so
+the log-probabilities that are optimised are those of the distribution that was sampled from. Text
+that the grammar forced is masked out of the loss (`env_mask` 0). Such text may have been written
+with other tokens; which of them were drawn is taken as given, as the prompt is.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -12,6 +13,8 @@ from typing import Any
 
 from curec_assets.core.seeds import derive
 from curec_assets.explanation.prompts import reason_prompt
+from curec_assets.explanation.thinking import Question, answer
+from curec_assets.policy.choices import Choice, choices_of
 from curec_assets.policy.rewards import PolicyEvent
 from resources.generation.protocol import Completion, Sampling, TextGenerator
 from resources.generation.transformers.generator import TransformersGenerator
@@ -30,35 +33,53 @@ class Rollout:
         *,
         seed: int,
         max_new_tokens: int,
+        free: bool = False,
     ) -> None:
         """`generator` gives the generator of a trainer, with the weights as they are now.
 
-        `events`: every event of the trainer's dataset, by its id.
+        `free`: whether why sentences are worded freely. `events`: every event of the trainer's
+        dataset, by its id.
         """
         self._generator = generator
         self._events = events
         self._seed = seed
         self._max_new_tokens = max_new_tokens
+        self._free = free
+        self._choices: dict[tuple[int, ...], tuple[Choice, ...]] = {}
+
+    def choices(self, sequence: Sequence[int]) -> tuple[Choice, ...]:
+        """What each completion token of a prompt and completion was chosen among.
+
+        `sequence`: as it was written in the latest rollout. Raises `KeyError` for any other.
+        """
+        return self._choices[tuple(sequence)]
 
     def __call__(self, prompts: list[list[dict[str, str]]], trainer: Any) -> dict[str, list[Any]]:
         """One completion per prompt; a prompt occurs once per generation of its group."""
         groups = [(event, len(list(same))) for event, same in groupby(map(event_id_of, prompts))]
         samples = gcd(*(count for _, count in groups))
         step = trainer.state.global_step
-        requests = [
-            reason_prompt(
-                self._events[event].facts, seed=derive(self._seed, "rollout", step, group, part)
-            )
+        questions = [
+            Question(self._events[event].facts, derive(self._seed, "rollout", step, group, part))
             for group, (event, count) in enumerate(groups)
             for part in range(count // samples)
         ]
-        sampling = Sampling(self._max_new_tokens, temperature=1.0, samples=samples)
-        written = self._generator(trainer).write(requests, sampling)
+        sampling = Sampling(
+            self._max_new_tokens, temperature=1.0, samples=samples, keep_allowed=True
+        )
+        answers = answer(self._generator(trainer), questions, sampling, free=self._free)
+        written = [each.completion for each in answers]
+        choices = [choices_of(completion) for completion in written]
+        # Equal prompts have equal grammars, so that the tokens name a rollout.
+        self._choices = {
+            completion.prompt_ids + completion.token_ids: kept
+            for completion, kept in zip(written, choices, strict=True)
+        }
         return {
             "prompt_ids": [list(completion.prompt_ids) for completion in written],
             "completion_ids": [list(completion.token_ids) for completion in written],
             "logprobs": _logprobs(written),  # type: ignore[dict-item]
-            "env_mask": [[int(not held) for held in c.constrained] for c in written],
+            "env_mask": [[int(among != ()) for among in kept] for kept in choices],
             "finished": [completion.finished for completion in written],
         }
 

@@ -85,7 +85,6 @@ class ColocatedGenerator:
                 self._generation.llm,
                 self._tokenizer,
                 self._max_prompt_tokens,
-                keep_logprobs=True,
             )
             self.engine = self._writer.engine
         return self

@@ -40,7 +40,7 @@ def walk_shards(
                 split=row["split"],
                 liked=row["liked"],
                 round=row["round"],
-                evidence_level=row["level"],
+                level=row["level"],
                 evidence_probability=row["probability"],
                 history_item_ids=item_ids,
                 history_likes=likes,

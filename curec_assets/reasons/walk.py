@@ -76,10 +76,9 @@ class WalkEvent(PolicyEvent):
     split: str
     round: int
     """Which of the user's times it is."""
-    evidence_level: int
-    """The evidence model's level, which the reason's is held to, and its"""
     evidence_probability: float
-    """probability of a like; neither is in a prompt."""
+    """The evidence model's probability of a like; like its level, which the reason's is held to, in
+    no prompt."""
     note_facts: NoteFacts
     attributes: tuple[str, ...]
     """Of the item, as a note prompt names them once the outcome is known."""
@@ -155,7 +154,10 @@ class Walk:
         after = dict(current)
         if self._profile.reasons.correction:
             after |= self._corrected(events, current, written, rewards)
-        about = [{name: getattr(event, name) for name in _EVENT} for event in events]
+        about = [
+            {name: getattr(event, "level" if name == "evidence_level" else name) for name in _EVENT}
+            for event in events
+        ]
         outcome = {
             "note": [current[event.user_id] for event in events],
             "reward": rewards,
@@ -243,6 +245,7 @@ class Walk:
             max_regenerations=self._profile.reasons.max_regenerations,
             compose_last=True,
             max_level_gap=self._profile.reasons.max_level_gap,
+            free=self._profile.explanation.wording == "free",
         )
 
     def _once(self, events: Sequence[WalkEvent], notes: dict[str, str]) -> Sequence[WrittenReason]:
@@ -255,6 +258,7 @@ class Walk:
             seed=self._profile.seed,
             max_regenerations=0,
             compose_last=False,
+            free=self._profile.explanation.wording == "free",
         )
 
     def _rewards(self, events: Sequence[WalkEvent], written: Sequence[WrittenReason]) -> Scores:
@@ -272,9 +276,7 @@ def contradicted(level: int, liked: bool, reward: float) -> bool:
 
 def _requests(events: Sequence[WalkEvent], notes: dict[str, str]) -> list[ReasonRequest]:
     return [
-        ReasonRequest(
-            event.event_id, event.facts.with_note(notes[event.user_id]), event.evidence_level
-        )
+        ReasonRequest(event.event_id, event.facts.with_note(notes[event.user_id]), event.level)
         for event in events
     ]
 

@@ -30,31 +30,37 @@ _NETWORK_SETTINGS = (
     "recommender.weight_decay",
     "recommender.dropout",
     "recommender.id_dropout",
-    "recommender.reason_dropout",
+    "recommender.reason_components",
+    "recommender.reason_penalty",
+    "recommender.mlp_units",
+    "recommender.mlp_epochs",
+    "recommender.mlp_learning_rate",
+    "recommender.mlp_penalty",
     "recommender.smoothing",
     "recommender.recent_half_life",
 )
-_TRAINED_ON = ("event_splits", "histories", "items", "item_embeddings", "reason_embeddings")
+_TRAINED_ON = ("event_splits", "histories", "items", "item_embeddings")
 
 
 @artifact(
     group=_GROUP,
     kinds={"scikitlearn", "numpy"},
-    tables=("event_splits", "items"),
+    tables=("event_splits", "items", "item_embeddings"),
     settings=(
         "recommender.ease_l2",
         "recommender.ease_items",
         "recommender.smoothing",
         "recommender.recent_half_life",
-        "recommender.ranked_events",
+        "ranking.ranked_events",
+        "ranking.neighbours",
+        "ranking.text_weights",
         "seed",
     ),
     describe=lambda stored, _: describe_baselines(stored),
 )
 def baseline_recommenders(inputs: Inputs) -> Mapping[str, Any]:
-    """Popularity, item mean, EASE, and a logistic regression on running statistics.
-
-    EASE is also the retriever of the two-stage recommender.
+    """The peers: popularity, item mean, item k-NN, EASE, EASE with text, and a logistic regression
+    on running statistics.
     """
     from curec_assets.recommender.baselines import build_baselines
 
@@ -62,7 +68,9 @@ def baseline_recommenders(inputs: Inputs) -> Mapping[str, Any]:
         inputs.output(),
         inputs.table("event_splits"),
         inputs.table("items"),
+        inputs.table("item_embeddings"),
         settings=inputs.settings.recommender,
+        ranking=inputs.settings.ranking,
         seed=inputs.settings.seed,
         log=inputs.log,
     )
@@ -70,79 +78,90 @@ def baseline_recommenders(inputs: Inputs) -> Mapping[str, Any]:
 
 @artifact(
     group=_GROUP,
-    kinds={"torch"},
-    tables=_TRAINED_ON,
-    settings=(*_NETWORK_SETTINGS, "seed"),
+    kinds={"torch", "lightgbm", "scikitlearn"},
+    tables=(*_TRAINED_ON, "evidence_numbers", "event_evidence", "reason_embeddings"),
+    settings=(
+        *_NETWORK_SETTINGS,
+        "evidence.max_trees",
+        "evidence.leaves",
+        "evidence.learning_rate",
+        "evidence.min_leaf_events",
+        "evidence.logistic_penalty",
+        "seed",
+    ),
     resources=("accelerator",),
     describe=lambda stored, _: describe_recommender(stored),
 )
 def recommender(inputs: Inputs) -> Mapping[str, Any]:
-    """DIN with gated text adaptors, from scratch: ids; + item text; + reasons; several seeds each.
+    """Every part alone (ids, + text, numbers, MLP, best peer), reasons on top, and the blend.
 
-    Holds every network, and its predictions for validation and test events.
+    Holds what is needed to score candidates, and predictions for validation and test events.
     """
     from curec_assets.recommender.build import build_recommender
-    from curec_assets.recommender.dataset import TrainingData, TrainingTables
+    from curec_assets.recommender.dataset import EventTables, TrainingData
+    from curec_assets.recommender.reason_stage import Reasons
+    from curec_assets.recommender.statistics import (
+        Smoothing,
+        item_attributes,
+        running_statistics,
+    )
+    from curec_assets.recommender.tabular import Rows, text_cosine
 
     profile = inputs.settings
-    tables = TrainingTables(*(inputs.table(name) for name in _TRAINED_ON))
+    tables = EventTables(*(inputs.table(name) for name in _TRAINED_ON))
+    events = tables.events
+    of_events = events.select("event_id")
+
+    def in_order(name: str) -> pl.DataFrame:
+        return of_events.join(inputs.table(name), on="event_id", how="left", maintain_order="left")
+
+    settings = profile.recommender
+    statistics = running_statistics(
+        events,
+        item_attributes(tables.items),
+        events,
+        Smoothing(settings.smoothing, settings.recent_half_life),
+    )
+    histories = of_events.join(
+        tables.histories, on="event_id", how="left", maintain_order="left"
+    ).with_columns(pl.col("item_ids", "likes").list.tail(settings.history_length))
+    cosine = text_cosine(events["item_id"], histories, tables.item_embeddings)
+    evidence = in_order("event_evidence")["probability"]
     return build_recommender(
         inputs.output(),
-        TrainingData.make(tables, profile.recommender),
-        settings=profile.recommender,
+        TrainingData.make(tables, settings),
+        Rows.make(in_order("evidence_numbers"), statistics, cosine),
+        evidence.cast(pl.Float64).fill_null(float("nan")).to_numpy(),
+        Reasons.of(events, inputs.table("reason_embeddings")),
+        settings=settings,
+        evidence_settings=profile.evidence,
         seed=profile.seed,
         device=inputs.resource("accelerator").resolve().device,
         log=inputs.log,
     )
 
 
-def _models_are_of_these_events(inputs: Inputs) -> None:
-    require_made_from(
-        inputs.artifact("baseline_recommenders").manifest, inputs.versions("event_splits", "items")
-    )
-    require_made_from(
-        inputs.artifact("recommender").manifest, inputs.versions("event_splits", "item_embeddings")
-    )
-
-
 @artifact(
     group=_GROUP,
-    kinds={"torch", "numpy"},
-    tables=("event_splits", "histories", "items", "item_embeddings"),
-    artifacts=("baseline_recommenders", "recommender"),
-    settings=(
-        "recommender.candidates",
-        "recommender.retriever_weights",
-        "recommender.ranked_events",
-        "seed",
-    ),
-    resources=("accelerator",),
-    guard=_models_are_of_these_events,
+    kinds={"lightgbm", "numpy"},
+    tables=("event_splits", "items", "item_embeddings"),
+    settings=("ranking", "seed"),
     describe=lambda stored, _: describe_ranking(stored),
 )
 def recommender_ranking(inputs: Inputs) -> Mapping[str, Any]:
-    """Two stages together: EASE proposes, each network orders; where liked test events then stand.
+    """Two stages: several retrievers propose, a learned ranker orders what they proposed.
 
-    The weight of EASE's score beside the network's is chosen on validation.
+    The ranker learned from likes of training time. Also where liked held-out events stand then.
     """
-    from curec_assets.recommender.dataset import EventTables
-    from curec_assets.recommender.ranker import Ranker
     from curec_assets.recommender.ranking import build_ranking
-    from curec_assets.retrieval.item_scorers import ItemScorers
 
     return build_ranking(
         inputs.output(),
-        EventTables(
-            events=inputs.table("event_splits"),
-            histories=inputs.table("histories"),
-            items=inputs.table("items"),
-            item_embeddings=inputs.table("item_embeddings"),
-        ),
-        ItemScorers.load(inputs.artifact("baseline_recommenders").path),
-        Ranker.load(inputs.artifact("recommender").path),
-        settings=inputs.settings.recommender,
+        inputs.table("event_splits"),
+        inputs.table("items"),
+        inputs.table("item_embeddings"),
+        settings=inputs.settings.ranking,
         seed=inputs.settings.seed,
-        device=inputs.resource("accelerator").resolve().device,
         log=inputs.log,
     )
 
@@ -152,13 +171,15 @@ def _outputs_are_of_these_events(inputs: Inputs) -> None:
         inputs.artifact("recommender").manifest,
         inputs.versions("event_splits", "reason_embeddings"),
     )
-    _ranking_is_of_these_models(inputs)
-
-
-def _ranking_is_of_these_models(inputs: Inputs) -> None:
     require_made_from(
-        inputs.artifact("recommender_ranking").manifest,
-        inputs.versions("baseline_recommenders", "recommender"),
+        inputs.artifact("baseline_recommenders").manifest, inputs.versions("event_splits")
+    )
+    _ranking_is_of_these_events(inputs)
+
+
+def _ranking_is_of_these_events(inputs: Inputs) -> None:
+    require_made_from(
+        inputs.artifact("recommender_ranking").manifest, inputs.versions("event_splits")
     )
 
 
@@ -191,6 +212,12 @@ def recommender_evaluation(inputs: Inputs) -> pl.DataFrame:
     )
 
 
+def _models_are_of_one_snapshot(inputs: Inputs) -> None:
+    snapshot = inputs.artifact("recommender").manifest.inputs["event_splits"]
+    for name in ("recommender_ranking", "evidence_model"):
+        require_made_from(inputs.artifact(name).manifest, {"event_splits": snapshot})
+
+
 def _describe_recommendations(rows: pl.DataFrame, _: Inputs) -> Mapping[str, Any]:
     shown = rows.select("user_id", "rank", "title", "score", "level", "reason")
     return {
@@ -204,17 +231,12 @@ def _describe_recommendations(rows: pl.DataFrame, _: Inputs) -> Mapping[str, Any
     kinds={"torch", "huggingface", "duckdb"},
     key=["user_id", "rank"],
     tables=("interactions", "items", "item_embeddings", "recommendation_reasons"),
-    artifacts=(
-        "evidence_model",
-        "baseline_recommenders",
-        "recommender",
-        "recommender_ranking",
-        "reason_policy",
-    ),
+    artifacts=("evidence_model", "recommender", "recommender_ranking", "reason_policy"),
     settings=(
         "recommender.recommended_users",
-        "recommender.candidates",
         "recommender.top_k",
+        "recommender.considered",
+        "recommender.least_probability",
         "evidence",
         "explanation",
         "language_model.max_new_tokens",
@@ -227,7 +249,7 @@ def _describe_recommendations(rows: pl.DataFrame, _: Inputs) -> Mapping[str, Any
         "seed",
     ),
     resources=("language_model", "generator_factory", "accelerator"),
-    guard=_ranking_is_of_these_models,
+    guard=_models_are_of_one_snapshot,
     describe=_describe_recommendations,
 )
 def recommendations(inputs: Inputs) -> pl.DataFrame:
@@ -235,6 +257,7 @@ def recommendations(inputs: Inputs) -> pl.DataFrame:
     from curec_assets.evidence.crossfit import load_final
     from curec_assets.evidence.numbers import EvidenceNumbers
     from curec_assets.recommender.recommend import recommend
+    from curec_assets.recommender.served import Known, Served
     from curec_assets.recommender.shown_reasons import (
         judged_now,
         notes_now,
@@ -245,26 +268,24 @@ def recommendations(inputs: Inputs) -> pl.DataFrame:
     profile, chosen = inputs.settings, inputs.settings.recommender
     interactions, items = inputs.table("interactions"), inputs.table("items")
     item_embeddings = inputs.table("item_embeddings")
+    numbers = EvidenceNumbers(interactions, items, item_embeddings, profile.evidence, profile.seed)
+    evidence_model = load_final(inputs.artifact("evidence_model").path)
+    served = Served.load(inputs.artifact("recommender").path, evidence_model)
+    known = Known(interactions, items, item_embeddings, numbers)
+    device = inputs.resource("accelerator").resolve().device
     shown = recommend(
         users_to_serve(interactions, chosen.recommended_users),
         interactions=interactions,
         items=items,
         item_embeddings=item_embeddings,
-        baseline_folder=inputs.artifact("baseline_recommenders").path,
-        recommender_folder=inputs.artifact("recommender").path,
         ranking_folder=inputs.artifact("recommender_ranking").path,
-        candidates=chosen.candidates,
         top_k=chosen.top_k,
-        device=inputs.resource("accelerator").resolve().device,
+        considered=chosen.considered,
+        least_probability=chosen.least_probability,
+        probabilities=lambda rows: served.probabilities(rows, known, device),
     )
     catalogue = Catalogue(items)
-    evidence = judged_now(
-        shown,
-        interactions,
-        EvidenceNumbers(interactions, items, item_embeddings, profile.evidence, profile.seed),
-        load_final(inputs.artifact("evidence_model").path),
-        profile.evidence,
-    )
+    evidence = judged_now(shown, interactions, numbers, evidence_model, profile.evidence)
     stored = inputs.table("recommendation_reasons", ["event_id", "user_id", "timestamp", "note"])
     notes = notes_now(shown["user_id"].unique(), interactions, stored, catalogue, profile)
     policy = inputs.artifact("reason_policy")

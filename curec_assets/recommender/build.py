@@ -1,37 +1,121 @@
-"""Building the artifact `recommender`: every variant and seed trained, then its predictions."""
+"""Building the artifact `recommender`: every part alone, reasons on top, and the blend."""
 
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from curec_assets.core.seeds import derive
+from curec_assets.evaluation import metrics
+from curec_assets.evidence.model import blend
 from curec_assets.recommender.dataset import TrainingData
 from curec_assets.recommender.din import DIN, VARIANTS, DINConfig, Variant
 from curec_assets.recommender.ranker import Ranker
+from curec_assets.recommender.reason_stage import ReasonReader, Reasons, ReasonStage
+from curec_assets.recommender.tabular import Floats, Rows, TabularParts
 from curec_assets.recommender.training import score, train
-from curec_assets.settings import RecommenderSettings
+from curec_assets.settings import EvidenceSettings, RecommenderSettings
+
+WITH_REASONS = {"id_text_reason": "id_text", "numbers_reason": "numbers"}
+"""Rung → the rung that it adds reasons to."""
+MEMBERS = ("statistics", "id_text_reason", "evidence", "numbers_reason", "mlp")
+"""What `whole` blends. Without a reason, the rungs with reasons are those without."""
+_CLIP = 1e-6
 
 
 def build_recommender(
     folder: Path,
     data: TrainingData,
+    rows: Rows,
+    evidence: npt.NDArray[np.float64],
+    reasons: Reasons,
     *,
     settings: RecommenderSettings,
+    evidence_settings: EvidenceSettings,
     seed: int,
     device: str = "cpu",
     log: Callable[[str], None] = lambda _: None,
 ) -> Mapping[str, Any]:
-    """Train, choose each network's epoch on validation, then predict what was held out.
+    """Train, choose on validation, then predict what was held out.
 
-    Files: see `Ranker`; `predictions.parquet` (`event_id, variant, seed, split, probability`) for
-    validation and test. Returns the metrics of the manifest.
+    `rows`: numbers of each event; `evidence`: (events,) probability by the evidence model, NaN
+    where it has none. Files: see `Ranker`, `TabularParts`; `blend.json`; `predictions.parquet`
+    (`event_id, variant, seed, split, probability`) for validation and test. Returns the metrics of
+    the manifest.
     """
     ranker, curves = train_networks(data, settings=settings, seed=seed, device=device, log=log)
     ranker.save(folder)
-    predict_held_out(ranker, data, device).write_parquet(folder / "predictions.parquet")
-    return {"curves": curves, "events_with_reason": data.coverage()}
+    liked = data.liked.numpy().astype(np.float64)
+    masks = {
+        name: (data.events["split"] == name).to_numpy() for name in ("train", "validation", "test")
+    }
+    tabular = TabularParts.fit(
+        rows,
+        liked,
+        masks["train"],
+        masks["validation"],
+        evidence=evidence_settings,
+        settings=settings,
+        seed=seed,
+    )
+    tabular.save(folder / "tabular")
+    log(f"boosted trees: {tabular.rounds}")
+    seeds = network_log_odds(ranker, data, device)
+    parts: dict[str, Floats] = {
+        **{
+            variant: np.mean([seeds[variant, n] for n in range(settings.seeds)], axis=0)
+            for variant in VARIANTS
+        },
+        **tabular.log_odds(rows),
+        "evidence": logit(np.where(np.isnan(evidence), liked[masks["train"]].mean(), evidence)),
+    }
+    stages = fit_stages(parts, reasons, masks["train"] | masks["validation"], liked, settings, seed)
+    for name, added in stages.items():
+        parts[name] = parts[WITH_REASONS[name]] + added
+    chosen = masks["validation"]
+    weights, offset = blend(
+        np.column_stack([parts[name][chosen] for name in MEMBERS]), liked[chosen]
+    )
+    parts["whole"] = np.column_stack([parts[name] for name in MEMBERS]) @ weights + offset
+    (folder / "blend.json").write_text(
+        json.dumps({"weights": dict(zip(MEMBERS, weights, strict=True)), "offset": offset}),
+        encoding="utf-8",
+    )
+    held_out = ~masks["train"]
+    each = {(name, 0): values for name, values in parts.items() if name not in VARIANTS}
+    for (variant, number), values in seeds.items():
+        each[variant, number] = values
+        if variant == "id_text":
+            each["id_text_reason", number] = values + stages["id_text_reason"]
+    pl.concat(
+        data.events.filter(held_out).select(
+            "event_id",
+            pl.lit(name).alias("variant"),
+            pl.lit(number, dtype=pl.Int64).alias("seed"),
+            "split",
+            pl.Series("probability", to_probability(values[held_out])),
+        )
+        for (name, number), values in sorted(each.items())
+        if name != "statistics"  # reported among the baselines, as `running_statistics`
+    ).write_parquet(folder / "predictions.parquet")
+    has_reason = np.isin(np.arange(len(liked)), reasons.events)
+    probability = to_probability(parts["whole"][chosen])
+    return {
+        "curves": curves,
+        "rounds": tabular.rounds,
+        "blend": dict(zip(MEMBERS, weights.tolist(), strict=True)),
+        "validation": {
+            name: None if np.isnan(area) else area
+            for name, values in parts.items()
+            for area in (metrics.auc(liked[chosen] > 0.5, values[chosen]),)
+        },
+        "reliability": metrics.reliability(liked[chosen] > 0.5, probability),
+        "events_with_reason": {name: int(has_reason[mask].sum()) for name, mask in masks.items()},
+    }
 
 
 def train_networks(
@@ -87,23 +171,57 @@ def network_config(
         length=data.form.length,
         dropout=settings.dropout,
         id_dropout=settings.id_dropout,
-        reason_dropout=settings.reason_dropout,
     )
 
 
-def predict_held_out(ranker: Ranker, data: TrainingData, device: str = "cpu") -> pl.DataFrame:
-    """`event_id, variant, seed, split, probability` of the validation and test events."""
-    return pl.concat(
-        data.events[data.rows[split].numpy()].select(
-            "event_id",
-            pl.lit(variant).alias("variant"),
-            pl.lit(number, dtype=pl.Int64).alias("seed"),
-            "split",
-            pl.Series(
-                "probability",
-                score(network.to(device), data.examples, data.item_table, data.rows[split], device),
-            ).cast(pl.Float64),
+def network_log_odds(
+    ranker: Ranker, data: TrainingData, device: str = "cpu"
+) -> dict[tuple[Variant, int], Floats]:
+    """(variant, seed number) → (events,) log-odds of every event."""
+    import torch
+
+    rows = torch.arange(len(data.examples))
+    return {
+        key: logit(
+            score(network.to(device), data.examples, data.item_table, rows, device).astype(
+                np.float64
+            )
         )
-        for (variant, number), network in ranker.networks.items()
-        for split in ("validation", "test")
-    )
+        for key, network in ranker.networks.items()
+    }
+
+
+def fit_stages(
+    parts: Mapping[str, Floats],
+    reasons: Reasons,
+    may_fit: npt.NDArray[np.bool_],
+    liked: Floats,
+    settings: RecommenderSettings,
+    seed: int,
+) -> dict[str, Floats]:
+    """Rung → (events,) what its reasons add; 0 without a reason."""
+    nothing = np.zeros(len(liked))
+    if not len(reasons.events):
+        return dict.fromkeys(WITH_REASONS, nothing)
+    read = ReasonReader.fit(reasons, settings, derive(seed, "reason components")).read(reasons)
+    fitted = may_fit[reasons.events]
+    own = reasons.events[fitted]
+    return {
+        name: ReasonStage.fit(
+            read[fitted], parts[base][own], liked[own], settings.reason_penalty
+        ).add(nothing, reasons, read)
+        for name, base in WITH_REASONS.items()
+    }
+
+
+def logit(probability: Floats) -> Floats:
+    """Log-odds, of probabilities kept inside (0, 1)."""
+    clipped = np.clip(probability, _CLIP, 1 - _CLIP)
+    found: Floats = np.log(clipped / (1 - clipped))
+    return found
+
+
+def to_probability(log_odds: Floats) -> Floats:
+    """The inverse of `logit`."""
+    found: Floats = 1.0 / (1.0 + np.exp(-log_odds))
+    return found

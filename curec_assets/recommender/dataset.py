@@ -1,4 +1,4 @@
-"""Tensors for the recommender: what it reads of an event, a history, an item and a reason.
+"""Tensors for the networks: what they read of an event, a history and an item.
 
 An item is named by its row in the `ItemTable`; row 0 is "no such item". An item that was never
 seen in training has a row (its text can be read) but shares the id embedding 0.
@@ -124,27 +124,23 @@ class Batch:
     feedback: Tensor  # (size, length, 3)
     mask: Tensor  # (size, length)
     statistics: Tensor  # (size, features)
-    reason: Tensor  # (size, text dim)
-    has_reason: Tensor  # (size,) bool
 
 
 @dataclass(frozen=True)
 class Examples:
-    """Queries (user, item, time) as tensors; a query points at its history and its reason."""
+    """Queries (user, item, time) as tensors; a query points at its history."""
 
     item: Tensor  # (queries,) rows of the item table
     history: Tensor  # (queries,) rows of `histories`
     statistics: Tensor  # (queries, features)
-    reason: Tensor  # (queries,) rows of `reasons`; 0 = no reason
     histories: Histories
-    reasons: Tensor  # (reasons + 1, text dim)
 
     def __len__(self) -> int:
         return len(self.item)
 
     def batch(self, rows: Tensor, device: str = "cpu") -> Batch:
         """The examples at `rows`, on `device`."""
-        history, reason = self.history[rows], self.reason[rows]
+        history = self.history[rows]
         return Batch(
             *(
                 tensor.to(device)
@@ -154,8 +150,6 @@ class Examples:
                     self.histories.feedback[history],
                     self.histories.mask[history],
                     self.statistics[rows],
-                    self.reasons[reason],
-                    reason > 0,
                 )
             )
         )
@@ -173,13 +167,6 @@ class EventTables:
 
 
 @dataclass(frozen=True)
-class TrainingTables(EventTables):
-    """What the networks are trained on."""
-
-    reason_embeddings: pl.DataFrame
-
-
-@dataclass(frozen=True)
 class TrainingData:
     """The tables as tensors, and which rows each split has."""
 
@@ -192,7 +179,7 @@ class TrainingData:
     rows: Mapping[str, Tensor]
 
     @classmethod
-    def make(cls, tables: TrainingTables, settings: RecommenderSettings) -> Self:
+    def make(cls, tables: EventTables, settings: RecommenderSettings) -> Self:
         """From the tables; ratings are scaled, and ids known, by the train split alone."""
         training = tables.events.filter(pl.col("split") == "train")
         trained_items = tuple(training["item_id"].unique().sort().to_list())
@@ -216,29 +203,18 @@ class TrainingData:
             },
         )
 
-    def coverage(self) -> dict[str, int]:
-        """Events with a reason, per split."""
-        has_reason = self.examples.reason > 0
-        return {name: int(has_reason[rows].sum()) for name, rows in self.rows.items()}
 
-
-def event_examples(tables: TrainingTables, item_table: ItemTable, form: ExampleForm) -> Examples:
+def event_examples(tables: EventTables, item_table: ItemTable, form: ExampleForm) -> Examples:
     """Every event of `event_splits`, in its order, with what was known just before it."""
     events = tables.events
     ordered = events.select("event_id", "timestamp").join(
         tables.histories, on="event_id", how="left", maintain_order="left"
     )
-    reasons = tables.reason_embeddings.sort("event_id").with_row_index("reason", offset=1)
-    reason = events.select("event_id").join(
-        reasons.select("event_id", "reason"), on="event_id", how="left", maintain_order="left"
-    )["reason"]
     return Examples(
         item=torch.from_numpy(item_table.rows(events["item_id"])),
         history=torch.arange(events.height),
         statistics=_statistics(events, tables.items, events, form.smoothing),
-        reason=torch.from_numpy(reason.fill_null(0).cast(pl.Int64).to_numpy(writable=True)),
         histories=Histories.make(ordered, item_table, form),
-        reasons=_with_zero_row(reasons["embedding"], item_table.texts.shape[1]),
     )
 
 
@@ -250,19 +226,16 @@ def candidate_examples(
     item_table: ItemTable,
     form: ExampleForm,
 ) -> Examples:
-    """Candidates that nobody has rated yet, hence without reasons.
+    """Candidates now, as the networks read them.
 
     `queries`: `history` (row of `histories`), `user_id, item_id, timestamp`; `log`: all events
     known; only those before the query's time are used.
     """
-    size = queries.height
     return Examples(
         item=torch.from_numpy(item_table.rows(queries["item_id"])),
         history=torch.from_numpy(queries["history"].cast(pl.Int64).to_numpy(writable=True)),
         statistics=_statistics(log, items, queries, form.smoothing),
-        reason=torch.zeros(size, dtype=torch.int64),
         histories=Histories.make(histories, item_table, form),
-        reasons=torch.zeros(1, item_table.texts.shape[1]),
     )
 
 

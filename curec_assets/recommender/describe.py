@@ -5,7 +5,7 @@ from typing import Any
 
 import polars as pl
 
-from curec_assets.display.charts import interval_chart, line_chart
+from curec_assets.display.charts import interval_chart, line_chart, reliability_chart
 from curec_assets.display.tables import markdown_table
 from resources.storage.model_store import Artifact
 
@@ -27,41 +27,51 @@ def describe_baselines(stored: Artifact) -> Mapping[str, Any]:
 
 
 def describe_recommender(stored: Artifact) -> Mapping[str, Any]:
-    """Training curves, best validation AUCs, and how many events had a reason."""
+    """Training curves, each part's validation AUC and weight, reliability, reason coverage."""
     metrics = stored.manifest.metrics
     curves: Mapping[str, Mapping[str, Any]] = metrics["curves"]
     losses = line_chart(
         {name: curve["loss"] for name, curve in curves.items() if name.endswith("-0")},
-        title="Training loss, first seed",
+        title="Training loss of the networks, first seed",
         x_label="epoch",
         y_label="nats per event",
     )
-    table = pl.DataFrame(
+    parts = pl.DataFrame(
         {
-            "network": list(curves),
-            "epoch kept": [curve["epoch"] for curve in curves.values()],
-            "validation AUC": [
-                curve["validation_auc"][curve["epoch"] - 1] for curve in curves.values()
-            ],
+            "part": list(metrics["validation"]),
+            "validation AUC": list(metrics["validation"].values()),
+            "weight in whole": [metrics["blend"].get(name) for name in metrics["validation"]],
         }
     )
     return {
         "losses": losses,
-        "networks": markdown_table(table, limit=100),
+        "parts": markdown_table(parts, limit=100),
+        "reliability": reliability_chart(
+            {"validation": metrics["reliability"]}, title="whole: predicted and true share of likes"
+        ),
         "events_with_reason": metrics["events_with_reason"],
     }
 
 
 def describe_ranking(stored: Artifact) -> Mapping[str, Any]:
-    """The retriever's weight, and what validation said of each weight."""
+    """Validation's judgement of both rankers, and what counts most in the one that serves."""
     metrics = stored.manifest.metrics
+    quality: Mapping[str, Mapping[str, float]] = metrics["validation"]
     tried = pl.DataFrame(
         {
-            "retriever weight": list(metrics["validation_ndcg"]),
-            "validation NDCG@10": list(metrics["validation_ndcg"].values()),
+            "ranker": list(quality),
+            "validation HR@10": [each["hit"] for each in quality.values()],
+            "validation NDCG@10": [each["ndcg"] for each in quality.values()],
         }
     )
-    return {"weights": markdown_table(tried), "retriever_weight": metrics["retriever_weight"]}
+    weights: Mapping[str, float] = metrics["weights"]
+    features = pl.DataFrame({"feature": list(weights), "weight": list(weights.values())})
+    return {
+        "rankers": markdown_table(tried),
+        "features": markdown_table(features.sort("weight", descending=True), limit=15),
+        "serves": metrics["model"],
+        "likes_proposed": metrics["proposed"],
+    }
 
 
 def describe_evaluation(rows: pl.DataFrame) -> Mapping[str, Any]:

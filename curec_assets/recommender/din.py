@@ -3,6 +3,7 @@
 After Zhou et al., *Deep Interest Network for Click-Through Rate Prediction* (KDD 2018): the
 candidate attends over the user's history. Paper (abstract and outline): mixture-of-experts
 adaptors read the text embeddings. Ours: shapes, running statistics, the learned null, id dropout.
+Reasons join later (`reason_stage`).
 """
 
 from dataclasses import dataclass
@@ -15,8 +16,8 @@ from torch.nn import functional
 from curec_assets.networks.attention import TargetAttention
 from curec_assets.recommender.dataset import Batch, ItemTable
 
-Variant = Literal["id", "id_text", "id_text_reason"]
-VARIANTS: tuple[Variant, ...] = ("id", "id_text", "id_text_reason")
+Variant = Literal["id", "id_text"]
+VARIANTS: tuple[Variant, ...] = ("id", "id_text")
 
 
 _ID_SPREAD = 0.1  # of the id embeddings at the start
@@ -40,8 +41,6 @@ class DINConfig:
     """Of the hidden layer."""
     id_dropout: float
     """Share of item ids replaced by the unknown id, so that it is learned."""
-    reason_dropout: float
-    """Share of reasons replaced by the null: candidates are ranked before reasons are written."""
     feedback: int = 3
     """Feedback features of a history event; 0: events are read as their items, as in Zhou et al."""
 
@@ -88,11 +87,6 @@ class DIN(nn.Module):
         self.text_adaptor = (
             GatedAdaptor(config.text_dim, dim, config.experts) if config.variant != "id" else None
         )
-        self.reason_adaptor = (
-            GatedAdaptor(config.text_dim, 2 * dim, config.experts)
-            if config.variant == "id_text_reason"
-            else None
-        )
 
     def standardise(self, statistics: Tensor) -> None:
         """Remember mean and spread of the training statistics (n, features)."""
@@ -122,8 +116,6 @@ class DIN(nn.Module):
         statistics = (batch.statistics - self.statistics_mean) / self.statistics_spread
         joined = torch.cat([candidate, interest, candidate * interest, statistics], dim=-1)
         hidden = self.hidden(joined)  # (size, 2 dim)
-        if self.reason_adaptor is not None:
-            hidden = hidden + self.reason_adaptor(batch.reason, self._kept(batch.has_reason))
         hidden = functional.dropout(torch.relu(hidden), self.config.dropout, self.training)
         return (self.output(hidden) + self.wide(statistics)).squeeze(-1)
 
@@ -138,12 +130,6 @@ class DIN(nn.Module):
             text = item_table.texts[rows]  # (n, text dim)
             represented = represented + self.text_adaptor(text, text.any(dim=-1))
         return represented
-
-    def _kept(self, has_reason: Tensor) -> Tensor:
-        if not self.training:
-            return has_reason
-        kept = torch.rand(has_reason.shape, device=has_reason.device) >= self.config.reason_dropout
-        return has_reason & kept
 
 
 def _per_example(layer: nn.Linear, inputs: Tensor) -> Tensor:

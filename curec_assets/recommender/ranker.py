@@ -14,8 +14,8 @@ from curec_assets.recommender.din import DIN, DINConfig, Variant
 from curec_assets.recommender.statistics import Smoothing
 from resources.errors import ArtifactError
 
-SERVED: Variant = "id_text_reason"
-"""The variant that recommends; its seeds are averaged."""
+SERVED: Variant = "id_text"
+"""The variant that is served; its seeds are averaged."""
 
 
 @dataclass(frozen=True)

@@ -1,121 +1,90 @@
-"""Building the artifact `recommender_ranking`: where each network ranks held-out liked events."""
+"""Building the artifact `recommender_ranking`: the learned ranker, and where it ranks likes."""
 
-import json
+import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
-from curec_assets.evaluation.metrics import ndcg
-from curec_assets.recommender.dataset import EventTables
-from curec_assets.recommender.ranker import Ranker
-from curec_assets.recommender.two_stage import Proposed, combined
-from curec_assets.retrieval.candidates import (
-    full_ranks,
-    ranked_events,
-    target_indices,
-    two_stage_ranks,
-)
-from curec_assets.retrieval.item_scorers import Floats, ItemScorers
-from curec_assets.settings import RecommenderSettings
-from resources.errors import ArtifactError
+from curec_assets.core.seeds import derive, random_generator
+from curec_assets.evaluation.metrics import hit, ndcg
+from curec_assets.recommender.two_stage import Store, TwoStage
+from curec_assets.retrieval.candidates import ranked_events
+from curec_assets.retrieval.features import FEATURES
+from curec_assets.retrieval.item_tables import ItemTables
+from curec_assets.retrieval.list_models import fit_models
+from curec_assets.settings import RankingSettings
+
+VARIANTS = {"lightgbm": "lambdamart", "linear": "linear_ranker"}
+"""`settings.model` → name in the evaluation."""
 
 
 def build_ranking(
     folder: Path,
-    tables: EventTables,
-    retrievers: ItemScorers,
-    ranker: Ranker,
+    events: pl.DataFrame,
+    items: pl.DataFrame,
+    item_embeddings: pl.DataFrame,
     *,
-    settings: RecommenderSettings,
+    settings: RankingSettings,
     seed: int,
-    device: str = "cpu",
     log: Callable[[str], None] = lambda _: None,
 ) -> Mapping[str, Any]:
-    """Choose the retriever's weight on validation, then rank the test events of every network.
+    """Learn from likes of the train split, stop on validation, rank validation and test likes.
 
-    Files: `ranks.parquet` (`event_id, variant, seed, split, rank`) and `ranking.json` (the weight).
-    Returns the metrics of the manifest.
+    Files: `ranks.parquet` (`event_id, variant, seed, split, rank`) of both kinds of model, and what
+    `TwoStage.load` reads: the chosen model, and tables that know all events. Returns the metrics of
+    the manifest.
     """
-    validation = _Ranked.make("validation", tables, retrievers, ranker, settings, seed)
-    served = validation.proposed.served_probabilities(ranker, device)
-    gains: dict[float, float] = {}
-    for tried in settings.retriever_weights:
-        ranks = validation.ranks(served, tried)
-        gains[tried] = float(ndcg(ranks).mean()) if len(ranks) else 0.0
-        log(f"weight {tried:g} of the retriever: validation NDCG@10 {gains[tried]:.4f}")
-    weight = max(gains, key=lambda tried: gains[tried])
-    test = _Ranked.make("test", tables, retrievers, ranker, settings, seed)
-    pl.concat(
-        test.queries.select(
-            "event_id",
-            pl.lit(variant).alias("variant"),
-            pl.lit(number, dtype=pl.Int64).alias("seed"),
-            "split",
-            pl.Series("rank", test.ranks(test.proposed.probabilities(network, device), weight)),
-        )
-        for (variant, number), network in ranker.networks.items()
-    ).write_parquet(folder / "ranks.parquet")
-    (folder / "ranking.json").write_text(json.dumps({"retriever_weight": weight}), encoding="utf-8")
+    started = time.monotonic()
+    store = Store.make(events, items, item_embeddings, settings)
+    training = events.filter(pl.col("split") == "train").sort("timestamp", "event_id")
+    every = max(1, int(training.height * settings.refit_share))
+    late = training[int(training.height * settings.learn_from) :].filter("liked")
+    chosen = _sample(late, settings.contexts, seed, "contexts")
+    lists = store.lists(chosen, every, seed, settings.negatives)
+    watched = _sample(
+        events.filter((pl.col("split") == "validation") & pl.col("liked")),
+        settings.validation_contexts,
+        seed,
+        "validation contexts",
+    )
+    validation = store.lists(watched, every, seed)
+    log(f"{len(lists)} of {chosen.height} likes teach, after {time.monotonic() - started:.0f} s")
+    models = fit_models(FEATURES, lists, validation, settings, derive(seed, "ranker"))
+    log(f"both rankers learned after {time.monotonic() - started:.0f} s")
+    ranks, quality = [], {}
+    for split in ("validation", "test"):
+        queries = ranked_events(events, split, settings.ranked_events, seed)
+        found = store.ranks(queries, models, store.refitted(store.ask(queries)[0], every))
+        for kind, rank in found.items():
+            named = {"variant": pl.lit(VARIANTS[kind]), "seed": pl.lit(0, dtype=pl.Int64)}
+            own = queries.select("event_id", "split", **named, rank=pl.Series(rank))
+            ranks.append(own.select("event_id", "variant", "seed", "split", "rank"))
+            if split == "validation":
+                mean = {"hit": hit(rank), "ndcg": ndcg(rank)}
+                quality[VARIANTS[kind]] = {
+                    name: float(each.mean()) if each.size else 0.0 for name, each in mean.items()
+                }
+    pl.concat(ranks).write_parquet(folder / "ranks.parquet")
+    log(f"validation: {quality}; all done after {time.monotonic() - started:.0f} s")
+    served = models[settings.model]
+    end = int(store.timeline.times.max(initial=-1)) + 1
+    TwoStage(store, ItemTables.fit(store.timeline, end, settings), served).save(folder)
     return {
-        "retriever_weight": weight,
-        "validation_ndcg": {f"{tried:g}": gain for tried, gain in gains.items()},
+        "model": settings.model,
+        "lists": len(lists),
+        "proposed": len(lists) / max(chosen.height, 1),
+        "validation": quality,
+        "weights": dict(served.weights()),
     }
 
 
-def retriever_weight(folder: Path) -> float:
-    """Weight of the retriever's score in a stored ranking. Raises `ArtifactError`."""
-    try:
-        return float(json.loads((folder / "ranking.json").read_text("utf-8"))["retriever_weight"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ArtifactError(
-            f"the ranking in {folder} cannot be read ({error!r}); move the folder away and "
-            "materialise the asset 'recommender_ranking' again"
-        ) from error
-
-
-@dataclass(frozen=True)
-class _Ranked:
-    """Liked events of a split whose rank is wanted, and what is proposed in their place."""
-
-    queries: pl.DataFrame
-    proposed: Proposed
-    target: npt.NDArray[np.int64]
-    retriever_ranks: Floats
-
-    @classmethod
-    def make(
-        cls,
-        split: str,
-        tables: EventTables,
-        retrievers: ItemScorers,
-        ranker: Ranker,
-        settings: RecommenderSettings,
-        seed: int,
-    ) -> "_Ranked":
-        queries = ranked_events(tables.events, split, settings.ranked_events, seed)
-        histories = queries.select("event_id").join(
-            tables.histories, on="event_id", how="left", maintain_order="left"
-        )
-        proposed = Proposed.make(
-            queries,
-            histories,
-            retrievers,
-            ranker,
-            log=tables.events,
-            items=tables.items,
-            item_embeddings=tables.item_embeddings,
-            candidates=settings.candidates,
-        )
-        target = target_indices(retrievers, queries)
-        return cls(
-            queries, proposed, target, full_ranks(retrievers, "ease", tables.events, queries)
-        )
-
-    def ranks(self, probabilities: npt.NDArray[np.floating], weight: float) -> Floats:
-        ordered = combined(probabilities, self.proposed.proposals, weight)
-        return two_stage_ranks(self.proposed.proposals, ordered, self.target, self.retriever_ranks)
+def _sample(events: pl.DataFrame, count: int, seed: int, name: str) -> pl.DataFrame:
+    """At most `count` of the events, in time order."""
+    ordered = events.sort("timestamp", "event_id")
+    if ordered.height <= count:
+        return ordered
+    lots = random_generator(seed, "ranking", name).permutation(ordered.height)[:count]
+    return ordered[np.sort(lots)]

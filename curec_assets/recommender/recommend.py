@@ -1,16 +1,16 @@
-"""Recommending in two stages: the retriever proposes, the ranker orders what it proposed."""
+"""Recommending in two stages: retrievers propose, the learned ranker orders what they proposed."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
-from curec_assets.datasets.histories import histories_at
-from curec_assets.recommender.ranker import Ranker
-from curec_assets.recommender.ranking import retriever_weight
-from curec_assets.recommender.two_stage import Proposed, combined
-from curec_assets.retrieval.item_scorers import ItemScorers
+from curec_assets.recommender.two_stage import TwoStage
+
+Probabilities = Callable[[pl.DataFrame], npt.NDArray[np.floating]]
+"""user_id, item_id, timestamp → the recommender's probability of a like, row by row."""
 
 
 def recommend(
@@ -19,52 +19,33 @@ def recommend(
     interactions: pl.DataFrame,
     items: pl.DataFrame,
     item_embeddings: pl.DataFrame,
-    baseline_folder: Path,
-    recommender_folder: Path,
     ranking_folder: Path,
-    candidates: int,
     top_k: int,
-    device: str = "cpu",
+    considered: int,
+    least_probability: float,
+    probabilities: Probabilities,
 ) -> pl.DataFrame:
     """`user_id, rank, item_id, score`: each user's best `top_k` unseen items, as of now.
 
-    Now is one second after the latest interaction. `score` is the ranker's probability that the
-    user likes the item, without a reason: reasons are written only for what is shown. The order is
-    that of the evaluation (`two_stage.combined`), so scores need not fall with rank. Users in the
-    given order; one without history gets what is popular and liked. Raises `ArtifactError` when
-    the stored models cannot be read or do not fit the embeddings.
+    Now is one second after the latest interaction. The ranker orders its best `considered` items;
+    those that are less likely to be liked than `least_probability` come after all others. `score`
+    is what `probabilities` says of the item, so it need not fall with rank. Users in the given
+    order; one without history gets what is popular. Raises `ArtifactError` when the stored ranking
+    cannot be read.
     """
-    retrievers, ranker = ItemScorers.load(baseline_folder), Ranker.load(recommender_folder)
+    ranking = TwoStage.load(ranking_folder, interactions, items, item_embeddings)
     latest = interactions["timestamp"].max()
     now = int(latest) + 1 if isinstance(latest, int) else 0
     queries = pl.DataFrame({"user_id": list(users)}, schema={"user_id": pl.String}).with_columns(
-        timestamp=pl.lit(now, dtype=pl.Int64)
+        timestamp=pl.lit(max(now, ranking.tables.before), dtype=pl.Int64)
     )
-    proposed = Proposed.make(
-        queries,
-        histories_at(interactions, list(users), now, ranker.form.length),
-        retrievers,
-        ranker,
-        log=interactions,
-        items=items,
-        item_embeddings=item_embeddings,
-        candidates=candidates,
-    )
-    proposals = proposed.proposals
-    probabilities = proposed.served_probabilities(ranker, device)
-    ordered = combined(probabilities, proposals, retriever_weight(ranking_folder))
-    best = np.argsort(-ordered, axis=1, kind="stable")[:, :top_k]
-    shown = np.isfinite(np.take_along_axis(ordered, best, axis=1))
-    shape = proposals.items.shape
-    query, position = np.nonzero(shown)
-    chosen = best[query, position]
-    return pl.DataFrame(
-        {
-            "user_id": queries["user_id"].gather(query),
-            "rank": position.astype(np.int64) + 1,
-            "item_id": pl.Series(retrievers.item_ids, dtype=pl.String).gather(
-                proposals.items[query, chosen]
-            ),
-            "score": probabilities.reshape(shape)[query, chosen],
-        }
+    shown = ranking.rank(queries, max(considered, top_k))
+    asked = shown.select("user_id", "item_id", "timestamp")
+    return (
+        shown.with_columns(score=pl.Series(probabilities(asked), dtype=pl.Float64))
+        .with_columns(doubtful=pl.col("score") < least_probability)
+        .sort("query", "doubtful", "rank")
+        .with_columns(rank=pl.int_range(1, pl.len() + 1).over("query"))
+        .filter(pl.col("rank") <= top_k)
+        .select("user_id", "rank", "item_id", "score")
     )

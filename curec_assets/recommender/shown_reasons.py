@@ -97,6 +97,7 @@ def with_reasons(
         max_regenerations=profile.reasons.max_regenerations,
         compose_last=True,
         max_level_gap=profile.reasons.max_level_gap,
+        free=profile.explanation.wording == "free",
     )
     rows = reason_rows(written, [request.facts for request in requests])
     return shown.with_columns(

@@ -114,9 +114,16 @@ def _auc_chart(evaluation: pl.DataFrame) -> tuple[str, str]:
 
 
 def _gate_chart(gate: Gate) -> tuple[str, str]:
-    estimates = {"own reason": gate.reason, "null": gate.null, "another user's": gate.shuffled}
-    bars = {name: (e.value, e.low, e.high) for name, e in estimates.items()}
-    return _image(interval_chart(bars, title="Reward model on validation", y_label="AUC"))
+    bars = {
+        f"{reader}: {name}": (e.value, e.low, e.high)
+        for reader, of_reader in (("recommender", gate.recommender), ("plain", gate.reader))
+        for name, e in (
+            ("own", of_reader.reason),
+            ("null", of_reader.null),
+            ("another's", of_reader.shuffled),
+        )
+    }
+    return _image(interval_chart(bars, title="The two readers on validation", y_label="AUC"))
 
 
 def _reward_chart(rewards: Sequence[float]) -> tuple[str, str]:

@@ -1,6 +1,6 @@
 """Full ranking: where a liked item stands in the whole catalogue minus what its user had seen."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,49 +13,28 @@ from curec_assets.retrieval.item_scorers import Floats, ItemScorers
 _CHUNK = 256  # queries scored at once: (chunk, items) matrices
 
 
-def ranked_events(events: pl.DataFrame, split: str, count: int, seed: int) -> pl.DataFrame:
-    """Seeded sample of at most `count` liked events of `split`, in time order."""
+def ranked_events(events: pl.DataFrame, split: str, count: int | None, seed: int) -> pl.DataFrame:
+    """Liked events of `split` in time order; a seeded sample of `count` where that is given."""
     liked = events.filter((pl.col("split") == split) & pl.col("liked")).sort("event_id")
-    size = min(count, liked.height)
+    size = liked.height if count is None else min(count, liked.height)
     chosen = random_generator(seed, "ranked events", split).permutation(liked.height)[:size]
     return liked[np.sort(chosen)].sort("timestamp", "event_id")
 
 
-@dataclass(frozen=True)
-class Proposals:
-    """What the retriever proposes for each query, best first."""
-
-    items: npt.NDArray[np.int64]
-    """(queries, candidates) indices in the catalogue."""
-    scores: Floats
-    """(queries, candidates) retriever scores; -inf where there was nothing left to propose."""
-
-
-def propose(
-    retrievers: ItemScorers, log: pl.DataFrame, queries: pl.DataFrame, candidates: int
-) -> Proposals:
-    """EASE's best `candidates` items for each query (`user_id, timestamp`) that it has not seen.
-
-    Seen: in `log` for that user with a strictly smaller timestamp.
-    """
-    width = min(candidates, len(retrievers.item_ids))
-    items, scores = [np.zeros((0, width), np.int64)], [np.zeros((0, width), np.float32)]
-    for chunk in _chunks(retrievers, log, queries):
-        scored = np.where(chunk.seen, -np.inf, retrievers.scores("ease", chunk.liked))
-        best = np.argsort(-scored, axis=1, kind="stable")[:, :width]
-        items.append(best)
-        scores.append(np.take_along_axis(scored, best, axis=1).astype(np.float32))
-    return Proposals(np.concatenate(items), np.concatenate(scores))
-
-
 def full_ranks(
-    retrievers: ItemScorers, retriever: str, log: pl.DataFrame, queries: pl.DataFrame
+    retrievers: ItemScorers,
+    score: Callable[[Floats], npt.NDArray[np.floating]],
+    log: pl.DataFrame,
+    queries: pl.DataFrame,
 ) -> Floats:
-    """(queries,) expected rank of each query's `item_id` among all items not seen before."""
+    """(queries,) expected rank of each query's `item_id` among all items not seen before.
+
+    `score`: (queries, items) scores from the likes before, 0 or 1.
+    """
     ranks = [np.zeros(0, np.float32)]
     indices = target_indices(retrievers, queries)
     for chunk in _chunks(retrievers, log, queries):
-        scored = retrievers.scores(retriever, chunk.liked)
+        scored = score(chunk.liked)
         ranks.append(expected_ranks(scored, indices[chunk.rows], ~chunk.seen))
     return np.concatenate(ranks)
 
@@ -74,26 +53,6 @@ def expected_ranks(
     tied = ((scores == own) & others).sum(axis=1)
     ranks: Floats = (1 + above + 0.5 * tied).astype(np.float32)
     return ranks
-
-
-def two_stage_ranks(
-    proposals: Proposals,
-    ranker_scores: npt.NDArray[np.floating],
-    target: npt.NDArray[np.int64],
-    retriever_ranks: Floats,
-) -> Floats:
-    """(queries,) rank of the target when the ranker orders the proposals and the rest follows.
-
-    `ranker_scores` (queries, candidates); a target that was not proposed keeps its retriever rank,
-    which lies below all proposals.
-    """
-    valid = np.isfinite(proposals.scores)
-    match = (proposals.items == target[:, None]) & valid
-    proposed = match.any(axis=1)
-    index = match.argmax(axis=1)
-    inside = expected_ranks(ranker_scores, index, valid)
-    outside = np.maximum(retriever_ranks, valid.sum(axis=1) + 1)
-    return np.where(proposed, inside, outside).astype(np.float32)
 
 
 def target_indices(retrievers: ItemScorers, queries: pl.DataFrame) -> npt.NDArray[np.int64]:

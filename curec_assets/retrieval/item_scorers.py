@@ -9,7 +9,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -19,12 +19,12 @@ from resources.errors import ArtifactError
 
 Floats = npt.NDArray[np.float32]
 
-_TIE_BREAK = 1e-6  # share of popularity in EASE scores: decides only between equal scores
+_TIE_BREAK = 1e-6  # share of popularity in the scores: decides only between equal scores
 
 
 @dataclass(frozen=True)
 class ItemScorers:
-    """EASE, popularity and mean like rate over one catalogue."""
+    """EASE, item k-NN, popularity and mean like rate over one catalogue."""
 
     item_ids: tuple[str, ...]
     """The catalogue, sorted."""
@@ -32,6 +32,8 @@ class ItemScorers:
     """(known items,) indices in the catalogue that EASE learned."""
     similarity: Floats
     """(known items, known items) EASE weights; row = liked item, column = scored item."""
+    neighbours: Floats
+    """(known items, known items) similarity of item k-NN, in the same layout."""
     popularity: Floats
     """(items,) training likes."""
     like_rate: Floats
@@ -48,11 +50,12 @@ class ItemScorers:
         l2: float,
         ease_items: int,
         smoothing: float,
+        neighbours: int = 50,
     ) -> Self:
         """From training events (`user_id, item_id, liked`) and the catalogue's ids.
 
         EASE learns the `ease_items` most liked items; it scores all others 0. `smoothing`:
-        events of prior belief in an item's like rate.
+        events of prior belief in an item's like rate. `neighbours` of an item in item k-NN.
         """
         catalogue = tuple(sorted(item_ids))
         totals = (
@@ -69,26 +72,29 @@ class ItemScorers:
         prior = likes.sum() / max(count.sum(), 1)
         chosen = np.argsort(-likes, kind="stable")[:ease_items]
         known = np.sort(chosen[likes[chosen] > 0])
+        matrix = _likes(training, [catalogue[index] for index in known])
         return cls(
             catalogue,
             known,
-            ease(_likes(training, [catalogue[index] for index in known]), l2),
+            ease(matrix, l2),
+            nearest(matrix, neighbours),
             likes.astype(np.float32),
             ((likes + smoothing * prior) / (count + smoothing)).astype(np.float32),
             l2,
         )
 
     def scores(self, retriever: str, liked: Floats) -> Floats:
-        """(queries, items) scores of `ease`, `popularity` or `item_mean`.
+        """(queries, items) scores of `ease`, `item_knn`, `popularity` or `item_mean`.
 
         `liked` (queries, items) is 1 where the user has liked the item before.
         """
-        if retriever == "ease":
+        tables = {"ease": self.similarity, "item_knn": self.neighbours}
+        if retriever in tables:
             scores = np.broadcast_to(
                 _TIE_BREAK * self.popularity / max(self.popularity.max(initial=0.0), 1.0),
                 liked.shape,
             ).copy()
-            scores[:, self.known] += liked[:, self.known] @ self.similarity
+            scores[:, self.known] += liked[:, self.known] @ tables[retriever]
             return scores
         fixed = {"popularity": self.popularity, "item_mean": self.like_rate}[retriever]
         return np.broadcast_to(fixed, liked.shape)
@@ -120,16 +126,45 @@ class ItemScorers:
             ) from error
 
 
-_ARRAYS = ("known", "similarity", "popularity", "like_rate")
+_ARRAYS = ("known", "similarity", "neighbours", "popularity", "like_rate")
 
 
-def ease(likes: Floats, l2: float) -> Floats:
-    """EASE weights (items, items) with a zero diagonal, from a 0/1 matrix (users, items)."""
-    gram = likes.T.astype(np.float64) @ likes + l2 * np.eye(likes.shape[1])
-    inverse = np.linalg.inv(gram)
+def ease(likes: Any, l2: float) -> Floats:
+    """EASE weights (items, items) with a zero diagonal, from a 0/1 matrix (users, items).
+
+    `likes` may be dense or sparse.
+    """
+    from scipy.linalg import lapack
+
+    if not likes.shape[1]:
+        return np.zeros((0, 0), dtype=np.float32)
+    factor, _ = lapack.dpotrf(_gram(likes) + l2 * np.eye(likes.shape[1]), lower=1)
+    lower, _ = lapack.dpotri(factor, lower=1)  # half the work of a general inverse
+    inverse = np.tril(lower) + np.tril(lower, -1).T
     weights = inverse / -np.diag(inverse)
     np.fill_diagonal(weights, 0.0)
     return weights.astype(np.float32)
+
+
+def nearest(likes: Any, neighbours: int, shrinkage: float = 10.0) -> Floats:
+    """Cosine similarity (items, items) of a 0/1 matrix (users, items), dense or sparse.
+
+    Shrunk for pairs that few people share; each item (column) keeps its `neighbours` most similar.
+    """
+    gram = _gram(likes)
+    count = np.diag(gram).copy()
+    np.fill_diagonal(gram, 0.0)
+    cosine = gram / np.sqrt(np.maximum(np.outer(count, count), 1.0))
+    cosine *= gram / np.maximum(gram + shrinkage, 1.0)
+    if neighbours < len(cosine):
+        least = np.partition(cosine, -neighbours, axis=0)[-neighbours]
+        cosine = np.where(cosine >= least, cosine, 0.0)
+    return cosine.astype(np.float32)
+
+
+def _gram(matrix: Any) -> npt.NDArray[np.float64]:
+    gram = matrix.T.astype(np.float64) @ matrix
+    return gram.toarray() if hasattr(gram, "toarray") else gram
 
 
 def _likes(training: pl.DataFrame, items: Sequence[str]) -> Floats:

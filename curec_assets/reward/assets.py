@@ -16,6 +16,9 @@ from curec_assets.settings import Profile
 from resources.generation.journal import journaled_generator
 from resources.storage.model_store import Artifact
 
+_FACTS = ("explanation.attributes", "explanation.cited_for", "explanation.cited_against")
+"""Settings that decide what facts a prompt has."""
+
 
 @dataclass(frozen=True)
 class _Drafted:
@@ -23,30 +26,28 @@ class _Drafted:
 
     events: pl.DataFrame
     facts: Mapping[str, Facts]
-    items: pl.DataFrame
 
 
 def _events_to_draft(inputs: Inputs) -> _Drafted:
     profile = inputs.settings
-    evidence = inputs.table("collaborative_evidence")
+    evidence = inputs.table("event_evidence")
     events = drafting.events_to_draft(inputs.table("event_splits"), evidence, profile)
-    histories = inputs.table("histories", ["event_id", "item_ids", "likes"])
     items = inputs.table("items", ["item_id", "title", "attributes"])
-    facts = facts_by_event(events, evidence, histories, Catalogue(items), profile.evidence)
-    return _Drafted(events, facts, items)
+    return _Drafted(events, facts_by_event(events, evidence, Catalogue(items), profile.explanation))
 
 
 def _describe_drafts(rows: pl.DataFrame, _: Inputs) -> Mapping[str, Any]:
-    """How many are grounded, and a few to read."""
-    agrees = (pl.col("verdict") == "like") == pl.col("liked")
+    """How many are grounded and near the evidence model's level, and a few to read."""
+    near = (pl.col("level") - pl.col("evidence_level")).abs() <= 1
     summary = rows.group_by("split").agg(
         drafts=pl.len(),
         grounded=pl.col("grounded").mean().round(3),
-        verdict_agrees=agrees.mean().round(3),
+        within_one_level=near.mean().round(3),
+        levels_used=pl.col("level").n_unique(),
     )
     return {
         "summary": summary.sort("split"),
-        "samples": rows.select("split", "verdict", "verdict_probability", "grounded", "reason"),
+        "samples": rows.select("split", "level", "evidence_level", "grounded", "reason"),
     }
 
 
@@ -58,6 +59,7 @@ def _describe_drafts(rows: pl.DataFrame, _: Inputs) -> Mapping[str, Any]:
     artifacts=("aligned_llm",),
     settings=(
         "explanation.max_words",
+        "explanation.wording",
         "language_model.max_new_tokens",
         "language_model.max_prompt_tokens",
         "server.model",
@@ -66,8 +68,8 @@ def _describe_drafts(rows: pl.DataFrame, _: Inputs) -> Mapping[str, Any]:
     resources=("language_model", "generator_factory"),
     view=Choice(
         _events_to_draft,
-        tables=("event_splits", "collaborative_evidence", "histories", "items"),
-        settings=("reward.draft_train", "reward.draft_validation", "evidence"),
+        tables=("event_splits", "event_evidence", "items"),
+        settings=("reward.draft_train", "reward.draft_validation", *_FACTS),
     ),
     describe=_describe_drafts,
 )
@@ -89,7 +91,7 @@ def draft_reasons(inputs: Inputs) -> pl.DataFrame:
             generator,
             drafted.events,
             drafted.facts,
-            GroundingChecker(Catalogue(drafted.items), inputs.settings.explanation.max_words),
+            GroundingChecker(inputs.settings.explanation.max_words),
             inputs.settings,
             aligned.manifest.fingerprint,
         )
@@ -97,25 +99,34 @@ def draft_reasons(inputs: Inputs) -> pl.DataFrame:
 
 @dataclass(frozen=True)
 class _Judged:
-    """The events that the reward model reads, and their drafts."""
+    """The events that the reward model reads, and their reasons."""
 
     events: pl.DataFrame
-    draft_reasons: pl.DataFrame
+    reasons: pl.DataFrame
 
 
 def _events_to_judge(inputs: Inputs) -> _Judged:
+    from curec_assets.reward.composing import composed_reasons, events_to_compose
     from curec_assets.reward.dataset import events_with_histories, reward_events
 
-    drafts = inputs.table("draft_reasons", ["event_id", "reason"])
-    events = reward_events(inputs.table("event_splits"), drafts)
+    profile = inputs.settings
+    splits, evidence = inputs.table("event_splits"), inputs.table("event_evidence")
+    drafts = inputs.table("draft_reasons", ["event_id", "verdict", "why"])
+    events = reward_events(splits, drafts)
     histories = inputs.table("histories", ["event_id", "item_ids", "likes"])
-    return _Judged(events_with_histories(events, histories), drafts)
+    further = events_to_compose(splits, evidence, drafts, profile)
+    items = inputs.table("items", ["item_id", "title", "attributes"])
+    facts = facts_by_event(further, evidence, Catalogue(items), profile.explanation)
+    composed = composed_reasons(further, evidence, facts, profile.seed)
+    return _Judged(
+        events_with_histories(events, histories), pl.concat([drafts, composed]).sort("event_id")
+    )
 
 
 def _model_settings(profile: Profile) -> tuple[str, ...]:
     # What only decides which drafts exist, or what happens after a failed gate, is not part of
-    # the model's identity: the drafts themselves are among the inputs.
-    elsewhere = {"draft_train", "draft_validation", "gate_blocks"}
+    # the model's identity: the reasons themselves are among the inputs.
+    elsewhere = {"draft_train", "draft_validation", "composed_train", "gate_blocks"}
     fields = type(profile.reward).model_fields
     return (*(f"reward.{name}" for name in fields if name not in elsewhere), "seed")
 
@@ -127,11 +138,12 @@ def _describe_reward_model(stored: Artifact, _: Inputs) -> Mapping[str, Any]:
     metrics = stored.manifest.metrics
     gate = stored_gate(stored.manifest)
     bars = {
-        name: (estimate.value, estimate.low, estimate.high)
+        f"{reader}: {name}": (estimate.value, estimate.low, estimate.high)
+        for reader, of_reader in (("recommender", gate.recommender), ("plain", gate.reader))
         for name, estimate in (
-            ("own reason", gate.reason),
-            ("null", gate.null),
-            ("another user's", gate.shuffled),
+            ("own reason", of_reader.reason),
+            ("null", of_reader.null),
+            ("another user's", of_reader.shuffled),
         )
     }
     return {
@@ -148,7 +160,7 @@ def _describe_reward_model(stored: Artifact, _: Inputs) -> Mapping[str, Any]:
         ),
         "aucs": interval_chart(bars, title="AUC on validation drafts", y_label="AUC"),
         "train_events": metrics["train_events"],
-        "train_drafts": metrics["train_drafts"],
+        "train_reasons": metrics["train_reasons"],
         "gate_events": metrics["gate_events"],
     }
 
@@ -158,13 +170,19 @@ def _describe_reward_model(stored: Artifact, _: Inputs) -> Mapping[str, Any]:
     kinds={"torch"},
     settings=_model_settings,
     resources=("text_encoder", "accelerator"),
-    view=Choice(_events_to_judge, tables=("event_splits", "histories", "draft_reasons")),
+    view=Choice(
+        _events_to_judge,
+        tables=("event_splits", "event_evidence", "histories", "items", "draft_reasons"),
+        settings=("reward.composed_train", "seed", *_FACTS),
+    ),
     describe=_describe_reward_model,
 )
 def reward_model(inputs: Inputs) -> Mapping[str, Any]:
-    """Click model that tells how much a reason helps to predict what a user likes.
+    """Two readers that tell how much a reason helps to predict what a user likes.
 
-    Fitted on the reward fold; the gate compares own, null and shuffled reasons on validation.
+    A click model on item, history and reason, and a plain reader of the reason alone; fitted on
+    drafts and composed reasons of the reward fold. The gate compares own, null and shuffled reasons
+    on validation.
     """
     from curec_assets.reward.build import build_reward_model
 
@@ -172,7 +190,7 @@ def reward_model(inputs: Inputs) -> Mapping[str, Any]:
     return build_reward_model(
         inputs.output(),
         inputs.view.events,
-        inputs.view.draft_reasons,
+        inputs.view.reasons,
         inputs.resource("text_encoder"),
         settings=profile.reward,
         encoder=profile.encoder,

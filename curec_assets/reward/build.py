@@ -77,6 +77,7 @@ def build_reward_model(
         embeddings[read.reason],
         read.liked > 0.5,
         ridge=settings.reader_ridge,
+        why_ridge=settings.reader_why_ridge,
         item_rates=item_rates(fold),
     )
     gate = _gate(fitted.network, reader, events["gate"], embeddings, settings, seed)

@@ -13,23 +13,27 @@ from resources.generation.protocol import TextGenerator
 
 SCHEMA = pl.Schema(
     {
-        "event_id": pl.String,
-        "user_id": pl.String,
-        "item_id": pl.String,
-        "split": pl.String,
-        "liked": pl.Boolean,
-        "reason": pl.String,
-        "verdict": pl.String,
-        "verdict_probability": pl.Float64,
-        "grounded": pl.Boolean,
-        "history_left_out": pl.Int64,
-        "policy_fingerprint": pl.String,
+        "event_id": pl.String(),
+        "user_id": pl.String(),
+        "item_id": pl.String(),
+        "split": pl.String(),
+        "liked": pl.Boolean(),
+        "reason": pl.String(),
+        "verdict": pl.String(),
+        "why": pl.String(),
+        "level": pl.Int64(),
+        "evidence_level": pl.Int64(),
+        "expected_level": pl.Float64(),
+        "cited": pl.List(pl.String),
+        "grounded": pl.Boolean(),
+        "facts_left_out": pl.Int64(),
+        "policy_fingerprint": pl.String(),
     }
 )
 
 
 def events_to_draft(
-    event_splits: pl.DataFrame, evidence: pl.DataFrame, profile: Profile
+    event_splits: pl.DataFrame, event_evidence: pl.DataFrame, profile: Profile
 ) -> pl.DataFrame:
     """Reward-fold training events, and validation events for the gate; none that aligned the model.
 
@@ -42,10 +46,12 @@ def events_to_draft(
     }
     chosen: list[str] = []
     for split, (condition, count) in wanted.items():
-        arguable = with_evidence(event_splits.filter(condition)["event_id"], evidence)
+        arguable = with_evidence(event_splits.filter(condition)["event_id"], event_evidence)
         chosen += draw(arguable, count, seed=profile.seed, purpose=f"drafts {split}")
     columns = ["event_id", "user_id", "item_id", "split", "liked"]
-    return event_splits.filter(pl.col("event_id").is_in(chosen)).select(columns).sort("event_id")
+    events = event_splits.filter(pl.col("event_id").is_in(chosen)).select(columns)
+    levels = event_evidence.select("event_id", evidence_level="level")
+    return events.join(levels, on="event_id", how="left").sort("event_id")
 
 
 def draft(
@@ -66,12 +72,16 @@ def draft(
         seed=profile.seed,
         max_regenerations=0,
         compose_last=False,
+        free=profile.explanation.wording == "free",
     )
     return events.with_columns(
         pl.Series("reason", [w.reason for w in written], dtype=pl.String),
         pl.Series("verdict", [w.verdict for w in written], dtype=pl.String),
-        pl.Series("verdict_probability", [w.verdict_probability for w in written], pl.Float64),
+        pl.Series("why", [w.why for w in written], dtype=pl.String),
+        pl.Series("level", [w.level for w in written], dtype=pl.Int64),
+        pl.Series("expected_level", [w.expected_level for w in written], dtype=pl.Float64),
+        pl.Series("cited", [list(w.cited) for w in written], dtype=pl.List(pl.String)),
         pl.Series("grounded", [w.grounded for w in written], dtype=pl.Boolean),
-        pl.Series("history_left_out", [w.history_left_out for w in written], dtype=pl.Int64),
+        pl.Series("facts_left_out", [w.facts_left_out for w in written], dtype=pl.Int64),
         pl.lit(policy_fingerprint).alias("policy_fingerprint"),
     ).select(SCHEMA.names())

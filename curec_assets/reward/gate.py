@@ -68,7 +68,7 @@ class ReaderGate:
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "ReaderGate":
         """From `asdict`. Raises `KeyError` or `TypeError` when `values` is no such gate."""
-        known = {
+        known: dict[str, Any] = {
             name: Interval(**value) if isinstance(value, Mapping) else value
             for name, value in values.items()
             if name != "passed"
@@ -154,7 +154,7 @@ def decide(
     gains = np.logaddexp(0.0, -sign * with_null) - np.logaddexp(0.0, -sign * with_reason)
     mean_gain = weighted_mean(
         resamples.users,
-        np.bincount(drawn, weights=gains, minlength=units),
+        np.bincount(drawn, weights=gains, minlength=units).astype(np.float64),
         np.bincount(drawn, minlength=units).astype(np.float64),
     )
     reason, null = auc(with_reason), auc(with_null)

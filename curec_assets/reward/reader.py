@@ -51,29 +51,33 @@ def fit_reader(
     liked: NDArray[np.bool_],
     *,
     ridge: float,
+    why_ridge: float,
     item_rates: dict[str, float],
 ) -> PlainReader:
     """The reader of (n, 2 d) embeddings and (n,) outcomes.
 
-    `ridge`: half the penalty on each squared coefficient, beside a sum of losses over events. With
-    outcomes of one kind only, or none, it tells nothing: it always says the base rate.
+    `ridge`, `why_ridge`: half the penalty on each squared coefficient of the verdict's and of the
+    why's embedding, beside a sum of losses over events. Verdicts are nine sentences, every why is
+    another: what is learnt of the latter from few reasons is mostly chance. With outcomes of one
+    kind only, or none, the reader tells nothing: it always says the base rate.
     """
-    base = (liked.sum() + 1.0) / (len(liked) + 2.0)
+    base = float((liked.sum() + 1.0) / (len(liked) + 2.0))
+    half = embeddings.shape[1] // 2
     if liked.all() or not liked.any():
-        silent = PlainReader(np.zeros(embeddings.shape[1]), 0.0, float(base), item_rates)
-        return PlainReader(silent.coefficients, silent.null, silent.base_rate, item_rates)
+        return PlainReader(np.zeros(2 * half), float(np.log(base / (1 - base))), base, item_rates)
     from sklearn.linear_model import LogisticRegression
 
-    model = LogisticRegression(C=1.0 / ridge, max_iter=_ITERATIONS)
-    model.fit(embeddings.astype(np.float64), liked)
-    return PlainReader(model.coef_[0], float(model.intercept_[0]), float(base), item_rates)
+    scale = np.repeat([ridge**-0.5, why_ridge**-0.5], half)
+    model = LogisticRegression(C=1.0, max_iter=_ITERATIONS)
+    model.fit(embeddings * scale, liked)
+    return PlainReader(model.coef_[0] * scale, float(model.intercept_[0]), base, item_rates)
 
 
 def item_rates(events: pl.DataFrame) -> dict[str, float]:
     """item_id → shrunk like rate of `events` (item_id, liked)."""
     if events.is_empty():
         return {}
-    base = events["liked"].mean()
+    base = int(events["liked"].sum()) / events.height
     rates = events.group_by("item_id").agg(
         rate=(pl.col("liked").sum() + _ITEM_PRIOR * base) / (pl.len() + _ITEM_PRIOR)
     )

@@ -27,6 +27,7 @@ from curec_assets.settings.sections import (
     ExplanationSettings,
     LanguageModelSettings,
     PolicySettings,
+    RankingSettings,
     ReasonSettings,
     RecommenderSettings,
     RewardSettings,
@@ -56,6 +57,7 @@ class Profile(Section):
     policy: PolicySettings
     reasons: ReasonSettings
     encoder: EncoderSettings
+    ranking: RankingSettings = RankingSettings()
     recommender: RecommenderSettings
 
     def generator_options(self) -> GeneratorOptions:

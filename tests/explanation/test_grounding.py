@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from curec_assets.explanation.composer import compose
 from curec_assets.explanation.facts import Fact, Facts
-from curec_assets.explanation.grounding import GroundingChecker, agreement
+from curec_assets.explanation.grounding import GroundingChecker, disagreement
 from curec_assets.explanation.prompts import ParsedReason, reason_prompt
 from tests.support.made_up_facts import facts
 
@@ -24,7 +24,7 @@ def test_what_the_composer_writes_is_grounded(given_facts: Facts, level: int, se
     written = compose(given_facts, level, np.random.default_rng(seed))
     result = CHECKER.check(written, given_facts)
     assert result.accepted, (written, result)
-    assert agreement(written, given_facts) <= 0.5
+    assert disagreement(written, given_facts) <= 0.5
 
 
 def other_sign(fact: Fact) -> Fact | None:
@@ -220,4 +220,4 @@ def test_a_sentence_that_is_too_long_is_not_well_formed() -> None:
 def test_a_level_disagrees_with_arguments_for_the_other_side(
     cited: tuple[str, ...], level: int, low: float, high: float
 ) -> None:
-    assert low <= agreement(ParsedReason(cited, level, ""), FACTS) <= high
+    assert low <= disagreement(ParsedReason(cited, level, ""), FACTS) <= high

@@ -11,10 +11,8 @@ from curec_assets.datasets.histories import build_histories
 from curec_assets.recommender.baselines import build_baselines
 from curec_assets.recommender.build import build_recommender
 from curec_assets.recommender.dataset import TrainingData, TrainingTables
-from curec_assets.recommender.ranker import Ranker
 from curec_assets.recommender.ranking import build_ranking
-from curec_assets.retrieval.item_scorers import ItemScorers
-from curec_assets.settings import RecommenderSettings
+from curec_assets.settings import RankingSettings, RecommenderSettings
 
 SETTINGS = RecommenderSettings(
     dim=8,
@@ -22,10 +20,10 @@ SETTINGS = RecommenderSettings(
     learning_rate=3e-2,
     batch_size=128,
     seeds=2,
-    candidates=10,
     recommended_users=3,
     bootstrap_samples=50,
 )
+RANKING = RankingSettings(rounds=40, patience=10, text_weights=(0.1,))
 TEXT_DIM = 6
 
 Problem = tuple[TrainingTables, Path]
@@ -106,12 +104,11 @@ def chance(user: np.ndarray, item: np.ndarray, rng: np.random.Generator) -> np.n
 def _built(inputs: TrainingTables, folder: Path, settings: RecommenderSettings) -> Problem:
     for name in ("baselines", "recommender", "ranking"):
         (folder / name).mkdir()
-    build_baselines(folder / "baselines", inputs.events, inputs.items, settings=settings, seed=3)
+    known = inputs.events, inputs.items, inputs.item_embeddings
+    build_baselines(folder / "baselines", *known, settings=settings, ranking=RANKING, seed=3)
     data = TrainingData.make(inputs, settings)
     build_recommender(folder / "recommender", data, settings=settings, seed=3)
-    retrievers = ItemScorers.load(folder / "baselines")
-    ranker = Ranker.load(folder / "recommender")
-    build_ranking(folder / "ranking", inputs, retrievers, ranker, settings=settings, seed=3)
+    build_ranking(folder / "ranking", *known, settings=RANKING, seed=3)
     return inputs, folder
 
 

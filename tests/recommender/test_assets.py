@@ -124,9 +124,8 @@ def test_the_stage_runs_is_checked_and_is_cached_the_second_time(
     ("setting", "value", "again"),
     [
         ("bootstrap_samples", 60, {"recommender_evaluation"}),
-        ("candidates", 7, {"recommender_ranking", "recommender_evaluation"}),
         ("top_k", 2, set()),
-        ("dim", 4, {"recommender", "recommender_ranking", "recommender_evaluation"}),
+        ("dim", 4, {"recommender", "recommender_evaluation"}),
     ],
 )
 def test_only_what_reads_a_setting_is_made_again(

@@ -1,19 +1,21 @@
 """ItemScorers, full ranking, and the two stages together."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
-from polars.testing import assert_frame_equal
 
 from curec_assets.recommender.output_checks import recommendation_problems
 from curec_assets.recommender.outputs import held_out_outputs
 from curec_assets.recommender.recommend import recommend
-from curec_assets.retrieval.candidates import Proposals, full_ranks, propose, two_stage_ranks
+from curec_assets.retrieval.candidates import full_ranks
 from curec_assets.retrieval.item_scorers import ItemScorers, ease
 from resources.errors import ArtifactError
 from tests.recommender.conftest import Problem
+from tests.retrieval.conftest import catalogue, embeddings
+from tests.support.ranking_problem import IDS, build, log_of
 
 
 def test_ease_by_hand() -> None:
@@ -37,18 +39,9 @@ def test_the_running_history_is_folded_in() -> None:
         log.filter(pl.col("timestamp") < 5), list("abcd"), l2=1.0, ease_items=10, smoothing=5.0
     )
     queries = pl.DataFrame({"user_id": ["x", "x"], "item_id": ["b", "b"], "timestamp": [6, 5]})
-    assert full_ranks(retrievers, "ease", log, queries).tolist() == [1.0, 1.5]
+    score = partial(retrievers.scores, "ease")
     # before x liked anything, popularity decides: a and b lead with two likes each
-    proposed = propose(retrievers, log, queries, 10)
-    assert proposed.items[0, 0] == 1  # b
-    assert np.isneginf(proposed.scores[0, -1]) and np.isfinite(proposed.scores[1]).all()
-
-
-def test_what_was_not_proposed_ranks_after_what_was() -> None:
-    proposals = Proposals(np.array([[4, 2], [4, 2]]), np.array([[2.0, 1.0]] * 2, dtype=np.float32))
-    ordered = np.array([[0.1, 0.9], [0.1, 0.9]])
-    ranks = two_stage_ranks(proposals, ordered, np.array([4, 7]), np.array([1.0, 5.0], np.float32))
-    assert ranks.tolist() == [2.0, 5.0]
+    assert full_ranks(retrievers, score, log, queries).tolist() == [1.0, 1.5]
 
 
 def test_retrievers_survive_storage(tmp_path: Path) -> None:
@@ -56,56 +49,57 @@ def test_retrievers_survive_storage(tmp_path: Path) -> None:
     fitted.save(tmp_path)
     loaded = ItemScorers.load(tmp_path)
     liked = np.array([[1, 0, 0, 1]], dtype=np.float32)
-    for name in ("ease", "popularity", "item_mean"):
+    for name in ("ease", "item_knn", "popularity", "item_mean"):
         np.testing.assert_array_equal(fitted.scores(name, liked), loaded.scores(name, liked))
     with pytest.raises(ArtifactError, match="baseline_recommenders"):
         ItemScorers.load(tmp_path / "nowhere")
 
 
-def _recommend(problem: Problem, users: list[str]) -> pl.DataFrame:
-    inputs, folder = problem
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, pl.DataFrame]:
+    """A ranking of users who go the same way, and their log."""
+    folder, log = tmp_path_factory.mktemp("recommend"), log_of(60, 10)
+    build(folder, log)
+    return folder, log
+
+
+def _recommend(built: tuple[Path, pl.DataFrame], users: list[str]) -> pl.DataFrame:
+    folder, log = built
     return recommend(
         users,
-        interactions=inputs.events,
-        items=inputs.items,
-        item_embeddings=inputs.item_embeddings,
-        baseline_folder=folder / "baselines",
-        recommender_folder=folder / "recommender",
-        ranking_folder=folder / "ranking",
-        candidates=5,
+        interactions=log,
+        items=catalogue(IDS),
+        item_embeddings=embeddings(IDS),
+        ranking_folder=folder,
         top_k=3,
+        probabilities=lambda rows: np.linspace(0.0, 1.0, rows.height),
     )
 
 
-def test_recommendations_are_new_ranked_and_to_the_users_taste(
-    taste_problem: Problem,
+def test_recommendations_are_new_ranked_and_what_comes_next(
+    built: tuple[Path, pl.DataFrame],
 ) -> None:
-    inputs, _ = taste_problem
+    _, log = built
     users = [f"u{n}" for n in range(20)]
-    shown = _recommend(taste_problem, users)
-    assert recommendation_problems(shown, inputs.events.select("user_id", "item_id")) == []
+    shown = _recommend(built, users)
+    assert recommendation_problems(shown, log.select("user_id", "item_id")) == []
     assert shown["user_id"].unique(maintain_order=True).to_list() == users
-    assert shown["score"].is_between(0, 1).all()
-    first = shown.filter(pl.col("rank") == 1)
-    parity = pl.col("user_id").str.slice(1).cast(int) + pl.col("item_id").str.slice(1).cast(int)
-    assert first.select((parity % 2 == 0).mean()).item() > 0.8
+    assert shown["score"].to_list() == np.linspace(0.0, 1.0, shown.height).tolist()
+    latest = log.sort("timestamp").group_by("user_id").agg(pl.col("item_id").last())
+    joined = shown.join(latest, on="user_id", suffix="_latest")
+    step = pl.col("item_id").str.slice(1).cast(int) - pl.col("item_id_latest").str.slice(1).cast(
+        int
+    )
+    assert joined.select(((step % len(IDS)) <= 3).mean()).item() > 0.5  # by chance 0.2
 
 
 def test_a_user_without_history_and_an_empty_list_of_users(
-    taste_problem: Problem,
+    built: tuple[Path, pl.DataFrame],
 ) -> None:
-    assert _recommend(taste_problem, ["nobody"])["rank"].to_list() == [1, 2, 3]
-    nobody = _recommend(taste_problem, [])
+    assert _recommend(built, ["nobody"])["rank"].to_list() == [1, 2, 3]
+    nobody = _recommend(built, [])
     assert nobody.is_empty()
     assert nobody.columns == ["user_id", "rank", "item_id", "score"]
-
-
-def test_users_are_served_alike_alone_and_together(
-    taste_problem: Problem,
-) -> None:
-    together = _recommend(taste_problem, ["u3", "u4"])
-    alone = _recommend(taste_problem, ["u4"])
-    assert_frame_equal(together.filter(pl.col("user_id") == "u4"), alone, abs_tol=1e-5)
 
 
 def test_a_seen_or_repeated_item_is_a_problem() -> None:
@@ -123,5 +117,13 @@ def test_all_recommenders_are_read_for_the_evaluation(
     )
     variants = {"id", "id_text", "id_text_reason"}
     assert set(predictions["recommender"]) == variants | {"item_mean", "running_statistics"}
-    assert set(ranks["recommender"]) == variants | {"item_mean", "popularity", "ease"}
+    assert set(ranks["recommender"]) == {
+        "lambdamart",
+        "linear_ranker",
+        "item_mean",
+        "popularity",
+        "item_knn",
+        "ease",
+        "ease_text",
+    }
     assert ranks["rank"].min() >= 1

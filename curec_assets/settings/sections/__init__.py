@@ -15,6 +15,7 @@ from curec_assets.settings.sections.language_model import (
     TeacherSettings,
 )
 from curec_assets.settings.sections.policy import PolicySettings
+from curec_assets.settings.sections.ranking import RankingSettings
 from curec_assets.settings.sections.reasons import ReasonSettings
 from curec_assets.settings.sections.recommender import RecommenderSettings
 from curec_assets.settings.sections.reward import RewardSettings
@@ -28,6 +29,7 @@ __all__ = [
     "ExplanationSettings",
     "LanguageModelSettings",
     "PolicySettings",
+    "RankingSettings",
     "ReasonSettings",
     "RecommenderSettings",
     "RewardSettings",

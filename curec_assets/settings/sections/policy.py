@@ -15,6 +15,13 @@ class PolicySettings(Section):
     generations: int = Field(ge=2, description="Sampled reasons per event.")
     learning_rate: PositiveFloat = Field(2e-5, description="AdamW peak learning rate.")
     beta: NonNegativeFloat = Field(0.0, description="KL weight to the aligned model.")
+    recommender_weight: NonNegativeFloat = Field(
+        0.5, description="Weight of the gain of the recommender-shaped reader."
+    )
+    reader_weight: NonNegativeFloat = Field(1.0, description="Weight of the plain reader's gain.")
+    disagreement_weight: NonNegativeFloat = Field(
+        0.5, description="Penalty of a level that its own arguments speak against."
+    )
     user_independent_weight: NonNegativeFloat = Field(
         0.5, description="Weight (lambda) of the part of the gain that is not about this user."
     )

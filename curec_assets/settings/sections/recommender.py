@@ -1,6 +1,6 @@
 """The final recommender."""
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from curec_assets.settings.sections.base import Section
 
@@ -23,13 +23,16 @@ class RecommenderSettings(Section):
         lt=1.0,
         description="Share of item ids replaced by the unknown id, so that it is learned.",
     )
-    reason_dropout: float = Field(
-        0.3,
-        ge=0.0,
-        lt=1.0,
-        description="Share of reasons replaced by the learned null: candidates are ranked before "
-        "their reasons are written.",
+    reason_components: NonNegativeInt = Field(
+        16, description="Principal components of the reasons' embeddings that the rungs read."
     )
+    reason_penalty: PositiveFloat = Field(
+        10.0, description="L2 penalty of the weights of a reason's level and components."
+    )
+    mlp_units: PositiveInt = Field(48, description="Hidden units of the small MLP.")
+    mlp_epochs: PositiveInt = Field(8, description="Its passes over the training events.")
+    mlp_learning_rate: PositiveFloat = Field(1e-3, description="Its Adam learning rate.")
+    mlp_penalty: NonNegativeFloat = Field(1.0, description="L2 penalty of its weights.")
     ease_l2: tuple[PositiveFloat, ...] = Field(
         (30.0, 100.0, 300.0, 1000.0),
         min_length=1,
@@ -46,18 +49,15 @@ class RecommenderSettings(Section):
     recent_half_life: PositiveFloat = Field(
         5.0, description="Events after which a user's older likes count half."
     )
-    candidates: PositiveInt = Field(100, description="Items that the retriever proposes.")
-    retriever_weights: tuple[NonNegativeFloat, ...] = Field(
-        (0.0, 0.5, 1.0, 2.0, 4.0, 8.0),
-        min_length=1,
-        description="Weights of the retriever's score beside the network's that are tried on "
-        "validation; 0 is the network alone.",
-    )
-    ranked_events: PositiveInt = Field(
-        1000,
-        description="Liked events of a split that are ranked among all items: a seeded sample, "
-        "the same for every recommender.",
-    )
     top_k: PositiveInt = Field(3, description="Items recommended, each with a reason.")
+    considered: PositiveInt = Field(
+        20, description="The ranker's best items that come into question for these."
+    )
+    least_probability: float = Field(
+        0.5,
+        ge=0.0,
+        le=1.0,
+        description="An item less likely to be liked is shown only where too few others are left.",
+    )
     recommended_users: PositiveInt = Field(description="Users who get recommendations.")
     bootstrap_samples: PositiveInt = Field(1000, description="Resamples of users per interval.")
