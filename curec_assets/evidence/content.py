@@ -26,6 +26,8 @@ def item_components(embeddings: pl.DataFrame, log: EventLog, components: int, se
 
     found = np.zeros((len(log.item_ids), 1 + components))
     vectors = embeddings["embedding"].to_numpy().astype(np.float64)
+    if not vectors.var(axis=0).any():
+        return found  # no texts, or all the same: they tell nothing
     size = min(components, *vectors.shape)
     reduced = PCA(size, random_state=seed).fit_transform(vectors)
     reduced /= max(float(reduced.std()), 1e-9)

@@ -34,7 +34,7 @@ class ReasonReader:
 
         vectors = reasons.vectors
         size = min(settings.reason_components, len(vectors) - 1, vectors.shape[1])
-        if size < 1:
+        if size < 1 or not vectors.var(axis=0).any():
             return cls(np.zeros(vectors.shape[1]), np.zeros((0, vectors.shape[1])))
         pca = PCA(size, random_state=seed % 2**32).fit(vectors)
         return cls(pca.mean_, pca.components_)

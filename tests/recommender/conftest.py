@@ -1,6 +1,7 @@
 """Small problems with a known answer, and what is built from them."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -8,11 +9,20 @@ import polars as pl
 import pytest
 
 from curec_assets.datasets.histories import build_histories
+from curec_assets.evidence.numbers import EvidenceNumbers
+from curec_assets.evidence.schema import EVENT_EVIDENCE
 from curec_assets.recommender.baselines import build_baselines
 from curec_assets.recommender.build import build_recommender
-from curec_assets.recommender.dataset import TrainingData, TrainingTables
+from curec_assets.recommender.dataset import EventTables, TrainingData
 from curec_assets.recommender.ranking import build_ranking
-from curec_assets.settings import RankingSettings, RecommenderSettings
+from curec_assets.recommender.reason_stage import Reasons
+from curec_assets.recommender.statistics import (
+    Smoothing,
+    item_attributes,
+    running_statistics,
+)
+from curec_assets.recommender.tabular import Rows, text_cosine
+from curec_assets.settings import EvidenceSettings, RankingSettings, RecommenderSettings
 
 SETTINGS = RecommenderSettings(
     dim=8,
@@ -26,7 +36,33 @@ SETTINGS = RecommenderSettings(
 RANKING = RankingSettings(rounds=40, patience=10, text_weights=(0.1,))
 TEXT_DIM = 6
 
-Problem = tuple[TrainingTables, Path]
+EVIDENCE = EvidenceSettings(max_trees=40, min_leaf_events=10)
+
+
+@dataclass(frozen=True)
+class Tables(EventTables):
+    """All that the recommender is made from."""
+
+    evidence_numbers: pl.DataFrame
+    event_evidence: pl.DataFrame
+    reason_embeddings: pl.DataFrame
+
+    def rows(self) -> Rows:
+        """As numbers."""
+        statistics = running_statistics(
+            self.events,
+            item_attributes(self.items),
+            self.events,
+            Smoothing(SETTINGS.smoothing, SETTINGS.recent_half_life),
+        )
+        histories = self.events.select("event_id").join(
+            self.histories, on="event_id", how="left", maintain_order="left"
+        )
+        cosine = text_cosine(self.events["item_id"], histories, self.item_embeddings)
+        return Rows.make(self.evidence_numbers, statistics, cosine)
+
+
+Problem = tuple[Tables, Path]
 """Tables, and a folder with everything that was built from them."""
 
 
@@ -45,7 +81,7 @@ def planted(
     items: int = 30,
     per_user: int = 24,
     reasons: bool = False,
-) -> TrainingTables:
+) -> Tables:
     """Users who rate random items; `liked(user, item, rng)` decides.
 
     With `reasons`, every event has an embedding that carries its outcome.
@@ -77,16 +113,34 @@ def planted(
     signal[:, 0] += np.where(events["liked"].to_numpy(), 2.0, -2.0)
     embedding = pl.Array(pl.Float32, TEXT_DIM)
     covered = events.height if reasons else 0
-    return TrainingTables(
+    item_embeddings = pl.DataFrame(
+        {"item_id": ids, "embedding": vectors}, schema_overrides={"embedding": embedding}
+    )
+    numbers = EvidenceNumbers(events, catalogue, item_embeddings, EVIDENCE, 3).read(events)
+    return Tables(
         events=events,
         histories=build_histories(events, 50),
         items=catalogue,
-        item_embeddings=pl.DataFrame(
-            {"item_id": ids, "embedding": vectors}, schema_overrides={"embedding": embedding}
+        item_embeddings=item_embeddings,
+        evidence_numbers=pl.concat([events.select("event_id"), numbers], how="horizontal"),
+        event_evidence=events.select(
+            "event_id",
+            probability=numbers["item_like_rate"].cast(pl.Float64).clip(0.05, 0.95),
+            level=pl.lit(5, dtype=pl.Int64),
+            facts=pl.lit([], dtype=EVENT_EVIDENCE["facts"]),
         ),
         reason_embeddings=pl.DataFrame(
-            {"event_id": events["event_id"][:covered], "embedding": signal[:covered]},
-            schema_overrides={"embedding": embedding},
+            {
+                "event_id": events["event_id"][:covered],
+                "verdict_embedding": signal[:covered],
+                "why_embedding": signal[:covered, ::-1],
+                "level": [5] * covered,
+            },
+            schema_overrides={
+                "verdict_embedding": embedding,
+                "why_embedding": embedding,
+                "level": pl.Int64,
+            },
         ),
     )
 
@@ -101,13 +155,22 @@ def chance(user: np.ndarray, item: np.ndarray, rng: np.random.Generator) -> np.n
     return rng.random(len(user)) < 0.5
 
 
-def _built(inputs: TrainingTables, folder: Path, settings: RecommenderSettings) -> Problem:
+def _built(inputs: Tables, folder: Path, settings: RecommenderSettings) -> Problem:
     for name in ("baselines", "recommender", "ranking"):
         (folder / name).mkdir()
     known = inputs.events, inputs.items, inputs.item_embeddings
     build_baselines(folder / "baselines", *known, settings=settings, ranking=RANKING, seed=3)
     data = TrainingData.make(inputs, settings)
-    build_recommender(folder / "recommender", data, settings=settings, seed=3)
+    build_recommender(
+        folder / "recommender",
+        data,
+        inputs.rows(),
+        inputs.event_evidence["probability"].to_numpy(),
+        Reasons.of(inputs.events, inputs.reason_embeddings),
+        settings=settings,
+        evidence_settings=EVIDENCE,
+        seed=3,
+    )
     build_ranking(folder / "ranking", *known, settings=RANKING, seed=3)
     return inputs, folder
 

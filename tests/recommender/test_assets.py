@@ -11,9 +11,10 @@ import pytest
 from curec_assets.core.asset import as_asset
 from curec_assets.core.provenance import content_hash
 from curec_assets.evaluation.bootstrap import Interval
+from curec_assets.evidence.schema import FACT
 from curec_assets.recommender import assets, checks
 from curec_assets.reports.assets import quality_report
-from curec_assets.reward.gate import Gate
+from curec_assets.reward.gate import Gate, ReaderGate
 from curec_assets.settings import Settings
 from resources.compute.accelerator import Accelerator
 from resources.errors import ArtifactError
@@ -31,6 +32,7 @@ _RECIPES = [
 ]
 _ASSETS = [as_asset(recipe) for recipe in _RECIPES]
 _TABLES = ("items", "histories", "item_embeddings", "reason_embeddings")
+_TABLES += ("evidence_numbers", "event_evidence")
 
 
 def _store_table(warehouse: Warehouse, name: str, rows: pl.DataFrame) -> None:
@@ -59,17 +61,30 @@ def resources(tmp_path: Path, reason_problem: Problem) -> dict[str, Any]:
     _store_table(warehouse, "interactions", inputs.events.drop("split"))
     for name in _TABLES:
         _store_table(warehouse, name, getattr(inputs, name))
-    reason = {"reason": "It is odd.", "verdict": "like", "grounded": True, "source": "policy"}
+    reason = {
+        "reason": "You are very likely to like it. It is widely liked.",
+        "verdict": "You are very likely to like it.",
+        "why": "It is widely liked.",
+        "level": 8,
+        "evidence_level": 8,
+        "grounded": True,
+        "first_grounded": True,
+        "source": "policy",
+        "note": "as strict as the crowd; likes none more; likes none less",
+        "evidence_probability": 0.8,
+    }
+    facts = pl.lit([], dtype=pl.List(FACT))
     reasons = (
         inputs.events[:40]
-        .select("event_id", "user_id")
-        .with_columns(**{name: pl.lit(value) for name, value in reason.items()})
+        .select("event_id", "user_id", "split")
+        .with_columns(**{name: pl.lit(value) for name, value in reason.items()}, facts=facts)
     )
     _store_table(warehouse, "recommendation_reasons", reasons)
     shown = pl.DataFrame([{"user_id": "new", "rank": 1, "item_id": "i1", "title": "One"} | reason])
-    _store_table(warehouse, "recommendations", shown.with_columns(score=pl.lit(0.5)))
+    _store_table(warehouse, "recommendations", shown.with_columns(score=pl.lit(0.5), facts=facts))
     unsure = Interval(0.5, 0.4, 0.6)
-    gate = Gate(unsure, unsure, unsure, unsure, unsure, 12, 5, 4, "users").to_json()
+    of_reader = ReaderGate(unsure, unsure, unsure, unsure, unsure, unsure, 12, 5, 4, "users")
+    gate = Gate(of_reader, of_reader).to_json()
     for manifest in (
         _manifest("reward_model", "v", gate=gate),
         _manifest("reason_policy", "v", reward=[0.1, 0.2]),

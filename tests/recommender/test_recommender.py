@@ -9,30 +9,26 @@ import pytest
 import torch
 
 from curec_assets.evaluation.metrics import auc
-from curec_assets.recommender.build import network_config
-from curec_assets.recommender.dataset import (
-    Examples,
-    ItemTable,
-    TrainingData,
-    TrainingTables,
-    event_examples,
-)
+from curec_assets.recommender.build import logit, network_config
+from curec_assets.recommender.dataset import Examples, ItemTable, TrainingData, event_examples
 from curec_assets.recommender.din import DIN, VARIANTS
 from curec_assets.recommender.output_checks import prediction_problems
 from curec_assets.recommender.ranker import Ranker
+from curec_assets.recommender.reason_stage import ReasonReader, Reasons, ReasonStage
+from curec_assets.recommender.tabular import TabularParts
 from curec_assets.recommender.training import score
 from resources.errors import ArtifactError
-from tests.recommender.conftest import SETTINGS, Problem
+from tests.recommender.conftest import SETTINGS, Problem, Tables
 
 
-def _test_auc(inputs: TrainingTables, folder: Path, variant: str) -> float:
+def _test_auc(inputs: Tables, folder: Path, variant: str) -> float:
     predictions = pl.read_parquet(folder / "recommender" / "predictions.parquet")
     own = predictions.filter(variant=variant, seed=0, split="test")
     joined = own.join(inputs.events.select("event_id", "liked"), on="event_id")
     return auc(joined["liked"].to_numpy(), joined["probability"].to_numpy())
 
 
-def _examples(inputs: TrainingTables, ranker: Ranker, item_table: ItemTable) -> Examples:
+def _examples(inputs: Tables, ranker: Ranker, item_table: ItemTable) -> Examples:
     return event_examples(inputs, item_table, ranker.form)
 
 
@@ -56,30 +52,43 @@ def test_every_event_has_one_prediction_per_network(
     predictions = pl.read_parquet(folder / "recommender" / "predictions.parquet")
     held_out = inputs.events.filter(pl.col("split") != "train")
     assert prediction_problems(predictions, held_out) == []
-    assert predictions.select("variant", "seed").n_unique() == len(VARIANTS) * 2
+    networks = predictions.filter(pl.col("variant").is_in(VARIANTS))
+    assert networks.select("variant", "seed").n_unique() == len(VARIANTS) * 2
     missing, repeated = predictions[1:], pl.concat([predictions, predictions[:1]])
     assert "missing" in prediction_problems(missing, held_out)[0]
     assert "more than once" in prediction_problems(repeated, held_out)[0]
 
 
-def test_a_missing_reason_is_the_learned_null(reason_problem: Problem) -> None:
-    inputs, folder = reason_problem
-    ranker = Ranker.load(folder / "recommender")
-    network = ranker.networks["id_text_reason", 0]
-    item_table = ranker.item_table(inputs.item_embeddings)
-    rows = torch.arange(50)
+def test_without_a_reason_a_rung_is_the_one_below(reason_problem: Problem) -> None:
+    inputs, _ = reason_problem
+    reasons = Reasons.of(inputs.events, inputs.reason_embeddings[100:])
+    log_odds = np.linspace(-1.0, 1.0, inputs.events.height)
+    liked = inputs.events["liked"].to_numpy().astype(np.float64)
+    read = ReasonReader.fit(reasons, SETTINGS, 3).read(reasons)
+    stage = ReasonStage.fit(read, log_odds[reasons.events], liked[reasons.events], 10.0)
+    found = stage.add(log_odds, reasons, read)
+    missing = np.setdiff1d(np.arange(len(liked)), reasons.events)
+    assert len(missing) == 100
+    np.testing.assert_array_equal(found[missing], log_odds[missing])
+    assert auc(liked[reasons.events] > 0.5, found[reasons.events]) > 0.9
 
-    def scores(reasons: pl.DataFrame) -> np.ndarray:
-        examples = _examples(replace(inputs, reason_embeddings=reasons), ranker, item_table)
-        return score(network, examples, item_table, rows)
 
-    some = inputs.reason_embeddings.filter(
-        ~pl.col("event_id").is_in(inputs.events["event_id"][:25].implode())
-    )
-    full, partly, none = scores(inputs.reason_embeddings), scores(some), scores(some.clear())
-    np.testing.assert_array_equal(partly[:25], none[:25])
-    np.testing.assert_array_equal(partly[25:], full[25:])
-    assert np.abs(full[:25] - none[:25]).max() > 0.05
+def test_the_blend_is_no_worse_than_its_members(taste_problem: Problem) -> None:
+    whole = _test_auc(*taste_problem, "whole")
+    for member in ("id_text", "evidence", "numbers", "mlp"):
+        assert whole > _test_auc(*taste_problem, member) - 0.02, member
+
+
+def test_stored_parts_say_what_was_measured(taste_problem: Problem) -> None:
+    inputs, folder = taste_problem
+    rows = inputs.rows()
+    parts = TabularParts.load(folder / "recommender" / "tabular").log_odds(rows)
+    stored = pl.read_parquet(folder / "recommender" / "predictions.parquet")
+    for name in ("best_peer", "numbers", "mlp"):
+        own = inputs.events.select("event_id").with_columns(found=pl.Series(parts[name]))
+        both = own.join(stored.filter(variant=name), on="event_id")
+        expected = logit(both["probability"].to_numpy())
+        np.testing.assert_allclose(both["found"].to_numpy(), expected, atol=1e-4)
 
 
 def test_a_stored_ranker_predicts_what_it_predicted(
