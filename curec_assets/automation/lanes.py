@@ -23,7 +23,6 @@ FAST = (
 SLOW = (
     "training_snapshot",
     "event_splits",
-    "evidence_state",
     "evidence_numbers",
     "evidence_model",
     "event_evidence",

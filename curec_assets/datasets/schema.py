@@ -46,17 +46,6 @@ HISTORY = pl.Schema(
     }
 )
 HISTORIES = pl.Schema({"event_id": pl.Utf8(), "user_id": pl.Utf8(), **HISTORY})
-SPLITS = pl.Schema({**INTERACTIONS, "split": pl.Utf8(), "fold": pl.Utf8()})
-HISTORY = pl.Schema(
-    {
-        "item_ids": pl.List(pl.Utf8()),
-        "ratings": pl.List(pl.Float64()),
-        "likes": pl.List(pl.Boolean()),
-        "timestamps": pl.List(pl.Int64()),
-        "length": pl.Int64(),
-    }
-)
-HISTORIES = pl.Schema({"event_id": pl.Utf8(), "user_id": pl.Utf8(), **HISTORY})
 
 SPLITS = ("train", "validation", "test")
 FOLDS = ("reward", "policy")

@@ -124,16 +124,15 @@ def _thought(
 
 
 def _with_choices(worded: Completion, thought: Thought) -> Completion:
-    """The second step, whose chain was held, with what the first chose its tokens among.
+    """The second step, whose chain was held, with the choices of the first and their probabilities.
 
-    And with how probable they were there. Where the same chain was written with other tokens, its
-    choices are lost: they count as forced.
+    Where the same chain was written with other tokens, its choices are lost: they count as forced.
     """
     chain = thought.completion
     size = len(chain.token_ids) if chain is not None else 0
     if chain is None or not worded.allowed or worded.token_ids[:size] != chain.token_ids:
         return worded
-    logprobs = None
-    if chain.logprobs is not None and worded.logprobs is not None:
-        logprobs = (*chain.logprobs, *worded.logprobs[size:])
+    logprobs = worded.logprobs
+    if logprobs is not None and chain.logprobs is not None:
+        logprobs = (*chain.logprobs, *logprobs[size:])
     return replace(worded, allowed=(*chain.allowed, *worded.allowed[size:]), logprobs=logprobs)

@@ -1,15 +1,28 @@
 """The composed reward of a sampled reason (its composition is ours).
 
-    reward = w1 · recommender gain + w2 · reader gain − λ · user-independent gain + form
-             + groundedness − disagreement − length − off-form
+For a text that has the form:
+
+    reward = w_r · recommender gain + w_p · reader gain − λ · user-independent gain
+             + groundedness − disagreement − length + format
+
+and 0 for any other: without a chain of thought, unfinished, empty, repeated, a copied prompt, a
+sentence that claims nothing.
 
 *Gains*: how much the reason helps each reader (the recommender-shaped one, and the plain reader of
-the reason alone) to tell the true outcome, in nats, within ±`GAIN_LIMIT`. *User-independent gain*:
-the part of both that is not about this user, weighted as they are. *Disagreement*: of the level
-with the cited arguments. *Off-form*: a text that is not finished, lacks the form, or claims what it
-may not has no gain, and its penalty is more than all that an ordinary reason can lose: whatever is
-empty, repeated, copied or made up scores below every ordinary reason. Each term is returned on its
-own, so that each is logged: an optimised sum can hide a term that is being gamed.
+the reason alone) to tell the true outcome, in nats over that reader's null. *User-independent
+gain*: the part of both that is not about this user, weighted as they are; the first under other
+users' histories, the second over other users' outcomes with the item. *Disagreement*: of the level
+with the cited arguments. *Format*: its weight is more than a reason can lose by all other terms
+together, each of which is bounded (gains by `policy.gain_limit`): so every reason that has the form
+scores above 0, and no other text does.
+
+The gains are log scores: they are largest on average where the level says what is believed. That
+holds only while little else depends on the level. So losses count as gains do, in the
+user-independent part too, the limit is beyond what an honest level loses, and λ is small; a limit
+of 1 nat would make the extreme levels the best to write in most cases.
+
+Each term is returned on its own, so that each is logged: an optimised sum can hide a term that is
+being gamed.
 """
 
 from collections.abc import Sequence
@@ -20,18 +33,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curec_assets.explanation.facts import Facts
-from curec_assets.explanation.grounding import GroundingChecker, disagreement
+from curec_assets.explanation.grounding import Grounding, GroundingChecker, disagreement
 from curec_assets.explanation.prompts import ParsedReason, parse_reason
 from curec_assets.reward.scoring import ScoredEvent
 from curec_assets.reward.texts import SILENCE, Sentences
 from curec_assets.settings import PolicySettings
 
 Scores = NDArray[np.float64]
-
-GAIN_LIMIT = 1.0
-"""Nats that one reason can gain or lose with a reader: a lucky outcome must not outweigh all."""
-_MARGIN = 0.1  # by which an off-form text is below the worst ordinary reason
-
 
 @dataclass(frozen=True, kw_only=True)
 class PolicyEvent(ScoredEvent):
@@ -80,28 +88,29 @@ TERMS = (
     "recommender_gain",
     "reader_gain",
     "user_independent",
-    "format",
     "groundedness",
     "disagreement",
     "length",
-    "off_form",
+    "format",
 )
 
 
 def weights(settings: PolicySettings) -> dict[str, float]:
     """The weight of each term; penalties are negative."""
     gains = settings.recommender_weight + settings.reader_weight
-    lost = gains * (1.0 + settings.user_independent_weight) * GAIN_LIMIT
-    lost += settings.disagreement_weight + settings.length_weight
+    most_lost = (
+        gains * (1.0 + settings.user_independent_weight) * settings.gain_limit
+        + settings.disagreement_weight
+        + settings.length_weight
+    )
     return {
         "recommender_gain": settings.recommender_weight,
         "reader_gain": settings.reader_weight,
         "user_independent": -settings.user_independent_weight,
-        "format": settings.format_weight,
         "groundedness": settings.groundedness_weight,
         "disagreement": -settings.disagreement_weight,
         "length": -settings.length_weight,
-        "off_form": -(lost + _MARGIN),
+        "format": settings.format_weight + most_lost,
     }
 
 
@@ -115,8 +124,8 @@ class ComposedReward:
         settings: PolicySettings,
         wanted_words: int,
     ) -> None:
-        """`settings`: weights of the gains within the user-independent part. `wanted_words`: longer
-        why sentences have a `length` term above 0, at most 1.
+        """`settings`: limit of the gains, and their weights within the user-independent part.
+        `wanted_words`: longer why sentences have a `length` term above 0, at most 1.
         """
         self._scorer = scorer
         self._checker = checker
@@ -126,61 +135,47 @@ class ComposedReward:
     def terms(
         self, events: Sequence[PolicyEvent], completions: Sequence[str], finished: Sequence[bool]
     ) -> dict[str, Scores]:
-        """Unweighted terms by name, each of shape (n,)."""
-        parsed = [parse_reason(text) for text in completions]
-        checks = [
-            self._checker.check(p, event.facts) if p is not None else None
-            for p, event in zip(parsed, events, strict=True)
+        """Unweighted terms by name, each of shape (n,); all 0 for a text without the form."""
+        judged = [
+            self._judge(text, event.facts) if done else None
+            for text, event, done in zip(completions, events, finished, strict=True)
         ]
-        ordinary = np.array(
-            [
-                c is not None and c.accepted and done
-                for c, done in zip(checks, finished, strict=True)
-            ],
-            dtype=bool,
-        )
-        reasons: list[Sentences] = [
-            p if p is not None and good else SILENCE
-            for p, good in zip(parsed, ordinary, strict=True)
-        ]
+        reasons: list[Sentences] = [each[0] if each else SILENCE for each in judged]
         outcomes = [event.liked for event in events]
-        independent = self._settings.recommender_weight * _limited(
-            self._scorer.user_independent_gain(events, reasons, outcomes)
-        ) + self._settings.reader_weight * _limited(
-            self._scorer.reader_user_independent_gain(events, reasons)
-        )
+        formed = np.array([each is not None for each in judged], dtype=np.float64)
+
+        def nats(gains: Scores) -> Scores:
+            limit = self._settings.gain_limit
+            return gains.clip(-limit, limit) * formed
+
         return {
-            "recommender_gain": _limited(self._scorer.gain(events, reasons, outcomes)),
-            "reader_gain": _limited(self._scorer.reader_gain(reasons, outcomes)),
-            "user_independent": independent.clip(min=0.0),
-            "format": np.array(
-                [
-                    float(c is not None and c.well_formed and done)
-                    for c, done in zip(checks, finished, strict=True)
-                ]
-            )
-            * ordinary,
-            "groundedness": ordinary.astype(np.float64),
+            "recommender_gain": nats(self._scorer.gain(events, reasons, outcomes)),
+            "reader_gain": nats(self._scorer.reader_gain(reasons, outcomes)),
+            "user_independent": (
+                self._settings.recommender_weight
+                * nats(self._scorer.user_independent_gain(events, reasons, outcomes))
+                + self._settings.reader_weight
+                * nats(self._scorer.reader_user_independent_gain(events, reasons))
+            ),
+            "groundedness": np.array(
+                [float(each is not None and not each[1].unsupported) for each in judged]
+            ),
             "disagreement": np.array(
                 [
-                    disagreement(p, event.facts) if p is not None and good else 0.0
-                    for p, event, good in zip(parsed, events, ordinary, strict=True)
+                    disagreement(each[0], event.facts) if each else 0.0
+                    for each, event in zip(judged, events, strict=True)
                 ]
             ),
-            "length": np.array(
-                [
-                    _excess(p, self._wanted_words) if good else 0.0
-                    for p, good in zip(parsed, ordinary, strict=True)
-                ]
-            ),
-            "off_form": (~ordinary).astype(np.float64),
+            "length": np.array([self._excess(each[0]) if each else 0.0 for each in judged]),
+            "format": formed,
         }
 
+    def _judge(self, text: str, facts: Facts) -> tuple[ParsedReason, Grounding] | None:
+        """A completion taken apart, and its check; None when it lacks the form."""
+        parsed = parse_reason(text)
+        check = self._checker.check(parsed, facts) if parsed else None
+        return (parsed, check) if parsed and check and check.well_formed else None
 
-def _limited(gains: Scores) -> Scores:
-    return gains.clip(-GAIN_LIMIT, GAIN_LIMIT)
-
-
-def _excess(parsed: ParsedReason | None, wanted_words: int) -> float:
-    words = len(parsed.why.split()) if parsed else 0
-    return min(1.0, max(0.0, words / wanted_words - 1.0))
+    def _excess(self, parsed: ParsedReason) -> float:
+        """0 up to the wanted words, 1 from twice as many on."""
+        return min(1.0, max(0.0, len(parsed.why.split()) / self._wanted_words - 1.0))

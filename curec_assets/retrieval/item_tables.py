@@ -22,6 +22,7 @@ from resources.errors import ArtifactError
 
 TABLES = ("ease_likes", "ease_all", "knn", "short", "long")
 
+_LEAST_EVENTS = 2  # of an item in the tables: one event links it to a single person
 _SHORT_GAP, _SHORT_STEPS = 1800, 12  # seconds between events of a session; events ahead
 _LONG_GAP, _LONG_STEPS = 60 * DAY, 40
 
@@ -43,7 +44,7 @@ class ItemTables:
         end = int(np.searchsorted(timeline.times, before, side="left"))
         counts = np.bincount(timeline.items[:end], minlength=timeline.size)
         chosen = np.argsort(-counts, kind="stable")[: settings.table_items]
-        known = np.sort(chosen[counts[chosen] > 0])
+        known = np.sort(chosen[counts[chosen] >= _LEAST_EVENTS])
         place = np.full(timeline.size, -1)
         place[known] = np.arange(len(known))
         kept = np.flatnonzero(place[timeline.items[:end]] >= 0)

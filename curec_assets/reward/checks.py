@@ -13,11 +13,11 @@ from resources.storage.warehouse import Warehouse
 @dg.asset_check(
     asset="reward_model",
     blocking=True,
-    description="A reason tells the reward model more than the null and than another user's reason "
+    description="A reason tells both readers more than the null and than another user's reason "
     "does. Where reward.gate_blocks is off, a failure warns and does not block.",
 )
 def reward_gate(settings: Settings, model_store: ModelStore) -> dg.AssetCheckResult:
-    """AUC(reason) above AUC(null) and AUC(shuffled) on validation, by a paired bootstrap."""
+    """Own reason above null and shuffled, for both readers, by a paired bootstrap on validation."""
     from curec_assets.reward.gate import stored_gate
 
     gate = stored_gate(model_store.current("reward_model").manifest)

@@ -108,7 +108,10 @@ def test_the_second_time_nothing_is_done_and_nothing_changes(bench: Bench) -> No
     ("change", "why"),
     [
         ({"settings": {"seed": 7}}, "setting `seed` 20260101 → 7"),
-        ({"settings": {"evidence": {"shrinkage": 20.0}}}, "setting `evidence.shrinkage` 10.0 → 20"),
+        (
+            {"settings": {"evidence": {"factor_ridge": 20.0}}},
+            "setting `evidence.factor_ridge` 9.0 → 20",
+        ),
         ({"upstream": ROWS.with_columns(n=pl.lit(5))}, "upstream `up` changed"),
         ({"codes": {"things": "2", "model": "2"}}, "code of `file.py` changed"),
     ],
@@ -157,32 +160,32 @@ def test_what_is_declared_or_operational_can_be_read(bench: Bench) -> None:
     bench.read = lambda inputs: seen.append(
         (
             inputs.settings.seed,
-            inputs.settings.evidence.shrinkage,
+            inputs.settings.evidence.factor_ridge,
             inputs.settings.encoder.batch_size,
         )
     )
     bench.run()
-    assert seen == [(20260101, 10.0, 64)] * 2
+    assert seen == [(20260101, 9.0, 64)] * 2
 
 
 def _small(inputs: Inputs) -> Small:
-    return Small(inputs.table("up").filter(pl.col("n") < inputs.settings.evidence.max_liked))
+    return Small(inputs.table("up").filter(pl.col("n") < inputs.settings.evidence.most_for))
 
 
 def test_only_the_chosen_part_of_the_upstream_counts(bench: Bench) -> None:
-    choice = Choice(_small, tables=("up",), settings=("evidence.max_liked",))
+    choice = Choice(_small, tables=("up",), settings=("evidence.most_for",))
     bench.declared, bench.read = {"view": choice}, lambda inputs: inputs.view.small
     first = bench.run()
     bench.upstream = pl.concat([ROWS, pl.DataFrame({"item_id": ["c"], "n": [99]})])
-    bench.settings = {"evidence": {"max_liked": 5}}
+    bench.settings = {"evidence": {"most_for": 5}}
     second = bench.run()
     assert second["things"].cached and second["model"].cached
-    bench.settings = {"evidence": {"max_liked": 2}}
+    bench.settings = {"evidence": {"most_for": 2}}
     third = bench.run()
     assert third["things"].why == "upstream `small` changed"
     assert third["things"].fingerprint != first["things"].fingerprint
     bench.read = lambda inputs: inputs.table("up")
-    bench.settings = {"evidence": {"max_liked": 1}}
+    bench.settings = {"evidence": {"most_for": 1}}
     with pytest.raises(UndeclaredRead, match="table 'up'"):
         bench.run()
 

@@ -75,7 +75,7 @@ def test_a_prompt_text_concerns_exactly_who_writes_reasons(
     before: dict[str, dict[str, str]], edited: Edit
 ) -> None:
     file = "curec_assets/explanation/prompts.py"
-    after = edited(file, "Give the evidence and the reason.", "Give both.")
+    after = edited(file, "Cite facts, judge, explain.", "Judge.")
     below = {"alignment_corpus", "draft_reasons", "reason_policy"}
     assert changed(before, after) == below | {"generated_reasons", "recommendations"}
     for name in below:
@@ -84,19 +84,19 @@ def test_a_prompt_text_concerns_exactly_who_writes_reasons(
 
 def test_a_constant_concerns_who_uses_it(before: dict[str, dict[str, str]], edited: Edit) -> None:
     after = edited("curec_assets/recommender/training.py", "_BATCH = 4096", "_BATCH = 2048")
-    assert changed(before, after) == {
-        "recommender",
-        "recommender_ranking",
-        "recommendations",
-    }
+    assert changed(before, after) == {"recommender", "recommendations"}
 
 
 @pytest.mark.parametrize(
     ("file", "old", "new"),
     [
-        ("explanation/prompts.py", '"""Task *verdict*: the evidence alone', '"""Another docstring'),
+        (
+            "explanation/prompts.py",
+            '"""Task *verdict*: the chain of thought',
+            '"""Another docstring',
+        ),
         ("explanation/prompts.py", "lines = [task]", "lines = [  # a comment\n        task\n    ]"),
-        ("settings/sections.py", "Optimiser steps.", "Steps of the optimiser."),
+        ("settings/sections/policy.py", "Optimiser steps.", "Steps of the optimiser."),
         ("reward/assets.py", '"""How many are grounded', '"""How many of them are grounded'),
         ("display/charts.py", "_DPI = 100", "_DPI = 90"),
     ],

@@ -62,7 +62,7 @@ class ScriptedWriter:
             text = f"Note: as strict as the crowd; likes {digest(user)[:6]} more; likes none less."
         else:
             text = self.reason(user, prompt)
-        return Completion(text, (1,), (True,), True, 0.5)
+        return Completion(text, (1,), (True,), True, None)
 
     def reason(self, user: str, prompt: Prompt) -> str:
         title = re.findall("^Item: (.*) \\(drama\\)$", user, re.MULTILINE)[0]

@@ -70,7 +70,7 @@ class Likely:
             completion(compose(self._facts[prompt.messages], 9, random_generator(prompt.seed)))
             for prompt in prompts
         ]
-        return [Completion(text, (), (), True, 0.9) for text in texts]
+        return [Completion(text, (), (), True, None) for text in texts]
 
     def prompt_tokens(self, prompt: Prompt) -> int:
         return 1

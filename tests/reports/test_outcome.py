@@ -15,7 +15,7 @@ def test_an_undefined_metric_is_said_to_be_undefined(tmp_path: Path) -> None:
     rows = [
         ("id", "all", "AUC", 0.7, 0.6, 0.8, 50, 9),
         ("id_text", "all", "AUC", None, None, None, 50, 9),
-        ("id", "with_reason", "AUC", None, None, None, 3, 2),
+        ("id_text", "with_reason", "AUC", None, None, None, 3, 2),
     ]
     columns = ["recommender", "slice", "metric", "value", "low", "high", "n_events", "n_users"]
     manifest = Manifest(

@@ -16,18 +16,18 @@ _EVENTS = st.lists(
         st.sampled_from("uvwz"),
         st.sampled_from(ITEMS),
         st.booleans(),
-        st.sampled_from([0, 5, 9, 1800, DAY, 2 * DAY, 9 * DAY, 9 * DAY + 1, 80 * DAY]),
+        st.sampled_from([0, 5, 9, 600, 900, 1200, 1800, DAY, 9 * DAY, 9 * DAY + 1, 80 * DAY]),
     ),
-    max_size=40,
+    max_size=60,
 )
-_TIMES = st.sampled_from([0, 6, 1800, DAY, 9 * DAY + 1, 80 * DAY, 81 * DAY])
+_TIMES = st.sampled_from([0, 6, 900, 901, 1800, DAY, 9 * DAY + 1, 80 * DAY, 81 * DAY])
 
 
 def _read(store: Store, time: int) -> list[tuple[np.ndarray, np.ndarray]]:
     """Candidates and features of four known users and an unknown one, tables fitted on the way."""
     users = ["u", "v", "w", "z", "nobody"]
     asked = store.timeline.ask(pl.DataFrame({"user_id": users}).with_columns(timestamp=time))
-    parts = store.parts(asked, store.refitted(asked, every=5))
+    parts = store.parts(asked, store.refitted(asked, every=3))
     return [(part.proposed.items, part.features(part.proposed.valid)) for part in parts]
 
 

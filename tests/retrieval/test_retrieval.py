@@ -21,6 +21,7 @@ _LOG = events(
         ("u", "b", False, 2),
         ("u", "c", True, 2),
         ("v", "a", True, 5),
+        ("w", "b", False, 6),
         ("v", "c", True, 4 * DAY),
     ]
 )
@@ -48,7 +49,7 @@ def test_activity_by_hand() -> None:
     timeline = Timeline(_LOG, ITEMS)
     found = Activity.at(timeline, np.array([2, 6, 5 * DAY]))
     assert found.all_likes[:, 0].tolist() == [1, 2, 2]
-    assert found.all_events[:, 1].tolist() == [0, 1, 1]
+    assert found.all_events[:, 1].tolist() == [0, 1, 2]
     assert found.likes[1][:, 0].tolist() == [1, 2, 0]
     assert found.likes[3][2].tolist() == [0, 0, 1, *[0] * 5]
     assert np.isinf(found.age[0, 2]) and found.age[2, 2] == pytest.approx(5 - 2 / DAY)

@@ -22,10 +22,22 @@ class PolicySettings(Section):
     disagreement_weight: NonNegativeFloat = Field(
         0.5, description="Penalty of a level that its own arguments speak against."
     )
-    user_independent_weight: NonNegativeFloat = Field(
-        0.5, description="Weight (lambda) of the part of the gain that is not about this user."
+    user_independent_weight: float = Field(
+        0.2,
+        ge=0.0,
+        lt=1.0,
+        description="Weight (lambda) of the part of the gain that is not about this user; a large "
+        "one pays for levels beyond what is believed.",
     )
-    format_weight: NonNegativeFloat = Field(0.2, description="Reward of a well-formed reason.")
+    gain_limit: PositiveFloat = Field(
+        3.0,
+        description="Nats that a reason can gain or lose with a reader; an extreme level that is "
+        "wrong loses 2 to 3.",
+    )
+    format_weight: PositiveFloat = Field(
+        0.1,
+        description="By how much the worst reason that has the form is above any text without it.",
+    )
     groundedness_weight: NonNegativeFloat = Field(
         0.5, description="Reward of a reason whose claims are all in its prompt."
     )
