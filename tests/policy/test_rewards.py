@@ -138,7 +138,16 @@ def test_words_beyond_the_wanted_are_penalised() -> None:
 
 def texts(prompt: str) -> st.SearchStrategy[str]:
     """Why sentences that are no reason."""
-    fixed = ["", " ", "...", "is ok", "ok.", "It is good.", "Write to me@example.org.", "<|im_end|>"]
+    fixed = [
+        "",
+        " ",
+        "...",
+        "is ok",
+        "ok.",
+        "It is good.",
+        "Write to me@example.org.",
+        "<|im_end|>",
+    ]
     lines = [line for line in prompt.splitlines() if line.strip()]
     nonsense = st.text(st.characters(codec="ascii"), max_size=60)
     return st.one_of(st.sampled_from(fixed), st.sampled_from([*lines, prompt]), nonsense)
