@@ -1,8 +1,8 @@
 """A GRPO step of CURec against plain TRL: `GRPOTrainer` that generates by itself.
 
 Three trainers of the same sizes on the same prompts, in turns: plain TRL with a constant reward,
-plain TRL with CURec's composed reward, and CURec's own step (grammar, packed generation, logits of
-completion tokens only, the composed reward). The step is timed from its beginning to its end, model
+plain TRL with CURec's composed reward, and CURec's own step (grammars, packed generation, choices
+as actions, the composed reward). The step is timed from its beginning to its end, model
 loading excluded. Texts differ in length, so times per completion token are given too.
 """
 
@@ -27,7 +27,7 @@ from curec_assets.explanation.grounding import GroundingChecker
 from curec_assets.explanation.selection import divide_policy_fold
 from curec_assets.policy import grpo
 from curec_assets.policy.events import policy_events
-from curec_assets.policy.rewards import ComposedReward, PolicyEvent
+from curec_assets.policy.rewards import ComposedReward
 from curec_assets.policy.rollout import dataset_prompt, event_id_of
 from curec_assets.reward.scoring import RewardScorer
 from resources.compute.accelerator import Accelerator
@@ -122,22 +122,23 @@ class _Bench:
         self._tokenizer = AutoTokenizer.from_pretrained(home.base.path)
         self.accelerator = Accelerator().resolve()
         warehouse, profile = home.warehouse, home.profile
-        splits, evidence = warehouse.read("event_splits"), warehouse.read("collaborative_evidence")
+        splits, evidence = warehouse.read("event_splits"), warehouse.read("event_evidence")
         fold = divide_policy_fold(splits, evidence, profile).reinforcement
         events = splits.filter(pl.col("event_id").is_in(list(fold))).select(
             "event_id", "user_id", "item_id", "liked"
         )
         histories = warehouse.read("histories", ["event_id", "item_ids", "likes"])
         catalogue = Catalogue(warehouse.read("items"))
-        facts = facts_by_event(events, evidence, histories, catalogue, profile.evidence)
-        self.events: list[PolicyEvent] = policy_events(events, histories, facts)
+        facts = facts_by_event(events, evidence, catalogue, profile.explanation)
+        self.events = list(policy_events(events, evidence, histories, facts))
         (scratch / "downloads").symlink_to((home.path / "downloads").resolve())
         self._vectors = scratch / "encoder"
         encoder = default_resources("laptop", scratch)["text_encoder"]
         scorer = RewardScorer.load(home.current("reward_model"), encoder, device="cpu")
         self.reward = _TimedReward(
             scorer,
-            GroundingChecker(catalogue, profile.explanation.max_words),
+            GroundingChecker(profile.explanation.max_words),
+            profile.policy,
             profile.explanation.wanted_words,
         )
 
@@ -165,6 +166,7 @@ class _Bench:
                 accelerator=self.accelerator,
                 workspace=Path(folder) / "work",
                 output=Path(folder) / "out",
+                free=profile.explanation.wording == "free",
             )
         step.reward_seconds = self.reward.seconds
         step.tokens = self._tokens(self.reward.texts)

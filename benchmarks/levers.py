@@ -13,7 +13,6 @@ import torch
 from benchmarks import harness, tables
 from benchmarks.home import Home
 from benchmarks.writer import candidates
-from curec_assets.settings.profiles import PROFILE_VALUES
 from resources.compute.accelerator import Accelerator
 from resources.generation.protocol import GeneratorOptions, Prompt, Sampling
 from resources.generation.transformers.constrained_decoding import Constraint
@@ -31,7 +30,7 @@ def main() -> None:
     options = harness.parser(__doc__).parse_args()
     Accelerator().resolve()
     home = Home.open(options.home)
-    prompts = candidates(home, PROFILE_VALUES["gpu"]["evidence"]["recent_items"])
+    prompts = candidates(home)
     sampling = Sampling(home.profile.language_model.max_new_tokens)
     records: list[harness.Record] = []
 

@@ -1,9 +1,9 @@
 """What a reason costs in tokens, measured by writing some: the inputs of `million_reasons`.
 
 `make bench-speed-tokens`. Two sets of prompts: the events of the walk that the home stored, with
-their notes (what the laptop profile asked), and many candidates of few users under the `gpu`
-profile's prompt. Sharing is counted on the tokens themselves: it is a property of the prompts, and
-what an engine's prefix cache can save at most.
+their notes (what the laptop profile asked), and many candidates of few users. Sharing is counted on
+the tokens themselves: it is a property of the prompts, and what an engine's prefix cache can save
+at most.
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,6 @@ from benchmarks.token_names import (
 from benchmarks.writer import candidates
 from curec_assets.explanation.facts import Catalogue, facts_by_event
 from curec_assets.explanation.prompts import reason_prompt
-from curec_assets.settings.profiles import PROFILE_VALUES
 from resources.compute.accelerator import Accelerator
 from resources.generation.protocol import Completion, Prompt, Sampling, TextGenerator
 from resources.generation.transformers.generator import TransformersFactory
@@ -41,14 +40,13 @@ def main() -> None:
     accelerator.resolve()
     home = Home.open(chosen.home)
     options = home.profile.generator_options()
-    recent = PROFILE_VALUES["gpu"]["evidence"]["recent_items"]
     opened = TransformersFactory(accelerator=accelerator).open(
         home.base, home.adapter("reason_policy"), options
     )
     with opened as generator:
         records = [
             *_records(WALK, _walked(home), generator, home),
-            *_records(CANDIDATES, _by_user(candidates(home, recent, users=2)), generator, home),
+            *_records(CANDIDATES, _by_user(candidates(home, users=2)), generator, home),
         ]
     attempts = home.warehouse.read("recommendation_reasons", ["attempts"])["attempts"].to_list()
     mean = Spread(sum(attempts) / len(attempts), min(attempts), max(attempts))
@@ -65,10 +63,9 @@ def _walked(home: Home) -> list[_Asked]:
     reasons = home.warehouse.read("recommendation_reasons").sort("user_id", "timestamp")
     facts = facts_by_event(
         reasons,
-        home.warehouse.read("collaborative_evidence"),
-        home.warehouse.read("histories"),
+        home.warehouse.read("event_evidence"),
         Catalogue(home.warehouse.read("items")),
-        home.profile.evidence,
+        home.profile.explanation,
     )
     return [
         _Asked(row["user_id"], reason_prompt(facts[row["event_id"]].with_note(row["note"])))

@@ -1,9 +1,8 @@
 """The generator against plain `transformers` `generate`: same prompts, same greedy tokens.
 
-Three sets of prompts, each one batch of 32 (the plain side's batch size): candidates of one user
-under the prompt of the `gpu` profile (which begins with the user's latest items), the same under
-the `laptop` profile's shorter prompt, and one event of each of 32 users, who share nothing but the
-instruction. Also where the time goes.
+Two sets of prompts, each one batch of 32 (the plain side's batch size): candidates of one user, and
+one event of each of 32 users, who share nothing but the instruction. The chain of thought is under
+its grammar, what follows it is free. Also where the time goes.
 """
 
 from collections.abc import Sequence
@@ -15,10 +14,16 @@ import torch
 
 from benchmarks import harness, plain, tables
 from benchmarks.home import Home
+from curec_assets.evidence.crossfit import load_final
+from curec_assets.evidence.numbers import EvidenceNumbers
 from curec_assets.explanation.facts import Catalogue
 from curec_assets.explanation.prompts import reason_prompt
-from curec_assets.recommender.shown_reasons import latest_notes, requests_for, users_to_serve
-from curec_assets.settings.profiles import PROFILE_VALUES
+from curec_assets.recommender.shown_reasons import (
+    judged_now,
+    notes_now,
+    requests_for,
+    users_to_serve,
+)
 from resources.compute.accelerator import Accelerator
 from resources.generation.chat_tokens import chat_tokens
 from resources.generation.protocol import GeneratorOptions, Prompt, Sampling
@@ -67,12 +72,9 @@ def main() -> None:
         home.base, home.adapter("reason_policy"), GeneratorOptions(_PROMPTS, 2048, 96)
     ) as generator:
         reference = _PlainSide(home)
-        recent = PROFILE_VALUES["gpu"]["evidence"]["recent_items"]
-        many = f"{_PROMPTS} candidates of one user"
         for name, prompts, target in (
-            (f"{many} ({recent} latest items)", candidates(home, recent), ">= 3"),
-            (f"{many} (laptop prompt)", candidates(home, 0), None),
-            (f"one event of each of {_PROMPTS} users (laptop prompt)", events(home), None),
+            (f"{_PROMPTS} candidates of one user", candidates(home), ">= 3"),
+            (f"one event of each of {_PROMPTS} users", events(home), None),
         ):
             print(f"{name}:", flush=True)
             records += _compare(name, prompts, generator, reference, home, options.count, target)
@@ -144,27 +146,33 @@ def _compare(
     ]
 
 
-def candidates(home: Home, recent_items: int, users: int = 1) -> list[Prompt]:
+def candidates(home: Home, users: int = 1) -> list[Prompt]:
     """32 prompts, as many for each of `users`, as `recommendations` asks them."""
-    profile = Home.open(home.path, evidence={"recent_items": recent_items}).profile
-    warehouse = home.warehouse
+    profile, warehouse = home.profile, home.warehouse
     interactions, items = warehouse.read("interactions"), warehouse.read("items")
     served = users_to_serve(interactions, users)
     popular = interactions.group_by("item_id").len().sort("len", "item_id", descending=True)
-    rows = [
-        {"user_id": user, "item_id": item}
-        for user in served
-        for item in popular.join(
-            interactions.filter(pl.col("user_id") == user), on="item_id", how="anti"
-        ).head(_PROMPTS // users)["item_id"]
-    ]
+    shown = pl.DataFrame(
+        [
+            {"user_id": user, "item_id": item}
+            for user in served
+            for item in popular.join(
+                interactions.filter(pl.col("user_id") == user), on="item_id", how="anti"
+            ).head(_PROMPTS // users)["item_id"]
+        ]
+    )
+    numbers = EvidenceNumbers(
+        interactions, items, warehouse.read("item_embeddings"), profile.evidence, profile.seed
+    )
+    model = load_final(home.current("evidence_model").path)
+    catalogue = Catalogue(items)
     requests = requests_for(
-        pl.DataFrame(rows),
-        interactions,
-        warehouse.read("event_splits"),
-        Catalogue(items),
-        latest_notes(warehouse.read("recommendation_reasons"))
-        | dict.fromkeys(served, "enjoys comedy, action, thriller; avoids drama, adventure"),
+        shown,
+        judged_now(shown, interactions, numbers, model, profile.evidence),
+        notes_now(
+            served, interactions, warehouse.read("recommendation_reasons"), catalogue, profile
+        ),
+        catalogue,
         profile,
     )
     return [reason_prompt(request.facts) for request in requests]
@@ -178,10 +186,9 @@ def events(home: Home) -> list[Prompt]:
     first = reasons.unique("user_id", keep="first", maintain_order=True).head(_PROMPTS)
     facts = facts_by_event(
         first,
-        home.warehouse.read("collaborative_evidence"),
-        home.warehouse.read("histories"),
+        home.warehouse.read("event_evidence"),
         Catalogue(home.warehouse.read("items")),
-        home.profile.evidence,
+        home.profile.explanation,
     )
     return [
         reason_prompt(facts[row["event_id"]].with_note(row["note"]))

@@ -69,12 +69,13 @@ class Rollout:
         )
         answers = answer(self._generator(trainer), questions, sampling, free=self._free)
         written = [each.completion for each in answers]
-        choices = [choices_of(completion) for completion in written]
-        # Equal prompts have equal grammars, so that the tokens name a rollout.
+        # The trainer knows a rollout by its tokens: those that are equal share their choices.
+        sequences = [completion.prompt_ids + completion.token_ids for completion in written]
         self._choices = {
-            completion.prompt_ids + completion.token_ids: kept
-            for completion, kept in zip(written, choices, strict=True)
+            sequence: choices_of(completion)
+            for sequence, completion in zip(sequences, written, strict=True)
         }
+        choices = [self._choices[sequence] for sequence in sequences]
         return {
             "prompt_ids": [list(completion.prompt_ids) for completion in written],
             "completion_ids": [list(completion.token_ids) for completion in written],

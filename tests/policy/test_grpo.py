@@ -4,16 +4,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import polars as pl
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
 from transformers import AutoModelForCausalLM
 
-from curec_assets.explanation.facts import Catalogue, Facts, HistoryItem
+from curec_assets.explanation.facts import Fact, Facts
 from curec_assets.explanation.grounding import GroundingChecker
 from curec_assets.policy.grpo import optimise
 from curec_assets.policy.rewards import ComposedReward, PolicyEvent
+from curec_assets.reward.texts import Sentences
 from curec_assets.settings import load_profile
 from resources.compute.accelerator import ResolvedAccelerator
 from resources.models.base_models import LanguageModel
@@ -32,16 +32,27 @@ class RecordingScorer:
         self.judged: set[tuple[str, bool]] = set()
 
     def gain(
-        self, events: Sequence[PolicyEvent], reasons: Sequence[str], outcomes: Sequence[bool]
+        self,
+        events: Sequence[PolicyEvent],
+        reasons: Sequence[Sentences],
+        outcomes: Sequence[bool],
     ) -> np.ndarray:
         self.judged |= {(e.event_id, liked) for e, liked in zip(events, outcomes, strict=True)}
         return np.zeros(len(reasons))
 
     user_independent_gain = gain
 
+    def reader_gain(self, reasons: Sequence[Sentences], outcomes: Sequence[bool]) -> np.ndarray:
+        return np.zeros(len(reasons))
+
+    def reader_user_independent_gain(
+        self, events: Sequence[PolicyEvent], reasons: Sequence[Sentences]
+    ) -> np.ndarray:
+        return np.zeros(len(reasons))
+
 
 def test_events_with_equal_facts_keep_their_own_outcomes(tmp_path: Path) -> None:
-    facts = Facts("Heat", ("drama",), (HistoryItem("Fargo", ("drama",)),), ())
+    facts = Facts("Heat", ("drama",), (Fact("related", 2, "Fargo", True), Fact("crowd", -1)))
     events = [
         PolicyEvent(
             event_id=f"e{number}",
@@ -51,6 +62,7 @@ def test_events_with_equal_facts_keep_their_own_outcomes(tmp_path: Path) -> None
             history_likes=(True,),
             liked=liked,
             facts=facts,
+            level=6,
         )
         for number, liked in enumerate((True, False))
     ]
@@ -61,19 +73,13 @@ def test_events_with_equal_facts_keep_their_own_outcomes(tmp_path: Path) -> None
         AutoModelForCausalLM.from_pretrained(base.path),
         LoraConfig(r=4, target_modules=["q_proj"], task_type="CAUSAL_LM"),
     ).save_pretrained(tmp_path / "aligned")
-    items = pl.DataFrame(
-        {"item_id": ["i", "j"], "title": ["Heat", "Fargo"], "attributes": [[], []]},
-        schema_overrides={
-            "attributes": pl.List(pl.Struct({"kind": pl.String, "value": pl.String}))
-        },
-    )
     profile = load_profile(
         "smoke", {"policy": {"steps": 1, "prompts_per_step": 2, "generations": 2}}
     )
     scorer = RecordingScorer()
     optimise(
         events,
-        ComposedReward(scorer, GroundingChecker(Catalogue(items), 60), wanted_words=45),
+        ComposedReward(scorer, GroundingChecker(60), profile.policy, wanted_words=45),
         base,
         tmp_path / "aligned",
         profile.policy,

@@ -9,7 +9,7 @@ import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from curec_assets.explanation.facts import Facts, HistoryItem
+from curec_assets.explanation.facts import Fact, Facts
 from curec_assets.explanation.prompts import reason_prompt
 from curec_assets.policy.rewards import PolicyEvent
 from curec_assets.policy.rollout import MergedGenerator, Rollout, dataset_prompt
@@ -29,7 +29,8 @@ EVENTS = [
         history_likes=(),
         event_id=f"e{number}",
         liked=True,
-        facts=Facts(f"The {word} Harbor", ("drama",), (HistoryItem("Film", ("drama",)),), ()),
+        facts=Facts(f"The {word} Harbor", ("drama",), (Fact("crowd", 2), Fact("taste", -1))),
+        level=5,
     )
     for number, word in enumerate(["Silent", "Golden"])
 ]
@@ -54,14 +55,16 @@ def trainer_of(model: Any, step: int = 0) -> Any:
 
 def trained(base: Path, seed: int) -> PeftModel:
     torch.manual_seed(seed)
-    config = LoraConfig(r=4, target_modules=["q_proj", "down_proj"], init_lora_weights=False)
+    config = LoraConfig(
+        r=8, target_modules="all-linear", task_type="CAUSAL_LM", init_lora_weights=False
+    )
     return get_peft_model(AutoModelForCausalLM.from_pretrained(base), config)
 
 
 def test_the_writer_has_the_weights_of_the_moment(base: Path, tmp_path: Path) -> None:
     tokenizer = AutoTokenizer.from_pretrained(base)
     merged = MergedGenerator(BaseCheckpoint(base), tokenizer, batch_size=4, max_prompt_tokens=400)
-    prompts, sampling = [reason_prompt(event.facts) for event in EVENTS], Sampling(60, 1.0)
+    prompts, sampling = [reason_prompt(event.facts) for event in EVENTS], Sampling(60)
     texts = []
     for seed in (1, 2):
         model = trained(base, seed)
@@ -91,7 +94,12 @@ def test_a_group_is_one_prompt_with_samples_that_differ_and_steps_differ(base: P
     assert first["prompt_ids"] == [first["prompt_ids"][0]] * 3 + [first["prompt_ids"][3]] * 3
     for group in (first["completion_ids"][:3], first["completion_ids"][3:]):
         assert len({tuple(tokens) for tokens in group}) == 3
-    for tokens, mask in zip(first["completion_ids"], first["env_mask"], strict=True):
-        assert len(tokens) == len(mask)
-        assert mask == sorted(mask), "what the grammar constrained comes first and is masked"
-        assert mask[0] == 0
+    for prompt, tokens, mask in zip(
+        later["prompt_ids"], later["completion_ids"], later["env_mask"], strict=True
+    ):
+        choices = rollout.choices(prompt + tokens)
+        assert len(choices) == len(tokens)
+        assert mask == [int(among != ()) for among in choices], "what is forced is masked"
+        assert 0 < sum(mask) < len(mask)
+        for token, among in zip(tokens, choices, strict=True):
+            assert not among or token in among

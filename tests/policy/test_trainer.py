@@ -15,15 +15,17 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from trl import GRPOConfig
 
 from curec_assets.alignment.training import trainer_defaults
+from curec_assets.evidence.levels import TOSS_UP
 from curec_assets.explanation.facts import Fact, Facts
-from curec_assets.explanation.prompts import parse_reason
+from curec_assets.explanation.prompts import parse_reason, reason_prompt
 from curec_assets.policy.grpo import optimise
-from curec_assets.policy.rewards import TERMS, PolicyEvent
+from curec_assets.policy.rewards import TERMS, PolicyEvent, weights
 from curec_assets.policy.rollout import MergedGenerator, Rollout, dataset_prompt
 from curec_assets.policy.trainer import ChoiceTrainer
 from curec_assets.settings import load_profile
-from resources.compute.accelerator import ResolvedAccelerator
-from resources.generation.protocol import Completion
+from resources.compute.accelerator import Accelerator, ResolvedAccelerator
+from resources.generation.protocol import GeneratorOptions, Sampling
+from resources.generation.transformers.generator import TransformersFactory
 from resources.models.base_models import LanguageModel
 from resources.models.checkpoint import BaseCheckpoint
 from resources.models.downloads import Downloads
@@ -63,7 +65,7 @@ class LikelyReward:
         self, events: Sequence[PolicyEvent], completions: Sequence[str], finished: Sequence[bool]
     ) -> dict[str, Any]:
         levels = [p.level if (p := parse_reason(text)) else 0 for text in completions]
-        likely = np.array([float(level > 5) for level in levels])
+        likely = np.array([float(level > TOSS_UP) for level in levels])
         self.means.append(float(likely.mean()))
         return {name: likely if name == TERMS[0] else np.zeros(len(likely)) for name in TERMS}
 
@@ -90,22 +92,6 @@ def aligned(base: BaseCheckpoint, tmp_path_factory: pytest.TempPathFactory) -> P
     return folder
 
 
-class Recording:
-    """A generator whose completions are kept."""
-
-    def __init__(self, merged: MergedGenerator) -> None:
-        self._merged = merged
-        self.written: list[Completion] = []
-
-    def __call__(self, trainer: Any) -> Any:
-        self._generator = self._merged(trainer)
-        return self
-
-    def write(self, prompts: Any, sampling: Any) -> list[Completion]:
-        self.written = self._generator.write(prompts, sampling)
-        return self.written
-
-
 def batch(trainer: ChoiceTrainer) -> dict[str, Any]:
     """A step's rollout as the loss gets it, one after another."""
     trainer.model.train()
@@ -114,13 +100,16 @@ def batch(trainer: ChoiceTrainer) -> dict[str, Any]:
     return found
 
 
-def trainer_of(base: BaseCheckpoint, folder: Path) -> tuple[ChoiceTrainer, Recording]:
+def trainer_of(base: BaseCheckpoint, folder: Path, *, free: bool) -> ChoiceTrainer:
     tokenizer = AutoTokenizer.from_pretrained(base.path)
-    recording = Recording(MergedGenerator(base, tokenizer, batch_size=8, max_prompt_tokens=400))
     rollout: Any = Rollout(
-        recording, {event.event_id: event for event in EVENTS}, seed=3, max_new_tokens=24
+        MergedGenerator(base, tokenizer, batch_size=8, max_prompt_tokens=400),
+        {event.event_id: event for event in EVENTS},
+        seed=3,
+        max_new_tokens=40,
+        free=free,
     )
-    trainer = ChoiceTrainer(
+    return ChoiceTrainer(
         model=adapted(base),
         processing_class=tokenizer,
         train_dataset=Dataset.from_list([{"prompt": dataset_prompt(event)} for event in EVENTS]),
@@ -131,52 +120,58 @@ def trainer_of(base: BaseCheckpoint, folder: Path) -> tuple[ChoiceTrainer, Recor
             per_device_train_batch_size=4,
             gradient_accumulation_steps=2,
             num_generations=4,
-            max_completion_length=24,
+            max_completion_length=40,
             temperature=1.0,
         ),
     )
-    return trainer, recording
 
 
-def test_what_is_optimised_is_what_was_sampled(base: BaseCheckpoint, tmp_path: Path) -> None:
-    trainer, recording = trainer_of(base, tmp_path)
-    inputs = batch(trainer)
+def whole(inputs: dict[str, Any]) -> tuple[torch.Tensor, torch.Tensor, int]:
+    """Tokens of prompts and completions, their mask, and the width of completions."""
     ids = torch.cat([inputs["prompt_ids"], inputs["completion_ids"]], dim=1)
     mask = torch.cat([inputs["prompt_mask"], inputs["completion_mask"]], dim=1)
+    return ids, mask, inputs["completion_ids"].size(1)
+
+
+@pytest.mark.parametrize("free", [False, True])
+def test_what_is_optimised_is_what_was_sampled(
+    base: BaseCheckpoint, tmp_path: Path, free: bool
+) -> None:
+    trainer = trainer_of(base, tmp_path, free=free)
+    inputs = batch(trainer)
+    ids, mask, width = whole(inputs)
     logps, entropies, _ = trainer._get_per_token_logps_and_entropies(
-        trainer.model, ids, mask, inputs["completion_ids"].size(1), 4, compute_entropy=True
+        trainer.model, ids, mask, width, 4, compute_entropy=True
     )
     assert entropies is not None
-    kinds = {"choice": 0, "forced": 0, "free": 0}
-    for row, completion in enumerate(recording.written):
-        assert completion.logprobs is not None
-        for at, (held, among, drawn) in enumerate(
-            zip(completion.constrained, completion.allowed, completion.logprobs, strict=True)
-        ):
-            kinds["choice" if among else "forced" if held else "free"] += 1
-            learned = inputs["tool_mask"][row, at]
-            assert learned == (not held or bool(among))
-            if learned:
-                assert logps[row, at].item() == pytest.approx(drawn, abs=1e-4)
-                assert entropies[row, at] > 0
-    assert min(kinds.values()) > 0, kinds
+    learned = (inputs["tool_mask"] * inputs["completion_mask"]).bool()
+    drawn = inputs["sampling_per_token_logps"]
+    torch.testing.assert_close(logps.detach()[learned], drawn[learned], rtol=0.0, atol=1e-4)
+    assert bool((entropies[learned] > 0).all())
+    assert bool((drawn[learned] < 0).all())
+    kinds = [
+        "free" if among is None else "choice" if among else "forced"
+        for row, seen in zip(ids, mask.bool(), strict=True)
+        for among in trainer.rollout_func.choices(row[seen].tolist())
+    ]
+    assert kinds.count("forced") == int((inputs["completion_mask"].bool() & ~learned).sum())
+    assert {"choice", "forced", *(["free"] if free else [])} <= set(kinds)
 
 
 def test_gradient_flows_to_choices_and_from_nothing_that_was_forced(
     base: BaseCheckpoint, tmp_path: Path
 ) -> None:
-    trainer, _ = trainer_of(base, tmp_path)
+    trainer = trainer_of(base, tmp_path, free=True)
     inputs = batch(trainer)
-    width = inputs["completion_ids"].size(1)
-    ids = torch.cat([inputs["prompt_ids"], inputs["completion_ids"]], dim=1)
-    mask = torch.cat([inputs["prompt_mask"], inputs["completion_mask"]], dim=1)
+    ids, mask, width = whole(inputs)
     seen: list[torch.Tensor] = []
 
     def keep(module: Any, arguments: Any, output: Any) -> None:
         output.logits.retain_grad()
         seen.append(output.logits)
 
-    hook = trainer.model.get_base_model().register_forward_hook(keep)
+    trained: Any = trainer.model
+    hook = trained.get_base_model().register_forward_hook(keep)
     logps, _, _ = trainer._get_per_token_logps_and_entropies(trainer.model, ids, mask, width)
     hook.remove()
     logps.sum().backward()
@@ -211,20 +206,29 @@ def train(
     )
 
 
+def likely(base: BaseCheckpoint, adapter: Path) -> float:
+    """Mean probability of a level above a toss-up, over the events."""
+    options = GeneratorOptions(4, 400, 40)
+    factory = TransformersFactory(accelerator=Accelerator(device="cpu"))
+    with factory.open(base, adapter, options) as generator:
+        prompts = [reason_prompt(event.facts) for event in EVENTS]
+        scales = [done.scale for done in generator.write(prompts, Sampling(40))]
+    return float(np.mean([sum(scale[TOSS_UP:]) for scale in scales if scale]))
+
+
 def test_it_learns_to_choose_what_is_rewarded(
     base: BaseCheckpoint, aligned: Path, tmp_path: Path
 ) -> None:
     reward = LikelyReward()
     metrics = train(base, aligned, tmp_path, reward, steps=12)
-    assert np.mean(reward.means[:3]) < 0.75
-    assert np.mean(reward.means[-3:]) > np.mean(reward.means[:3]) + 0.2
-    assert metrics["reward"] == pytest.approx(reward.means, abs=1e-6)
+    assert likely(base, tmp_path / "out/adapter") > likely(base, aligned) + 0.1
+    weight = weights(load_profile("smoke").policy)[TERMS[0]]
+    assert metrics["reward"] == pytest.approx([weight * mean for mean in reward.means], abs=1e-6)
     steps = {name: values for name, values in metrics.items() if isinstance(values, list)}
     assert {len(values) for values in steps.values()} == {12}
     assert metrics["kl"][0] == pytest.approx(0.0, abs=1e-6)
     assert min(metrics["kl"][3:]) > 1e-4
     assert all(0.0 <= share <= 1.0 for share in metrics["within_one_level"])
-    assert metrics["level"][-1] > metrics["level"][0]
 
 
 @pytest.mark.parametrize("beta", [0.0, 0.1])

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from curec_assets.alignment.training import trainer_defaults
-from curec_assets.explanation.facts import Facts, HistoryItem
+from curec_assets.explanation.facts import Fact, Facts
 from curec_assets.policy.rewards import PolicyEvent
 from curec_assets.policy.rollout import Rollout, dataset_prompt
 from curec_assets.policy.vllm_generation import ColocatedGenerator, vllm_arguments
@@ -21,7 +21,9 @@ def main(base: Path, workspace: Path) -> None:
     from datasets import Dataset
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM, AutoTokenizer
-    from trl import GRPOConfig, GRPOTrainer
+    from trl import GRPOConfig
+
+    from curec_assets.policy.trainer import ALIGNED, ChoiceTrainer
 
     accelerator = ResolvedAccelerator("cpu", "float32", 1)
     events = [
@@ -31,7 +33,8 @@ def main(base: Path, workspace: Path) -> None:
             history_likes=(),
             event_id=str(number),
             liked=True,
-            facts=Facts(title, ("drama",), (HistoryItem("Film", ("drama",)),), ()),
+            facts=Facts(title, ("drama",), (Fact("crowd", 2), Fact("taste", -1))),
+            level=6,
         )
         for number, title in enumerate(["Heat", "Alien"])
     ]
@@ -41,6 +44,8 @@ def main(base: Path, workspace: Path) -> None:
         AutoModelForCausalLM.from_pretrained(base),
         LoraConfig(r=8, target_modules="all-linear", task_type="CAUSAL_LM"),
     )
+    model.save_pretrained(workspace / "aligned")
+    model.load_adapter(workspace / "aligned", ALIGNED)
     texts: list[str] = []
 
     def length(completions: Any, **_: Any) -> list[float]:
@@ -48,7 +53,7 @@ def main(base: Path, workspace: Path) -> None:
         texts.extend(new)
         return [float(len(text)) for text in new]
 
-    trainer = GRPOTrainer(
+    trainer = ChoiceTrainer(
         model=model,
         processing_class=tokenizer,
         train_dataset=Dataset.from_list([{"prompt": dataset_prompt(event)} for event in events]),

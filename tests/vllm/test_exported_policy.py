@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from curec_assets.definitions import default_resources
-from curec_assets.explanation.facts import Facts, HistoryItem
+from curec_assets.explanation.facts import Fact, Facts
 from curec_assets.explanation.prompts import reason_prompt
 from curec_assets.reports.export import ExportSources, export_policy
 from curec_assets.reports.model_card.card import serve_command
@@ -45,10 +45,10 @@ PROMPTS = [
             title,
             ("drama", "crime"),
             (
-                HistoryItem("The Quiet River", ("drama",)),
-                HistoryItem("The Last Letter", ("crime",)),
+                Fact("related", 2, "The Quiet River", True),
+                Fact("related", 1, "The Last Letter", True),
+                Fact("crowd", -2),
             ),
-            (HistoryItem("The Wild Road", ()),),
         )
     )
     for title in ("Heat", "Alien", "Speed", "Casablanca", "Notting Hill", "The Fly")

@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-import polars as pl
 import pytest
 
 from curec_assets.alignment.teacher import Lesson, Teacher, teacher_options
-from curec_assets.explanation.facts import Catalogue, Facts, HistoryItem
+from curec_assets.explanation.facts import Fact, Facts
+from curec_assets.explanation.grammar import CHAIN_END
 from curec_assets.explanation.grounding import GroundingChecker
 from curec_assets.explanation.prompts import (
     NoteFacts,
@@ -44,13 +44,16 @@ pytestmark = [
     pytest.mark.filterwarnings("default"),  # vLLM's own, in an environment of other versions
 ]
 
-LIKED = (HistoryItem("The Quiet River", ("drama",)), HistoryItem("Amélie", ("crime",)))
-DISLIKED = (HistoryItem("The Wild Road", ()),)
+FOUND = (
+    Fact("related", 3, "The Quiet River", True),
+    Fact("related", 1, "Amélie", True),
+    Fact("related", -2, "The Wild Road", False),
+)
 TITLES = ("Heat", "Alien", "Speed", "Casablanca", "Notting Hill", "The Fly")
-FACTS = [Facts(title, ("drama", "crime"), LIKED, DISLIKED) for title in TITLES]
+FACTS = [Facts(title, ("drama", "crime"), FOUND) for title in TITLES]
 PROMPTS = [
     *(reason_prompt(facts, seed=number) for number, facts in enumerate(FACTS)),
-    note_prompt(NoteFacts(LIKED, DISLIKED)),
+    note_prompt(NoteFacts(1, (("drama", 2), ("crime", 1)), (("horror", -2),))),
     Prompt((("user", "Say hello."),)),
 ]
 SAME = len(PROMPTS) - 1  # rounding may turn a choice between near equals
@@ -97,8 +100,8 @@ def test_greedy_completions_are_those_of_transformers(
         assert ours.constrained == theirs.constrained
         assert ours.prompt_ids == theirs.prompt_ids
         assert ours.finished == theirs.finished
-        assert ours.verdict_probability == pytest.approx(theirs.verdict_probability, abs=1e-4)
-    assert sum(ours.verdict_probability is not None for ours, _ in same) >= len(FACTS) - 1
+        assert ours.scale == pytest.approx(theirs.scale, abs=1e-4)
+    assert sum(ours.scale is not None for ours, _ in same) >= len(FACTS) - 1
 
 
 def test_the_grammar_is_obeyed_by_samples_too(server: str, smollm2: Path, adapter: Path) -> None:
@@ -126,8 +129,8 @@ def test_a_sample_has_the_seed_of_its_place(server: str, smollm2: Path, adapter:
 def test_a_stop_sequence_ends_the_text(server: str, smollm2: Path, adapter: Path) -> None:
     with ServerFactory().open(BaseCheckpoint(smollm2), adapter, options(server)) as generator:
         (whole,) = generator.write(PROMPTS[:1], Sampling(TOKENS))
-        (cut,) = generator.write(PROMPTS[:1], Sampling(TOKENS, stop=("; verdict",)))
-    assert cut.text == whole.text.partition("; verdict")[0]
+        (cut,) = generator.write(PROMPTS[:1], Sampling(TOKENS, stop=(CHAIN_END,)))
+    assert cut.text == whole.text.partition(CHAIN_END)[0]
     assert cut.finished
 
 
@@ -166,15 +169,8 @@ def test_it_teaches(server: str, smollm2: Path, tmp_path: Path) -> None:
             "language_model": {"max_new_tokens": TOKENS},
         },
     )
-    items = pl.DataFrame(
-        {
-            "item_id": list("abcdefghi"),
-            "title": [*TITLES, *(item.title for item in (*LIKED, *DISLIKED))],
-            "attributes": [[{"kind": "genre", "value": "drama"}]] * 9,
-        }
-    )
     lessons = [
-        Lesson(f"e{number}", f"u{number}", facts, ("like", "dislike")[number % 2])
+        Lesson(f"e{number}", f"u{number}", facts, (7, 3)[number % 2])
         for number, facts in enumerate(FACTS)
     ]
     with (
@@ -183,7 +179,7 @@ def test_it_teaches(server: str, smollm2: Path, tmp_path: Path) -> None:
     ):
         teacher = Teacher(
             JournaledGenerator(generator, journal, 4),
-            GroundingChecker(Catalogue(items), 60),
+            GroundingChecker(60),
             profile,
         )
         taught = teacher.teach(lessons)
@@ -200,4 +196,4 @@ def test_it_teaches(server: str, smollm2: Path, tmp_path: Path) -> None:
         if outcome.completion:
             parsed = parse_reason(outcome.completion)
             assert parsed is not None
-            assert parsed.verdict == lesson.verdict
+            assert parsed.level == lesson.level
