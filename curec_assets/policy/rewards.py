@@ -41,6 +41,7 @@ from curec_assets.settings import PolicySettings
 
 Scores = NDArray[np.float64]
 
+
 @dataclass(frozen=True, kw_only=True)
 class PolicyEvent(ScoredEvent):
     """An event as the reward sees it; its outcome never reaches a prompt."""
