@@ -14,6 +14,7 @@ import pytest
 from curec_assets.reward.build import build_reward_model
 from curec_assets.reward.dataset import events_with_histories, reward_events
 from curec_assets.reward.scoring import RewardScorer, ScoredEvent
+from curec_assets.reward.texts import Text
 from curec_assets.settings import EncoderSettings, RewardSettings
 from resources.storage.manifest import Manifest
 from resources.storage.model_store import Artifact, hash_files
@@ -64,7 +65,7 @@ class World:
     def frame(self) -> pl.DataFrame:
         return events_with_histories(reward_events(self.event_splits, self.drafts), self.histories)
 
-    def scored(self, split: str = "validation") -> list[tuple[ScoredEvent, str, bool]]:
+    def scored(self, split: str = "validation") -> list[tuple[ScoredEvent, Text, bool]]:
         """Events of a split with their reason and outcome."""
         rows = (
             self.event_splits.filter(pl.col("split") == split)
@@ -74,7 +75,7 @@ class World:
         return [
             (
                 ScoredEvent(row["item_id"], row["item_ids"], row["likes"], row["user_id"]),
-                row["reason"],
+                Text(row["verdict"], row["why"]),
                 row["liked"],
             )
             for row in rows.iter_rows(named=True)
@@ -82,7 +83,7 @@ class World:
 
 
 def plant(says: Callable[[bool, bool, np.random.Generator], str], seed: int = 7) -> World:
-    """`says(liked, taste, rng)` is the first word of a reason.
+    """`says(liked, taste, rng)` is the verdict of a reason.
 
     Labels are coins that neither item nor history explains. A user's taste (a or b) is plain to
     see in the history.
@@ -101,13 +102,13 @@ def plant(says: Callable[[bool, bool, np.random.Generator], str], seed: int = 7)
             events.append((name, f"u{user}", item, liked, split, fold))
             histories.append((name, past, [True] * len(past)))
             if fold != "policy":
-                drafts.append((name, f"{says(liked, taste, rng)} because {user} {k}"))
+                drafts.append((name, says(liked, taste, rng), f"because {user} {k}"))
     columns = ["event_id", "user_id", "item_id", "liked", "split", "fold"]
     types = {"event_id": pl.String, "item_ids": pl.List(pl.String), "likes": pl.List(pl.Boolean)}
     return World(
         pl.DataFrame(events, schema=columns, orient="row"),
         pl.DataFrame(histories, schema=types, orient="row"),
-        pl.DataFrame(drafts, schema=["event_id", "reason"], orient="row"),
+        pl.DataFrame(drafts, schema=["event_id", "verdict", "why"], orient="row"),
     )
 
 

@@ -8,6 +8,8 @@ import polars as pl
 import pytest
 
 from curec_assets.core.asset import as_asset
+from curec_assets.datasets.schema import ITEMS
+from curec_assets.evidence.schema import EVENT_EVIDENCE
 from curec_assets.reward.assets import reward_model
 from curec_assets.reward.checks import reward_gate, reward_losses_finite
 from curec_assets.settings import Settings
@@ -46,6 +48,8 @@ class House:
         self.put("event_splits", world.event_splits)
         self.put("histories", world.histories)
         self.put("draft_reasons", world.drafts)
+        self.put("event_evidence", pl.DataFrame(schema=EVENT_EVIDENCE))
+        self.put("items", pl.DataFrame(schema=ITEMS))
 
     def put(self, name: str, frame: pl.DataFrame) -> None:
         manifest = Manifest(
@@ -113,9 +117,9 @@ def other_reason(house):
     house.put(
         "draft_reasons",
         drafts.with_columns(
-            reason=pl.when(pl.col("event_id") == "e0-0")
+            verdict=pl.when(pl.col("event_id") == "e0-0")
             .then(pl.lit("else"))
-            .otherwise(pl.col("reason"))
+            .otherwise(pl.col("verdict"))
         ),
     )
 
@@ -148,7 +152,7 @@ def test_settings_of_the_model_change_its_fingerprint(house):
 
 def test_a_draft_of_the_policy_fold_is_refused_and_nothing_is_stored(house):
     drafts = house.warehouse.read("draft_reasons")
-    leaked = pl.DataFrame({"event_id": ["e9-0"], "reason": ["yes"]})
+    leaked = pl.DataFrame({"event_id": ["e9-0"], "verdict": ["yes"], "why": ["so"]})
     house.put("draft_reasons", pl.concat([drafts, leaked]))
     with pytest.raises(DataError, match="outside the reward fold"):
         house.run()

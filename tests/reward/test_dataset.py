@@ -76,7 +76,7 @@ ALL = splits(
 
 
 def drafted(*names: str) -> pl.DataFrame:
-    return pl.DataFrame({"event_id": names, "reason": ["because"] * len(names)})
+    return pl.DataFrame({"event_id": names, "why": ["because"] * len(names)})
 
 
 def test_only_the_reward_fold_and_drafted_validation_events_are_read():

@@ -5,11 +5,11 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
 from curec_assets.evaluation.bootstrap import Interval
-from curec_assets.reward.gate import Gate, decide, require_gate, stored_gate
+from curec_assets.reward.gate import Gate, ReaderGate, decide, require_gate, stored_gate
 from resources.errors import ArtifactError
 
 
-def gate_of(signal: float, *, users: int = 60, n: int = 300, seed: int = 0) -> Gate:
+def gate_of(signal: float, *, users: int = 60, n: int = 300, seed: int = 0) -> ReaderGate:
     """Own reasons add `signal` to a weak base score that all three predictions share."""
     rng = np.random.default_rng(seed)
     liked = rng.random(n) < 0.5
@@ -94,9 +94,15 @@ def test_same_seed_same_gate():
 
 
 def test_round_trip_through_json():
-    gate = gate_of(0.5)
+    gate = Gate(gate_of(0.5), gate_of(1.0))
     assert Gate.from_json(gate.to_json()) == gate
     assert gate.to_json()["passed"] is gate.passed
+
+
+def test_both_readers_must_pass():
+    assert Gate(gate_of(1.0), gate_of(1.0)).passed
+    assert not Gate(gate_of(1.0), gate_of(0.0)).passed
+    assert not Gate(gate_of(0.0), gate_of(1.0)).passed
 
 
 def test_a_failed_gate_refuses_the_model_only_where_gates_block(telling, noisy):

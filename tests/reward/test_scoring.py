@@ -7,6 +7,7 @@ from safetensors.torch import load_file, save_file
 
 from curec_assets.reward.scoring import RewardScorer, ScoredEvent
 from curec_assets.reward.storage import read_model, save_model
+from curec_assets.reward.texts import SILENCE, Text
 from resources.errors import ArtifactError, DataError
 from resources.storage.model_store import Artifact
 
@@ -41,7 +42,7 @@ def test_noise_gains_next_to_nothing(noisy):
 
 def test_an_empty_reason_is_the_null(telling):
     events, _, outcomes = columns(telling)
-    scorer, empty = telling.scorer(), ["", " \n"] * (len(outcomes) // 2)
+    scorer, empty = telling.scorer(), [SILENCE, Text(" ", "\n")] * (len(outcomes) // 2)
     assert (scorer.gain(events, empty, outcomes) == 0).all()
     assert (scorer.user_independent_gain(events, empty, outcomes) == 0).all()
     np.testing.assert_array_equal(scorer.probability(events, empty), scorer.probability(events))
@@ -97,27 +98,27 @@ def test_only_the_latest_history_is_read(telling):
 
 def with_pool(trained, folder, pool):
     """The same model with another pool of histories to lend."""
-    network, description = read_model(trained.artifact.path)
-    save_model(folder, network, replace(description, pool=pool))
+    network, reader, description = read_model(trained.artifact.path)
+    save_model(folder, network, reader, replace(description, pool=pool))
     return RewardScorer.load(Artifact(folder, trained.artifact.manifest), trained.encoder)
 
 
 def test_a_users_own_history_is_not_lent(personal, tmp_path):
-    own, other = read_model(personal.artifact.path)[1].pool[:2]
+    own, other = read_model(personal.artifact.path)[2].pool[:2]
     scorer = with_pool(personal, tmp_path, (own, other))
     event = ScoredEvent("a1", own.item_ids, own.likes, own.user_id)
     lent = ScoredEvent("a1", other.item_ids, other.likes)
-    assert scorer.user_independent_gain([event], ["left"], [True]) == pytest.approx(
-        scorer.gain([lent], ["left"], [True])
+    assert scorer.user_independent_gain([event], [Text("left", "")], [True]) == pytest.approx(
+        scorer.gain([lent], [Text("left", "")], [True])
     )
 
 
 def test_a_pool_without_another_user_is_refused(telling, tmp_path):
-    own = read_model(telling.artifact.path)[1].pool[0]
+    own = read_model(telling.artifact.path)[2].pool[0]
     scorer = with_pool(telling, tmp_path, (own,))
     event = ScoredEvent("a1", [], [], own.user_id)
     with pytest.raises(ArtifactError, match="no history of another user"):
-        scorer.user_independent_gain([event], ["yes"], [True])
+        scorer.user_independent_gain([event], [Text("yes", "")], [True])
 
 
 def test_no_events_no_scores(telling):
@@ -130,17 +131,20 @@ def test_no_events_no_scores(telling):
 def test_lengths_that_differ_are_refused(telling):
     event = ScoredEvent("a1", [], [])
     with pytest.raises(DataError, match="1 events, 2 reasons and 1 outcomes"):
-        telling.scorer().gain([event], ["yes", "no"], [True])
+        telling.scorer().gain([event], [Text("yes", ""), Text("no", "")], [True])
 
 
 def test_saved_and_read_again_it_is_the_same(telling, tmp_path):
-    network, description = read_model(telling.artifact.path)
-    save_model(tmp_path, network, description)
-    again, same = read_model(tmp_path)
+    network, reader, description = read_model(telling.artifact.path)
+    save_model(tmp_path, network, reader, description)
+    again, same_reader, same = read_model(tmp_path)
     assert same == description
+    np.testing.assert_array_equal(same_reader.coefficients, reader.coefficients)
+    assert replace(same_reader, coefficients=0) == replace(reader, coefficients=0)
     for name, value in network.state_dict().items():
         assert value.equal(again.state_dict()[name])
     assert sorted(file.name for file in tmp_path.iterdir()) == [
+        "reader.safetensors",
         "reward_model.json",
         "reward_model.safetensors",
     ]
@@ -157,8 +161,8 @@ def test_an_encoder_of_another_size_is_refused(telling):
             return np.zeros((len(texts), 3), dtype=np.float32)
 
     scorer = RewardScorer.load(telling.artifact, Wider())
-    with pytest.raises(ArtifactError, match=r"gave 3 dimensions.*fitted on 24"):
-        scorer.gain([ScoredEvent("a1", [], [])], ["yes"], [True])
+    with pytest.raises(ArtifactError, match=r"gave twice 3 dimensions.*fitted on twice 24"):
+        scorer.gain([ScoredEvent("a1", [], [])], [Text("yes", "")], [True])
 
 
 def damage_json(folder):
@@ -191,8 +195,8 @@ def damage_weights(folder):
     "damage", [damage_json, drop_field, drop_weight, lose_weights, damage_weights]
 )
 def test_damaged_files_are_refused_with_the_remedy(telling, tmp_path, damage):
-    network, description = read_model(telling.artifact.path)
-    save_model(tmp_path, network, description)
+    network, reader, description = read_model(telling.artifact.path)
+    save_model(tmp_path, network, reader, description)
     damage(tmp_path)
     with pytest.raises(ArtifactError, match="materialise the asset 'reward_model' again"):
         read_model(tmp_path)

@@ -27,13 +27,17 @@ def mean_shift(trained, reasons_of):
 
 def test_gate_passes_where_reasons_tell(telling, personal):
     assert stored_gate(telling.artifact.manifest).passed
-    assert stored_gate(personal.artifact.manifest).passed
+    gate = stored_gate(personal.artifact.manifest)
+    assert gate.recommender.passed
+    assert not gate.reader.passed, "who does not see the history cannot tell"
+    assert not gate.passed
 
 
 def test_gate_fails_where_reasons_are_noise(noisy):
     gate = stored_gate(noisy.artifact.manifest)
-    assert not gate.passed
-    assert gate.over_null.low < 0 < gate.over_null.high
+    for reader in (gate.recommender, gate.reader):
+        assert not reader.passed
+        assert reader.over_null.low < 0 < reader.over_null.high
 
 
 def test_every_loss_is_recorded_and_the_kept_epoch_has_the_least(telling):
@@ -107,19 +111,19 @@ def test_reasons_are_optional(make_trained, small_world):
     )
     trained = make_trained(bare, epochs=1)
     gate = stored_gate(trained.artifact.manifest)
-    assert (gate.n_events, gate.passed) == (0, False)
-    assert trained.artifact.manifest.metrics["train_drafts"] == 0
+    assert (gate.reader.n_events, gate.passed) == (0, False)
+    assert trained.artifact.manifest.metrics["train_reasons"] == 0
 
 
 def test_empty_drafts_count_as_none(make_trained, small_world):
     empty = type(small_world)(
         small_world.event_splits,
         small_world.histories,
-        small_world.drafts.with_columns(reason=pl.lit("  ")),
+        small_world.drafts.with_columns(verdict=pl.lit("  "), why=pl.lit("")),
     )
     trained = make_trained(empty, epochs=1)
-    assert trained.artifact.manifest.metrics["train_drafts"] == 0
-    assert stored_gate(trained.artifact.manifest).over_null.value == 0.0
+    assert trained.artifact.manifest.metrics["train_reasons"] == 0
+    assert stored_gate(trained.artifact.manifest).recommender.over_null.value == 0.0
 
 
 def test_one_user_is_too_few(make_trained, small_world):
