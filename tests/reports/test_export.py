@@ -35,7 +35,7 @@ CHATS = [
     for word in ("Silent", "Golden", "Quiet")
 ]
 GATE = {"value": 0.6, "low": 0.5, "high": 0.7}
-TERMS = ("reward", "gain", "user_independent", "format", "groundedness")
+TERMS = ("reward", "reader_gain", "user_independent", "format", "groundedness")
 SECRET = "user-4711"
 
 
@@ -116,7 +116,11 @@ def home(tmp_path_factory: pytest.TempPathFactory, profile: Profile) -> ExportSo
             "aligned_llm": aligned.data_version,
             "reward_model": reward.data_version,
         },
-        metrics={**{term: [0.125, 0.375] for term in TERMS}, "history_items_left_out": 3},
+        metrics={
+            **{term: [0.125, 0.375] for term in TERMS},
+            "level": [None, 6.5],
+            "facts_left_out": 3,
+        },
     )
     store_model(made.store, aligned, base.path, seed=1)
     store_model(made.store, reward)
@@ -125,9 +129,10 @@ def home(tmp_path_factory: pytest.TempPathFactory, profile: Profile) -> ExportSo
 
 
 def _gate() -> dict[str, object]:
-    names = ("reason", "null", "shuffled", "over_null", "over_shuffled")
+    names = ("reason", "null", "shuffled", "over_null", "over_shuffled", "gain")
     counts = {"n_events": 48, "n_liked": 25, "n_users": 38, "unit": "users"}
-    return {**dict.fromkeys(names, GATE), **counts, "over_null": {**GATE, "low": -0.1}}
+    of_reader = {**dict.fromkeys(names, GATE), **counts, "over_null": {**GATE, "low": -0.1}}
+    return {"recommender": of_reader, "reader": of_reader}
 
 
 @pytest.fixture(scope="module")
@@ -223,7 +228,7 @@ def test_the_card_says_where_the_policy_comes_from_and_what_it_is_worth(
     for said in (
         "made 2026-01-02",
         "| interactions | 7 | interactions-version |",
-        "from the teacher model `big-teacher` where its verdict",
+        "from the teacher model `big-teacher` where its level",
         "Teacher model `big-teacher`: unknown",
         "3.25 at the first step, 0.50 at the last",
         "Gate FAILED on 48 validation events",

@@ -8,17 +8,20 @@ from curec_assets.evaluation.bootstrap import Interval
 from curec_assets.evaluation.protocol import SCHEMA
 from curec_assets.evaluation.reason_quality import Measured
 from curec_assets.reports.quality import Report, render
-from curec_assets.reward.gate import Gate
+from curec_assets.reward.gate import Gate, ReaderGate
 
 _UNSURE = Interval(0.5, 0.4, 0.6)
 _NO_DIFFERENCE = Interval(0.0, -0.1, 0.1)
-_GATE = Gate(_UNSURE, _UNSURE, _UNSURE, _NO_DIFFERENCE, _NO_DIFFERENCE, 12, 5, 4, "users")
+_OF_READER = ReaderGate(
+    _UNSURE, _UNSURE, _UNSURE, _NO_DIFFERENCE, _NO_DIFFERENCE, _NO_DIFFERENCE, 12, 5, 4, "users"
+)
+_GATE = Gate(_OF_READER, _OF_READER)
 _QUALITY = [Measured("grounded", "share that claims nothing else", Interval(0.9, 0.8, 1.0))]
 
 
 def _page(evaluation: list[tuple[object, ...]], recommendations: list[dict[str, object]]) -> str:
     shown = {"user_id": "", "rank": 0, "item_id": "", "title": "", "score": 0.0, "reason": ""}
-    shown |= {"verdict": "", "grounded": True, "source": ""}
+    shown |= {"level": 5, "facts": [], "grounded": True, "source": ""}
     return render(
         Report(
             profile="smoke",
@@ -42,7 +45,8 @@ def _full_page() -> str:
         ("id", "with_reason", "AUC", None, None, None, 1, 1),
     ]
     one = {"user_id": "u1", "rank": 1, "item_id": "7", "title": "Heat <script>", "score": 0.9}
-    one |= {"reason": "Because & so", "verdict": "like", "grounded": True, "source": "policy"}
+    one |= {"reason": "Because & so", "level": 7, "grounded": True, "source": "policy"}
+    one |= {"facts": [{"kind": "like_minded", "value": "", "count": 7, "of": 9}]}
     return _page(rows, [one])
 
 
@@ -57,6 +61,7 @@ def test_the_page_needs_nothing_from_outside() -> None:
 
 def test_the_page_shows_what_it_was_given_and_escapes_it() -> None:
     page = _full_page()
+    assert "(like minded: 7 of 9)" in page and "level 7 of 9" in page
     assert "Heat &lt;script&gt;" in page and "Because &amp; so" in page
     assert "<script" not in page
     assert "0.7500<small>0.7000 to 0.8000" in page

@@ -28,7 +28,7 @@ def _alignment(content: CardContent) -> str:
         count, share = content.draft_grounded
         parts.append(
             f"Of {count} reasons drafted once by the aligned model, {share:.0%} passed the "
-            "grounding check (every title and attribute named is in the prompt)."
+            "grounding check (every claim is a fact of the prompt that was cited)."
         )
     return " ".join(parts)
 
@@ -51,15 +51,21 @@ def _reinforcement(content: CardContent) -> str:
         gate_text = f"**Reward model.** Gate {gate}. {meaning}"
     terms = pl.DataFrame(
         [
-            {"term": name, "first step": round(values[0], 3), "last step": round(values[-1], 3)}
+            {"term": name, "first step": _rounded(values[0]), "last step": _rounded(values[-1])}
             for name, values in step_means(content.policy.metrics).items()
-        ]
+        ],
+        schema={"term": pl.String, "first step": pl.Float64, "last step": pl.Float64},
     )
     return (
         f"{gate_text}\n\n**GRPO.** Means over the sampled reasons of one step:\n\n"
         f"{markdown_table(terms)}\n\nEach step is about other events, so first and "
         "last are no test of improvement."
     )
+
+
+def _rounded(value: float | None) -> float | None:
+    """None where no sample of a step could be measured."""
+    return None if value is None else round(value, 3)
 
 
 def _reasons(content: CardContent) -> str:
@@ -84,6 +90,5 @@ def _reasons(content: CardContent) -> str:
         f"**Stored reasons** ({content.reasons}, intervals over users). Of the first attempts "
         f"{content.first_grounded:.0%} passed the grounding check; the table is about what was "
         "stored after further attempts and, at last, the composer's text:\n\n"
-        f"{markdown_table(table)}\n\nAgreement is worth something only above that of the "
-        "commoner outcome. None of this says that a reader finds a reason convincing."
+        f"{markdown_table(table)}\n\nNone of this says that a reader finds a reason convincing."
     )
