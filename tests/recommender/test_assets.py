@@ -77,7 +77,11 @@ def resources(tmp_path: Path, reason_problem: Problem) -> dict[str, Any]:
     reasons = (
         inputs.events[:40]
         .select("event_id", "user_id", "split")
-        .with_columns(**{name: pl.lit(value) for name, value in reason.items()}, facts=facts)
+        .with_columns(
+            **{name: pl.lit(value) for name, value in reason.items()},
+            facts=facts,
+            uncited=pl.lit([], dtype=pl.List(pl.Float64)),
+        )
     )
     _store_table(warehouse, "recommendation_reasons", reasons)
     shown = pl.DataFrame([{"user_id": "new", "rank": 1, "item_id": "i1", "title": "One"} | reason])
