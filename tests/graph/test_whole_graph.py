@@ -114,7 +114,7 @@ def test_the_policy_can_be_exported(
     assert main(["export-policy", str(tmp_path / "out"), "--profile", "smoke"]) == 0
     card = (tmp_path / "out" / "README.md").read_text()
     stored = value(materializations(runs.first)["reason_policy"], "first_reward")
-    assert f"| reward | {round(stored, 3)} |" in card
+    assert f"| reward | {round(stored, 3):.4g} |" in card
     AutoModelForCausalLM.from_pretrained(tmp_path / "out" / "merged")
 
 
