@@ -15,7 +15,7 @@ VLLM_STAMP := .venv-vllm/.ready
 RECBOLE_BIN := .venv-recbole/bin
 RECBOLE_STAMP := .venv-recbole/.ready
 
-.PHONY: help setup demo outcome ui test lint test-vllm bench-speed
+.PHONY: help setup demo outcome ui test lint test-vllm bench-speed benchmark
 .DEFAULT_GOAL := help
 
 help:
@@ -25,6 +25,7 @@ help:
 	@echo 'make test      set up, lint, type-check, all tests'
 	@echo 'make lint      lint and type-check'
 	@echo 'make test-vllm the tests of the vLLM engine, on its CPU build, in an environment of its own'
+	@echo 'make benchmark    the rungs of the method and its peers, resumable; RUNGS=numbers needs no language model'
 	@echo 'make bench-speed  measure writing and training, renew docs/speed.md (after make demo)'
 	@echo 'Settings: CUREC_PROFILE=smoke|laptop|benchmark|gpu|file.toml, CUREC_HOME=folder'
 
@@ -70,6 +71,12 @@ $(VLLM_STAMP): pyproject.toml constraints-vllm.txt
 
 test-vllm: $(VLLM_STAMP)
 	@$(VLLM_BIN)/pytest --numprocesses=0 tests/vllm
+
+# CUREC_PROFILE and CUREC_HOME choose profile and home; RUNGS and REASONS what is written and read.
+BENCHMARK_PROFILE := $(if $(filter file,$(origin CUREC_PROFILE)),benchmark,$(CUREC_PROFILE))
+benchmark: setup
+	@$(BIN)/python -m benchmarks.ladder --home $(CUREC_HOME) --profile $(BENCHMARK_PROFILE) \
+		$(if $(RUNGS),--rungs $(RUNGS)) $(if $(REASONS),--reasons $(REASONS))
 
 # Each part takes minutes, reads the home that `make demo` filled, and renews its table in
 # docs/speed.md. Run them on a machine that does nothing else.

@@ -24,17 +24,17 @@ class Home:
     """The base model."""
 
     @classmethod
-    def open(cls, path: Path, **overrides: Any) -> "Home":
-        """The home at `path`, under the profile `laptop` with `overrides` by section."""
-        profile = load_profile("laptop", overrides)
-        resources = default_resources("laptop", path.resolve())
+    def open(cls, path: Path, profile: str = "laptop", **overrides: Any) -> "Home":
+        """The home at `path`, under a profile with `overrides` by section."""
+        chosen = load_profile(profile, overrides)
+        resources = default_resources(profile, path.resolve())
         language_model: LanguageModel = resources["language_model"]
         return cls(
             path.resolve(),
-            profile,
+            chosen,
             resources["warehouse"],
             resources["model_store"],
-            language_model.prepare(profile.language_model.base),
+            language_model.prepare(chosen.language_model.base),
         )
 
     def adapter(self, asset: str) -> Path:

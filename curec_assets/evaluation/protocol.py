@@ -1,6 +1,6 @@
 """The evaluation table: every recommender, metric and slice of the test events, with intervals."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -75,11 +75,13 @@ def evaluate(
     *,
     samples: int,
     seed: int,
+    differences: Sequence[tuple[str, str]] = DIFFERENCES,
 ) -> pl.DataFrame:
     """Rows of `recommender_evaluation` (`SCHEMA`).
 
     `events`: see `sliced_events`; `predictions`: `event_id, recommender, seed, probability` of all
-    test events; `ranks`: `event_id, recommender, seed, rank` of the sampled liked ones. A metric
+    test events; `ranks`: `event_id, recommender, seed, rank` of liked ones; `differences`: pairs
+    that are compared where both were measured, first minus second. A metric
     that is undefined in a slice (no event, or only one outcome) is null. A row named "a - b" is the
     paired difference of the same resamples.
     """
@@ -98,7 +100,7 @@ def evaluate(
         found = _Estimates(resamples)
         found.measure(chosen, predictions, "probability", _preference)
         found.measure(chosen, ranks, "rank", _ranking)
-        rows += [{"slice": name, **row} for row in found.rows()]
+        rows += [{"slice": name, **row} for row in found.rows(differences)]
     return pl.DataFrame(rows, schema=SCHEMA).with_columns(
         pl.col("value", "low", "high").fill_nan(None)
     )
@@ -132,11 +134,11 @@ class _Estimates:
                 self.values[recommender, metric] = self.resamples.over_seeds(np.stack(found))
                 self.sizes[recommender, metric] = size
 
-    def rows(self) -> Iterator[dict[str, object]]:
+    def rows(self, differences: Sequence[tuple[str, str]]) -> Iterator[dict[str, object]]:
         """Every estimate, then every difference."""
         for (recommender, metric), estimates in self.values.items():
             yield self._row(recommender, metric, estimates, self.sizes[recommender, metric])
-        for first, second in DIFFERENCES:
+        for first, second in differences:
             for (recommender, metric), estimates in self.values.items():
                 if recommender == first and (second, metric) in self.values:
                     yield self._row(

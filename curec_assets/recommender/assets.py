@@ -97,43 +97,25 @@ def recommender(inputs: Inputs) -> Mapping[str, Any]:
 
     Holds what is needed to score candidates, and predictions for validation and test events.
     """
-    from curec_assets.recommender.build import build_recommender
+    from curec_assets.recommender.build import build_recommender, event_rows
     from curec_assets.recommender.dataset import EventTables, TrainingData
     from curec_assets.recommender.reason_stage import Reasons
-    from curec_assets.recommender.statistics import (
-        Smoothing,
-        item_attributes,
-        running_statistics,
-    )
-    from curec_assets.recommender.tabular import Rows, text_cosine
 
     profile = inputs.settings
     tables = EventTables(*(inputs.table(name) for name in _TRAINED_ON))
-    events = tables.events
-    of_events = events.select("event_id")
-
-    def in_order(name: str) -> pl.DataFrame:
-        return of_events.join(inputs.table(name), on="event_id", how="left", maintain_order="left")
-
-    settings = profile.recommender
-    statistics = running_statistics(
-        events,
-        item_attributes(tables.items),
-        events,
-        Smoothing(settings.smoothing, settings.recent_half_life),
+    rows, probability = event_rows(
+        tables,
+        inputs.table("evidence_numbers"),
+        inputs.table("event_evidence", ["event_id", "probability"]),
+        profile.recommender,
     )
-    histories = of_events.join(
-        tables.histories, on="event_id", how="left", maintain_order="left"
-    ).with_columns(pl.col("item_ids", "likes").list.tail(settings.history_length))
-    cosine = text_cosine(events["item_id"], histories, tables.item_embeddings)
-    evidence = in_order("event_evidence")["probability"]
     return build_recommender(
         inputs.output(),
-        TrainingData.make(tables, settings),
-        Rows.make(in_order("evidence_numbers"), statistics, cosine),
-        evidence.cast(pl.Float64).fill_null(float("nan")).to_numpy(),
-        Reasons.of(events, inputs.table("reason_embeddings")),
-        settings=settings,
+        TrainingData.make(tables, profile.recommender),
+        rows,
+        probability,
+        Reasons.of(tables.events, inputs.table("reason_embeddings")),
+        settings=profile.recommender,
         evidence_settings=profile.evidence,
         seed=profile.seed,
         device=inputs.resource("accelerator").resolve().device,

@@ -12,11 +12,16 @@ import polars as pl
 from curec_assets.core.seeds import derive
 from curec_assets.evaluation import metrics
 from curec_assets.evidence.model import blend
-from curec_assets.recommender.dataset import TrainingData
+from curec_assets.recommender.dataset import EventTables, TrainingData
 from curec_assets.recommender.din import DIN, VARIANTS, DINConfig, Variant
 from curec_assets.recommender.ranker import Ranker
 from curec_assets.recommender.reason_stage import ReasonReader, Reasons, ReasonStage
-from curec_assets.recommender.tabular import Floats, Rows, TabularParts
+from curec_assets.recommender.statistics import (
+    Smoothing,
+    item_attributes,
+    running_statistics,
+)
+from curec_assets.recommender.tabular import Floats, Rows, TabularParts, text_cosine
 from curec_assets.recommender.training import score, train
 from curec_assets.settings import EvidenceSettings, RecommenderSettings
 
@@ -25,6 +30,39 @@ WITH_REASONS = {"id_text_reason": "id_text", "numbers_reason": "numbers"}
 MEMBERS = ("statistics", "id_text_reason", "evidence", "numbers_reason", "mlp")
 """What `whole` blends. Without a reason, the rungs with reasons are those without."""
 _CLIP = 1e-6
+
+
+def event_rows(
+    tables: EventTables,
+    evidence_numbers: pl.DataFrame,
+    event_evidence: pl.DataFrame,
+    settings: RecommenderSettings,
+) -> tuple[Rows, Floats]:
+    """Every event as numbers, and (events,) its probability by the evidence model, NaN where none.
+
+    `evidence_numbers`, `event_evidence`: the tables of these names.
+    """
+    events = tables.events
+
+    def in_order(rows: pl.DataFrame) -> pl.DataFrame:
+        asked = events.select("event_id")
+        return asked.join(rows, on="event_id", how="left", maintain_order="left")
+
+    statistics = running_statistics(
+        events,
+        item_attributes(tables.items),
+        events,
+        Smoothing(settings.smoothing, settings.recent_half_life),
+    )
+    histories = in_order(tables.histories).with_columns(
+        pl.col("item_ids", "likes").list.tail(settings.history_length)
+    )
+    cosine = text_cosine(events["item_id"], histories, tables.item_embeddings)
+    probability = in_order(event_evidence)["probability"].cast(pl.Float64)
+    return (
+        Rows.make(in_order(evidence_numbers), statistics, cosine),
+        probability.fill_null(float("nan")).to_numpy(),
+    )
 
 
 def build_recommender(
@@ -44,8 +82,9 @@ def build_recommender(
 
     `rows`: numbers of each event; `evidence`: (events,) probability by the evidence model, NaN
     where it has none. Files: see `Ranker`, `TabularParts`; `blend.json`; `predictions.parquet`
-    (`event_id, variant, seed, split, probability`) for validation and test. Returns the metrics of
-    the manifest.
+    (`event_id, variant, seed, split, probability`) for validation and test; `log_odds.parquet`
+    (`event_id`, and a column for each part that reasons are added to) for every event. Returns the
+    metrics of the manifest.
     """
     ranker, curves = train_networks(data, settings=settings, seed=seed, device=device, log=log)
     ranker.save(folder)
@@ -73,6 +112,9 @@ def build_recommender(
         **tabular.log_odds(rows),
         "evidence": logit(np.where(np.isnan(evidence), liked[masks["train"]].mean(), evidence)),
     }
+    data.events.select(
+        "event_id", *(pl.Series(name, parts[name]) for name in WITH_REASONS.values())
+    ).write_parquet(folder / "log_odds.parquet")
     stages = fit_stages(parts, reasons, masks["train"] | masks["validation"], liked, settings, seed)
     for name, added in stages.items():
         parts[name] = parts[WITH_REASONS[name]] + added

@@ -12,16 +12,11 @@ from curec_assets.datasets.histories import build_histories
 from curec_assets.evidence.numbers import EvidenceNumbers
 from curec_assets.evidence.schema import EVENT_EVIDENCE
 from curec_assets.recommender.baselines import build_baselines
-from curec_assets.recommender.build import build_recommender
+from curec_assets.recommender.build import build_recommender, event_rows
 from curec_assets.recommender.dataset import EventTables, TrainingData
 from curec_assets.recommender.ranking import build_ranking
 from curec_assets.recommender.reason_stage import Reasons
-from curec_assets.recommender.statistics import (
-    Smoothing,
-    item_attributes,
-    running_statistics,
-)
-from curec_assets.recommender.tabular import Rows, text_cosine
+from curec_assets.recommender.tabular import Rows
 from curec_assets.settings import EvidenceSettings, RankingSettings, RecommenderSettings
 
 SETTINGS = RecommenderSettings(
@@ -49,17 +44,7 @@ class Tables(EventTables):
 
     def rows(self) -> Rows:
         """As numbers."""
-        statistics = running_statistics(
-            self.events,
-            item_attributes(self.items),
-            self.events,
-            Smoothing(SETTINGS.smoothing, SETTINGS.recent_half_life),
-        )
-        histories = self.events.select("event_id").join(
-            self.histories, on="event_id", how="left", maintain_order="left"
-        )
-        cosine = text_cosine(self.events["item_id"], histories, self.item_embeddings)
-        return Rows.make(self.evidence_numbers, statistics, cosine)
+        return event_rows(self, self.evidence_numbers, self.event_evidence, SETTINGS)[0]
 
 
 Problem = tuple[Tables, Path]

@@ -63,8 +63,15 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, pl.DataFrame]
     return folder, log
 
 
-def _recommend(built: tuple[Path, pl.DataFrame], users: list[str]) -> pl.DataFrame:
+def _recommend(
+    built: tuple[Path, pl.DataFrame], users: list[str], *, least_probability: float = 0.0
+) -> pl.DataFrame:
     folder, log = built
+
+    def probabilities(rows: pl.DataFrame) -> np.ndarray:
+        """Of its item alone: the higher its number, the likelier."""
+        return rows["item_id"].str.slice(1).cast(pl.Float64).to_numpy() / len(IDS)
+
     return recommend(
         users,
         interactions=log,
@@ -72,7 +79,9 @@ def _recommend(built: tuple[Path, pl.DataFrame], users: list[str]) -> pl.DataFra
         item_embeddings=embeddings(IDS),
         ranking_folder=folder,
         top_k=3,
-        probabilities=lambda rows: np.linspace(0.0, 1.0, rows.height),
+        considered=10,
+        least_probability=least_probability,
+        probabilities=probabilities,
     )
 
 
@@ -84,13 +93,26 @@ def test_recommendations_are_new_ranked_and_what_comes_next(
     shown = _recommend(built, users)
     assert recommendation_problems(shown, log.select("user_id", "item_id")) == []
     assert shown["user_id"].unique(maintain_order=True).to_list() == users
-    assert shown["score"].to_list() == np.linspace(0.0, 1.0, shown.height).tolist()
+    numbers = shown["item_id"].str.slice(1).cast(pl.Float64) / len(IDS)
+    np.testing.assert_allclose(shown["score"], numbers)
     latest = log.sort("timestamp").group_by("user_id").agg(pl.col("item_id").last())
     joined = shown.join(latest, on="user_id", suffix="_latest")
     step = pl.col("item_id").str.slice(1).cast(int) - pl.col("item_id_latest").str.slice(1).cast(
         int
     )
     assert joined.select(((step % len(IDS)) <= 3).mean()).item() > 0.5  # by chance 0.2
+
+
+def test_what_is_likely_to_be_liked_comes_before_the_rest_in_the_rankers_order(
+    built: tuple[Path, pl.DataFrame],
+) -> None:
+    users = [f"u{n}" for n in range(20)]
+    plain = _recommend(built, users)
+    picked = _recommend(built, users, least_probability=0.5)
+    assert picked["score"].mean() > plain["score"].mean()
+    for _, own in picked.group_by("user_id"):
+        doubtful = (own.sort("rank")["score"] < 0.5).to_list()
+        assert doubtful == sorted(doubtful)
 
 
 def test_a_user_without_history_and_an_empty_list_of_users(
@@ -115,7 +137,8 @@ def test_all_recommenders_are_read_for_the_evaluation(
     predictions, ranks = held_out_outputs(
         folder / "baselines", folder / "recommender", folder / "ranking"
     )
-    variants = {"id", "id_text", "id_text_reason"}
+    variants = {"id", "id_text", "id_text_reason", "evidence", "numbers", "numbers_reason"}
+    variants |= {"mlp", "best_peer", "whole"}
     assert set(predictions["recommender"]) == variants | {"item_mean", "running_statistics"}
     assert set(ranks["recommender"]) == {
         "lambdamart",

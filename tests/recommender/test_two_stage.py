@@ -94,5 +94,8 @@ def test_a_log_that_holds_next_to_nothing(log: pl.DataFrame, told: bool, tmp_pat
         item_embeddings=embeddings(IDS),
         ranking_folder=tmp_path,
         top_k=3,
+        considered=5,
+        least_probability=0.5,
+        probabilities=lambda rows: np.full(rows.height, 0.5),
     )
     assert shown.columns == ["user_id", "rank", "item_id", "score"]
