@@ -14,7 +14,7 @@ from pathlib import Path
 import dagster as dg
 import polars as pl
 
-from benchmarks.harness import ROOT, Record, Spread, write_records
+from benchmarks.harness import ROOT, Record, Spread, read_records, write_records
 from benchmarks.home import Home
 from benchmarks.ladder import readers, rungs, texts
 from benchmarks.tables import rendered
@@ -35,7 +35,6 @@ _WITHOUT_LANGUAGE_MODEL = (
     *("event_splits", "histories", "item_embeddings", "evidence_numbers", "evidence_model"),
     *("event_evidence", "baseline_recommenders", "recommender_ranking"),
 )
-_COMMAND = "make benchmark"
 _TARGETS = {
     ("AUC", "whole"): ">= 0.8",
     ("LogLoss", "whole"): "<= 0.538",
@@ -84,9 +83,9 @@ def main() -> None:
         if with_reasons:
             records += reasons_records(home, Path(folder), with_reasons, chosen.reasons)
     write_records(chosen.figures, records)
-    page = PAGE.read_text(encoding="utf-8")
     if chosen.figures == FIGURES:
-        PAGE.write_text(rendered(page, records), encoding="utf-8")
+        page = PAGE.read_text(encoding="utf-8")
+        PAGE.write_text(rendered(page, read_records(FIGURES)), encoding="utf-8")
     print("\n".join(f"{r.name:<40} {r.value:.4f} [{r.low:.4f}, {r.high:.4f}]" for r in records))
 
 
@@ -135,8 +134,9 @@ def numbers_records(home: Home, folder: Path) -> list[Record]:
     pairs += [
         (f"{short}/{name.replace(' ', '')}", metric, name) for short, metric, name in _DIFFERENCES
     ]
+    command = f"{_command(home)} RUNGS={NUMBERS}"
     return [
-        _record(label, found[name, metric], _TARGETS.get((metric, name)))
+        _record(command, label, found[name, metric], _TARGETS.get((metric, name)))
         for label, metric, name in pairs
         if (name, metric) in found
     ]
@@ -144,6 +144,7 @@ def numbers_records(home: Home, folder: Path) -> list[Record]:
 
 def reasons_records(home: Home, folder: Path, wanted: list[str], most: int) -> list[Record]:
     """Texts of the rungs, on the same events: read alone, and added to two recommenders."""
+    command = _command(home)
     resources = default_resources(home.profile.name, home.path)
     events = texts.chosen_events(home, most)
     workspace = home.path / "benchmark"
@@ -162,7 +163,7 @@ def reasons_records(home: Home, folder: Path, wanted: list[str], most: int) -> l
             if (reading := readers.read(each, opened.text_encoder, home.profile))
         ]
         predictions = rungs.with_texts(home, folder, written, opened.text_encoder)
-    records = [record for reading in readings for record in _reading_records(reading)]
+    records = [record for reading in readings for record in _reading_records(command, reading)]
     names = [(base, f"{base} + {rung}") for base in ("id_text", "numbers") for rung in wanted]
     found = rungs.measured(
         evaluate(
@@ -180,10 +181,12 @@ def reasons_records(home: Home, folder: Path, wanted: list[str], most: int) -> l
         difference = found.get((f"{with_it} - {base}", "AUC"))
         if difference:
             label = f"auc/{with_it.replace(' ', '')}-{base}"
-            records.append(_record(label, difference, ">= 0.015" if base == "id_text" else None))
+            target = ">= 0.015" if base == "id_text" else None
+            records.append(_record(command, label, difference, target))
     gate = stored_gate(home.current("reward_model").manifest)
     for name, of_reader in (("recommender", gate.recommender), ("reader", gate.reader)):
-        records.append(_record(f"gate/{name}", vars(of_reader.over_null), None, "AUC, own - null"))
+        over_null = vars(of_reader.over_null)
+        records.append(_record(command, f"gate/{name}", over_null, None, "AUC, own - null"))
     for measure in reason_quality(
         home.warehouse.read("recommendation_reasons"),
         home.warehouse.read("event_splits", ["event_id", "liked"]),
@@ -191,11 +194,11 @@ def reasons_records(home: Home, folder: Path, wanted: list[str], most: int) -> l
         samples=home.profile.recommender.bootstrap_samples,
         seed=home.profile.seed,
     ):
-        records.append(_record(f"reasons/{measure.name}", vars(measure.interval), None))
+        records.append(_record(command, f"reasons/{measure.name}", vars(measure.interval), None))
     return records
 
 
-def _reading_records(reading: readers.Reading) -> list[Record]:
+def _reading_records(command: str, reading: readers.Reading) -> list[Record]:
     rung = reading.rung
     plain = {
         "spearman": (reading.spearman, ">= 0.85" if rung == "aligned" else None),
@@ -205,20 +208,26 @@ def _reading_records(reading: readers.Reading) -> list[Record]:
     }
     targets = {"aligned": ">= 0.73", "corrected": ">= 0.77"}
     return [
-        _record(f"reader/{rung}", vars(reading.auc), targets.get(rung), "AUC"),
-        Record.of(f"reader/{rung}, test events", reading.events, "", _COMMAND),
-        _record(f"reader/{rung}, shuffled", vars(reading.shuffled), None, "AUC"),
-        _record(f"reader/{rung}, LogLoss", vars(reading.log_loss), None, "nats"),
+        _record(command, f"reader/{rung}", vars(reading.auc), targets.get(rung), "AUC"),
+        Record.of(f"reader/{rung}, test events", reading.events, "", command),
+        _record(command, f"reader/{rung}, shuffled", vars(reading.shuffled), None, "AUC"),
+        _record(command, f"reader/{rung}, LogLoss", vars(reading.log_loss), None, "nats"),
         *(
-            Record.of(f"reader/{rung}, {name}", value, "", _COMMAND, target)
+            Record.of(f"reader/{rung}, {name}", value, "", command, target)
             for name, (value, target) in plain.items()
         ),
     ]
 
 
-def _record(name: str, row: dict[str, float], target: str | None, unit: str = "") -> Record:
+def _command(home: Home) -> str:
+    return f"make benchmark CUREC_PROFILE={home.profile.name}"
+
+
+def _record(
+    command: str, name: str, row: dict[str, float], target: str | None, unit: str = ""
+) -> Record:
     spread = Spread(row["value"], row["low"], row["high"])
-    return Record.of(name, spread, unit, _COMMAND, target)
+    return Record.of(name, spread, unit, command, target)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,9 @@ import dagster as dg
 import pytest
 from transformers import AutoModelForCausalLM
 
+from benchmarks.harness import read_records
+from benchmarks.ladder.__main__ import main as ladder
+from benchmarks.ladder.texts import WRITERS
 from curec_assets.automation.lanes import FAST, INGEST, SLOW
 from curec_assets.cli import main
 from curec_assets.definitions import build_definitions, default_resources
@@ -116,6 +119,24 @@ def test_the_policy_can_be_exported(
     stored = value(materializations(runs.first)["reason_policy"], "first_reward")
     assert f"| reward | {round(stored, 3):.4g} |" in card
     AutoModelForCausalLM.from_pretrained(tmp_path / "out" / "merged")
+
+
+def test_every_rung_of_the_benchmark_is_measured_on_the_same_home(
+    runs: GraphRuns, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    figures = tmp_path / "figures.json"
+    arguments = ["--home", str(runs.home), "--profile", "smoke", "--figures", str(figures)]
+    monkeypatch.setattr("sys.argv", ["ladder", *arguments, "--reasons", "20"])
+    ladder()
+    first = {record.name: record for record in read_records(figures)}
+    for rung in WRITERS:
+        assert 0 <= first[f"reader/{rung}"].value <= 1
+        assert first[f"reader/{rung}, test events"].value > 0
+        assert f"auc/numbers+{rung}-numbers" in first
+    assert first["reader/corrected, grounded"].value == 1
+    assert first["auc/whole-best_peer"].low <= first["auc/whole-best_peer"].high
+    ladder()
+    assert {record.name: record for record in read_records(figures)} == first
 
 
 def test_automation_is_silent_after_the_run(runs: GraphRuns) -> None:
