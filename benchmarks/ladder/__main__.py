@@ -6,6 +6,7 @@ kept, so an interrupted run goes on where it was. Any profile, any data set.
 """
 
 import argparse
+import math
 import os
 import tempfile
 import time
@@ -82,6 +83,7 @@ def main() -> None:
         records += numbers_records(home, Path(folder))
         if with_reasons:
             records += reasons_records(home, Path(folder), with_reasons, chosen.reasons)
+    records = [record for record in records if not math.isnan(record.value)]
     write_records(chosen.figures, records)
     if chosen.figures == FIGURES:
         page = PAGE.read_text(encoding="utf-8")

@@ -39,7 +39,7 @@ class Reading:
     """The same reasons, dealt to other users' events."""
     log_loss: Interval
     spearman: float
-    """Of the written level with the evidence model's probability."""
+    """Of the written level with the evidence model's probability; NaN where only one is written."""
     within_one: float
     """Share of levels at most one from the evidence model's."""
     levels: int
@@ -84,12 +84,23 @@ def read(written: Written, encoder: Encoder, profile: Profile) -> Reading | None
         auc=interval(weighted_auc(resamples, users, liked[test], logits)),
         shuffled=interval(weighted_auc(resamples, users, liked[test], logits[dealt])),
         log_loss=interval(weighted_mean(resamples, *_per_user(users, losses, resamples.shape[1]))),
-        spearman=float(spearmanr(own["level"], own["probability"]).statistic),
-        within_one=float(((own["level"] - own["evidence_level"]).abs() <= 1).mean() or 0.0),
+        spearman=_spearman(own["level"], own["probability"]),
+        within_one=_share((own["level"] - own["evidence_level"]).abs() <= 1),
         levels=own["level"].n_unique(),
-        grounded=float(own["grounded"].mean() or 0.0),
-        composed=float((own["source"] == "composer").mean() or 0.0),
+        grounded=_share(own["grounded"]),
+        composed=_share(own["source"] == "composer"),
     )
+
+
+def _spearman(level: pl.Series, probability: pl.Series) -> float:
+    if level.n_unique() < 2:
+        return float("nan")
+    return float(spearmanr(level, probability).statistic)
+
+
+def _share(holds: pl.Series) -> float:
+    """A null, such as a completion without a level, does not hold."""
+    return float(holds.fill_null(value=False).to_numpy().mean())
 
 
 def _per_user(users: NDArray[np.int64], values: Floats, size: int) -> tuple[Floats, Floats]:

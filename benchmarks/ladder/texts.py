@@ -81,7 +81,7 @@ def write(
         written = write_reasons(
             generator,
             [ReasonRequest(event_id, facts[event_id]) for event_id in events["event_id"]],
-            GroundingChecker(catalogue, profile.explanation.max_words),
+            GroundingChecker(profile.explanation.max_words),
             profile.language_model,
             seed=profile.seed,
             max_regenerations=0,
