@@ -29,6 +29,7 @@ def build_items(raw_items: pl.DataFrame) -> pl.DataFrame:
             {
                 "item_id": row["item_id"],
                 "title": title,
+                "year": row["year"],
                 "attributes": attributes,
                 "text": item_text(title if named else "", attributes, row["description"] or ""),
             }

@@ -23,7 +23,13 @@ RAW_ITEMS = pl.Schema(
     }
 )
 ITEMS = pl.Schema(
-    {"item_id": pl.Utf8(), "title": pl.Utf8(), "attributes": pl.List(ATTRIBUTE), "text": pl.Utf8()}
+    {
+        "item_id": pl.Utf8(),
+        "title": pl.Utf8(),
+        "year": pl.Int64(),  # of release; null: unknown
+        "attributes": pl.List(ATTRIBUTE),
+        "text": pl.Utf8(),
+    }
 )
 INTERACTIONS = pl.Schema(
     {

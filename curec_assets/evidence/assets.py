@@ -19,6 +19,8 @@ _NUMBERS_SETTINGS = (
     "evidence.factor_ridge",
     "evidence.text_components",
     "evidence.text_ridge",
+    "evidence.ease_l2",
+    "evidence.ease_items",
     "seed",
 )
 

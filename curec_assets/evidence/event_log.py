@@ -83,6 +83,17 @@ class EventLog:
         """All events, as those of one owner."""
         return Index(np.zeros(len(self), dtype=np.int64), self.times, 1)
 
+    def sizes(self, first: int, growth: float) -> Ints:
+        """Numbers of events after which something is fitted again: `first`, then `growth` times.
+
+        Events of one time are in one fit together.
+        """
+        sizes, size = [], float(first)
+        while size <= len(self):
+            sizes.append(int(np.searchsorted(self.times, self.times[int(size) - 1], side="right")))
+            size *= growth
+        return np.unique(np.array(sizes, dtype=np.int64))
+
     @staticmethod
     def _codes(values: pl.Series, known: pl.Series) -> Ints:
         codes = pl.DataFrame({"id": known}).with_row_index("code")

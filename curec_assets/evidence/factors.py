@@ -52,7 +52,7 @@ class Factors:
         found = np.zeros((len(queries), 3))
         found[:, 2] = 1.0
         _, earlier = self._log.by_time.before(np.zeros(len(queries), dtype=np.int64), queries.times)
-        sizes = _fit_sizes(self._log)
+        sizes = self._log.sizes(_FIRST, _GROWTH)
         turn = np.searchsorted(sizes, earlier, side="right") - 1
         last = int(turn.max(initial=-1))
         for column, values in enumerate(self._targets):
@@ -113,15 +113,6 @@ class Factors:
             values[in_order],
             self._ridge,
         )
-
-
-def _fit_sizes(log: EventLog) -> Ints:
-    """Numbers of events of the fits; events of one time are in one fit together."""
-    sizes, size = [], float(_FIRST)
-    while size <= len(log):
-        sizes.append(int(np.searchsorted(log.times, log.times[int(size) - 1], side="right")))
-        size *= _GROWTH
-    return np.unique(np.array(sizes, dtype=np.int64))
 
 
 @numba.njit(cache=True)

@@ -17,11 +17,15 @@ from curec_assets.evidence.bias import COLUMNS as BIAS_COLUMNS
 from curec_assets.evidence.bias import Bias
 from curec_assets.evidence.content import COLUMNS as CONTENT_COLUMNS
 from curec_assets.evidence.content import Content, item_components
+from curec_assets.evidence.ease import COLUMNS as EASE_COLUMNS
+from curec_assets.evidence.ease import Ease
 from curec_assets.evidence.event_log import EventLog, Floats, Queries
 from curec_assets.evidence.factors import COLUMNS as FACTOR_COLUMNS
 from curec_assets.evidence.factors import Factors
 from curec_assets.evidence.neighbours import COLUMNS as NEIGHBOUR_COLUMNS
 from curec_assets.evidence.neighbours import Neighbours
+from curec_assets.evidence.release import COLUMNS as RELEASE_COLUMNS
+from curec_assets.evidence.release import Release
 from curec_assets.evidence.trend import COLUMNS as TREND_COLUMNS
 from curec_assets.evidence.trend import Trend
 from curec_assets.settings import EvidenceSettings
@@ -47,6 +51,8 @@ KIND_OF: Mapping[str, str] = {
     **FACTOR_COLUMNS,
     **ATTRIBUTE_COLUMNS,
     **CONTENT_COLUMNS,
+    **EASE_COLUMNS,
+    **RELEASE_COLUMNS,
 }
 """Every number with the kind of fact that it belongs to."""
 COLUMNS: tuple[str, ...] = tuple(KIND_OF)
@@ -64,8 +70,8 @@ class EvidenceNumbers:
         settings: EvidenceSettings,
         seed: int,
     ) -> None:
-        """`interactions`: user_id, item_id, timestamp, rating, liked. `items`: item_id, attributes.
-        `item_embeddings`: item_id, embedding.
+        """`interactions`: user_id, item_id, timestamp, rating, liked. `items`: item_id, year,
+        attributes. `item_embeddings`: item_id, embedding.
         """
         self.log = log = EventLog(interactions)
         bias = Bias(log, settings.prior_events)
@@ -83,6 +89,8 @@ class EvidenceNumbers:
             ),
             "attributes": self.attributes,
             "content": Content(log, bias, components, settings.text_ridge),
+            "ease": Ease(log, l2=settings.ease_l2, max_items=settings.ease_items),
+            "release": Release(items, log),
         }
 
     def read(self, rows: pl.DataFrame) -> pl.DataFrame:

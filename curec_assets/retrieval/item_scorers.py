@@ -1,7 +1,6 @@
 """ItemScorers: a score for every item of the catalogue from what a user liked so far.
 
-EASE is Steck, *Embarrassingly Shallow Autoencoders for Sparse Data* (WWW 2019): an item-item
-matrix in closed form. It is learned from training likes, and a user's running history is folded in
+EASE (`evidence.ease`) is learned from training likes, and a user's running history is folded in
 when scoring, so it serves users that training never saw.
 """
 
@@ -15,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from curec_assets.evidence.ease import ease, gram
 from resources.errors import ArtifactError
 
 Floats = npt.NDArray[np.float32]
@@ -129,42 +129,20 @@ class ItemScorers:
 _ARRAYS = ("known", "similarity", "neighbours", "popularity", "like_rate")
 
 
-def ease(likes: Any, l2: float) -> Floats:
-    """EASE weights (items, items) with a zero diagonal, from a 0/1 matrix (users, items).
-
-    `likes` may be dense or sparse.
-    """
-    from scipy.linalg import lapack
-
-    if not likes.shape[1]:
-        return np.zeros((0, 0), dtype=np.float32)
-    factor, _ = lapack.dpotrf(_gram(likes) + l2 * np.eye(likes.shape[1]), lower=1)
-    lower, _ = lapack.dpotri(factor, lower=1)  # half the work of a general inverse
-    inverse = np.tril(lower) + np.tril(lower, -1).T
-    weights = inverse / -np.diag(inverse)
-    np.fill_diagonal(weights, 0.0)
-    return weights.astype(np.float32)
-
-
 def nearest(likes: Any, neighbours: int, shrinkage: float = 10.0) -> Floats:
     """Cosine similarity (items, items) of a 0/1 matrix (users, items), dense or sparse.
 
     Shrunk for pairs that few people share; each item (column) keeps its `neighbours` most similar.
     """
-    gram = _gram(likes)
-    count = np.diag(gram).copy()
-    np.fill_diagonal(gram, 0.0)
-    cosine = gram / np.sqrt(np.maximum(np.outer(count, count), 1.0))
-    cosine *= gram / np.maximum(gram + shrinkage, 1.0)
+    shared = gram(likes)
+    count = np.diag(shared).copy()
+    np.fill_diagonal(shared, 0.0)
+    cosine = shared / np.sqrt(np.maximum(np.outer(count, count), 1.0))
+    cosine *= shared / np.maximum(shared + shrinkage, 1.0)
     if neighbours < len(cosine):
         least = np.partition(cosine, -neighbours, axis=0)[-neighbours]
         cosine = np.where(cosine >= least, cosine, 0.0)
     return cosine.astype(np.float32)
-
-
-def _gram(matrix: Any) -> npt.NDArray[np.float64]:
-    gram = matrix.T.astype(np.float64) @ matrix
-    return gram.toarray() if hasattr(gram, "toarray") else gram
 
 
 def _likes(training: pl.DataFrame, items: Sequence[str]) -> Floats:

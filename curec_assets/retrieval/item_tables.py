@@ -14,8 +14,9 @@ from typing import Any, Self
 import numpy as np
 import polars as pl
 
+from curec_assets.evidence.ease import ease
 from curec_assets.evidence.event_log import UNKNOWN, Ints
-from curec_assets.retrieval.item_scorers import ease, nearest
+from curec_assets.retrieval.item_scorers import nearest
 from curec_assets.retrieval.timeline import DAY, Floats, Timeline
 from curec_assets.settings import RankingSettings
 from resources.errors import ArtifactError

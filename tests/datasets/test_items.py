@@ -75,7 +75,13 @@ def test_attributes_and_text() -> None:
 
 def test_an_item_about_which_nothing_is_known_has_no_text() -> None:
     row = build_items(raw(item_id=["x-1"])).row(0, named=True)
-    assert row == {"item_id": "x-1", "title": "Item x-1", "attributes": [], "text": ""}
+    assert row == {
+        "item_id": "x-1",
+        "title": "Item x-1",
+        "year": None,
+        "attributes": [],
+        "text": "",
+    }
 
 
 def test_a_description_is_embedded_but_is_no_attribute() -> None:

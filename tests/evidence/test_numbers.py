@@ -18,7 +18,7 @@ SEED = 3
 
 @pytest.fixture(scope="module")
 def items() -> pl.DataFrame:
-    return ToySource(SEED).items().select("item_id", "attributes")
+    return ToySource(SEED).items().select("item_id", "year", "attributes")
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +82,7 @@ def test_what_happened_before_is_in_the_numbers(events: pl.DataFrame, read: Read
     before, after = read(events, asked), read(changed, asked)
     counts = {"user_events", "item_events", "item_age", "item_idle", "user_age", "user_gap"}
     counts |= {"session_position", "user_popularity", "attribute_support"}
+    counts |= {"ease_met", "release_age", "release_known"}
     counts |= {"session_residual"}  # these sessions begin after what is changed
     same = [name for name in COLUMNS if before[name].equals(after[name])]
     assert set(same) <= counts

@@ -90,6 +90,7 @@ def planted(
     ids = [f"i{n}" for n in range(items)]
     catalogue = pl.DataFrame({"item_id": ids}).with_columns(
         title=pl.col("item_id"),
+        year=pl.lit(None, dtype=pl.Int64),
         attributes=pl.lit([], dtype=pl.List(pl.Struct({"kind": pl.String, "value": pl.String}))),
         text=pl.lit(""),
     )

@@ -1,0 +1,131 @@
+"""EASE: does what the user met, liked and disliked lead to the candidate?
+
+EASE is Steck, *Embarrassingly Shallow Autoencoders for Sparse Data* (WWW 2019): item-item weights
+in closed form. Three are read: of all events, of likes and of dislikes. Each is fitted again
+whenever the log has grown by a share of itself, on what was known by then; a query uses the latest
+fit on strictly earlier events, and all of the user's earlier events. To read it as evidence, and
+when to fit again, are ours.
+"""
+
+from typing import Any
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from curec_assets.evidence.event_log import EventLog, Floats, Ints, Queries
+
+COLUMNS = {
+    "ease_met": "taste",
+    "ease_liked": "taste",
+    "ease_disliked": "taste",
+}
+"""Each number with the kind of fact (`schema.KINDS`) that it belongs to."""
+
+_FIRST = 500  # events before the first fit
+_GROWTH = 1.4  # of the log until the next
+_MOST = 500  # latest events of a user that are looked at
+
+
+def ease(interactions: Any, l2: float) -> npt.NDArray[np.float32]:
+    """EASE weights (items, items) with a zero diagonal, from a matrix (users, items).
+
+    `interactions` may be dense or sparse; `l2`: the regularisation. Row: an item of the user's;
+    column: the item that is scored.
+    """
+    from scipy.linalg import lapack
+
+    size = interactions.shape[1]
+    if not size:
+        return np.zeros((0, 0), dtype=np.float32)
+    factor, _ = lapack.dpotrf(gram(interactions) + l2 * np.eye(size), lower=1)
+    lower, _ = lapack.dpotri(factor, lower=1)  # half the work of a general inverse
+    inverse = np.tril(lower) + np.tril(lower, -1).T
+    weights = inverse / -np.diag(inverse)
+    np.fill_diagonal(weights, 0.0)
+    return weights.astype(np.float32)
+
+
+def gram(matrix: Any) -> Floats:
+    """(columns, columns) dense products of the columns of a dense or sparse matrix."""
+    products = matrix.T.astype(np.float64) @ matrix
+    return products.toarray() if hasattr(products, "toarray") else products
+
+
+class Ease:
+    """Scores of the candidate from the user's items; `read` gives `COLUMNS`."""
+
+    columns = COLUMNS
+
+    def __init__(self, log: EventLog, *, l2: float, max_items: int) -> None:
+        """`max_items`: those with most events at the time of a fit; of others nothing is said."""
+        self._log = log
+        self._l2 = l2
+        self._max_items = max_items
+        self._values = (np.ones(len(log)), log.liked, 1.0 - log.liked)
+
+    def read(self, queries: Queries) -> Floats:
+        """(queries, columns)."""
+        log = self._log
+        found = np.zeros((len(queries), len(COLUMNS)))
+        _, earlier = log.by_time.before(np.zeros(len(queries), dtype=np.int64), queries.times)
+        sizes = log.sizes(_FIRST, _GROWTH)
+        turn = np.searchsorted(sizes, earlier, side="right") - 1
+        begin, end = log.by_user.before(queries.users, queries.times)
+        begin = np.maximum(begin, end - _MOST)
+        in_order = log.by_user.events
+        for number in np.unique(turn[turn >= 0]):
+            size = int(sizes[number])
+            known = self._known(size)
+            place = np.full(len(log.item_ids) + 1, -1, dtype=np.int64)  # the last: unknown items
+            place[known] = np.arange(len(known))
+            rows = np.flatnonzero((turn == number) & (place[queries.items] >= 0) & (end > begin))
+            if not len(rows):
+                continue
+            for column, values in enumerate(self._values):
+                found[rows, column] = _score(
+                    np.ascontiguousarray(self._fit(values, size, place, len(known)).T),
+                    place[queries.items[rows]],
+                    begin[rows],
+                    end[rows],
+                    place[log.items[in_order]],
+                    values[in_order],
+                )
+        return found
+
+    def _known(self, size: int) -> Ints:
+        """Items of the first `size` events, by code; the most frequent where there are too many."""
+        counts = np.bincount(self._log.items[:size], minlength=len(self._log.item_ids))
+        chosen = np.argsort(-counts, kind="stable")[: self._max_items]
+        return np.sort(chosen[counts[chosen] > 0])
+
+    def _fit(self, values: Floats, size: int, place: Ints, items: int) -> npt.NDArray[np.float32]:
+        from scipy.sparse import csr_matrix
+
+        log = self._log
+        places = place[log.items[:size]]
+        chosen = (places >= 0) & (values[:size] > 0)
+        shape = (len(log.user_ids), items)
+        counts = csr_matrix(
+            (np.ones(int(chosen.sum())), (log.users[:size][chosen], places[chosen])), shape=shape
+        )
+        return ease(counts.minimum(1.0), self._l2)
+
+
+@numba.njit(cache=True)
+def _score(
+    weights: npt.NDArray[np.float32],
+    candidates: Ints,
+    begins: Ints,
+    ends: Ints,
+    their_items: Ints,
+    values: Floats,
+) -> Floats:
+    """(queries,) weighted sum over the user's events. `weights`: a row for each candidate."""
+    found = np.zeros(len(candidates))
+    for query in range(len(candidates)):
+        of_candidate = weights[candidates[query]]
+        for position in range(begins[query], ends[query]):
+            if their_items[position] >= 0:
+                found[query] += values[position] * of_candidate[their_items[position]]
+    return found
