@@ -10,7 +10,9 @@ import math
 import os
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import polars as pl
@@ -80,9 +82,17 @@ def main() -> None:
     records = []
     with tempfile.TemporaryDirectory(dir=home.path) as folder:
         rungs.build_parts(home, Path(folder))
-        records += numbers_records(home, Path(folder))
+        command = f"make benchmark CUREC_PROFILE={chosen.profile}"
+        records += numbers_records(home, Path(folder), f"{command} RUNGS={NUMBERS}")
         if with_reasons:
-            records += reasons_records(home, Path(folder), with_reasons, chosen.reasons)
+            records += reasons_records(
+                home,
+                Path(folder),
+                with_reasons,
+                chosen.reasons,
+                resources=default_resources(chosen.profile, home.path),
+                command=command,
+            )
     records = [record for record in records if not math.isnan(record.value)]
     write_records(chosen.figures, records)
     if chosen.figures == FIGURES:
@@ -111,7 +121,7 @@ def materialise(profile: str, home: Path, *, everything: bool) -> None:
     print(f"assets: {time.monotonic() - started:.0f} s", flush=True)
 
 
-def numbers_records(home: Home, folder: Path) -> list[Record]:
+def numbers_records(home: Home, folder: Path, command: str) -> list[Record]:
     """All that needs no language model, on all test events."""
     predictions, ranks = held_out_outputs(
         home.current("baseline_recommenders").path,
@@ -136,7 +146,6 @@ def numbers_records(home: Home, folder: Path) -> list[Record]:
     pairs += [
         (f"{short}/{name.replace(' ', '')}", metric, name) for short, metric, name in _DIFFERENCES
     ]
-    command = f"{_command(home)} RUNGS={NUMBERS}"
     return [
         _record(command, label, found[name, metric], _TARGETS.get((metric, name)))
         for label, metric, name in pairs
@@ -144,10 +153,16 @@ def numbers_records(home: Home, folder: Path) -> list[Record]:
     ]
 
 
-def reasons_records(home: Home, folder: Path, wanted: list[str], most: int) -> list[Record]:
+def reasons_records(
+    home: Home,
+    folder: Path,
+    wanted: list[str],
+    most: int,
+    *,
+    resources: Mapping[str, Any],
+    command: str,
+) -> list[Record]:
     """Texts of the rungs, on the same events: read alone, and added to two recommenders."""
-    command = _command(home)
-    resources = default_resources(home.profile.name, home.path)
     events = texts.chosen_events(home, most)
     workspace = home.path / "benchmark"
     with dg.build_resources(
@@ -219,10 +234,6 @@ def _reading_records(command: str, reading: readers.Reading) -> list[Record]:
             for name, (value, target) in plain.items()
         ),
     ]
-
-
-def _command(home: Home) -> str:
-    return f"make benchmark CUREC_PROFILE={home.profile.name}"
 
 
 def _record(

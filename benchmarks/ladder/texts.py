@@ -14,7 +14,7 @@ from benchmarks.home import Home
 from curec_assets.explanation.facts import Catalogue, facts_by_event
 from curec_assets.explanation.grounding import GroundingChecker
 from curec_assets.explanation.selection import draw
-from curec_assets.explanation.writing import ReasonRequest, write_reasons
+from curec_assets.explanation.writing import ReasonRequest, matched_levels, write_reasons
 from resources.generation.journal import journaled_generator
 from resources.generation.protocol import GeneratorFactory
 
@@ -78,14 +78,25 @@ def write(
         workspace=workspace / rung,
         identity=model.manifest.data_version if model else f"base {home.base.revision}",
     ) as generator:
+        requests = {
+            event_id: ReasonRequest(event_id, facts[event_id], level)
+            for event_id, level in events.select("event_id", "evidence_level").iter_rows()
+        }
+        cuts = matched_levels(
+            generator,
+            [requests[event_id] for event_id in events.filter(split="train")["event_id"]],
+            profile.language_model,
+            seed=profile.seed,
+        )
         written = write_reasons(
             generator,
-            [ReasonRequest(event_id, facts[event_id]) for event_id in events["event_id"]],
+            list(requests.values()),
             GroundingChecker(profile.explanation.max_words),
             profile.language_model,
             seed=profile.seed,
             max_regenerations=0,
             compose_last=False,
+            level_cuts=cuts,
         )
     return Written(
         rung,

@@ -19,6 +19,8 @@ THOUGHT_TOKENS = 32
 """Longest chain of thought, in tokens; they are about ten."""
 MIDPOINTS = tuple(level + 0.5 for level in range(1, LEVELS))
 """Cuts of the expected level where nothing better is known."""
+FEWEST = 40
+"""Expected levels that cuts are matched on at least."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,30 @@ class Thought:
     expected: float | None
     completion: Completion | None = None
     """As it was written, with what its tokens were chosen among where that was asked for."""
+
+
+def matched_cuts(expected: Sequence[float | None], levels: Sequence[int]) -> tuple[float, ...]:
+    """Cuts that bring expected levels to the distribution of `levels`, the evidence model's.
+
+    An unsure model's expected levels crowd in the middle, so between midpoints the outer levels
+    would never be written; quantile for quantile they are all used, in the same order. A level that
+    is not among `levels` keeps its midpoint, as do all where fewer than `FEWEST` are known.
+    `expected`: of the same events, None where the engine did not tell.
+    """
+    pairs = [(e, level) for e, level in zip(expected, levels, strict=True) if e is not None]
+    if len(pairs) < FEWEST:
+        return MIDPOINTS
+    ordered = sorted(e for e, _ in pairs)
+    cuts = []
+    for level, midpoint in enumerate(MIDPOINTS, start=1):
+        below = sum(known <= level for _, known in pairs)
+        if below == 0:
+            cuts.append(min(midpoint, ordered[0]))
+        elif below == len(ordered):
+            cuts.append(max(midpoint, ordered[-1]))
+        else:
+            cuts.append((ordered[below - 1] + ordered[below]) / 2)
+    return tuple(cuts)
 
 
 def think(

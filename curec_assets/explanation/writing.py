@@ -10,7 +10,14 @@ from curec_assets.explanation.composer import compose
 from curec_assets.explanation.facts import Fact, Facts
 from curec_assets.explanation.grounding import GroundingChecker
 from curec_assets.explanation.prompts import ParsedReason, reason_prompt
-from curec_assets.explanation.thinking import MIDPOINTS, Answer, Question, answer
+from curec_assets.explanation.thinking import (
+    MIDPOINTS,
+    Answer,
+    Question,
+    answer,
+    matched_cuts,
+    think,
+)
 from curec_assets.settings import LanguageModelSettings
 from resources.errors import EngineError
 from resources.generation.protocol import Prompt, Sampling, TextGenerator
@@ -87,6 +94,28 @@ def fit(facts: Facts, count: Callable[[Prompt], int], limit: int) -> tuple[Facts
             )
         facts, left_out = shorter, left_out + 1
     return facts, left_out
+
+
+def matched_levels(
+    generator: TextGenerator,
+    requests: Sequence[ReasonRequest],
+    generation: LanguageModelSettings,
+    *,
+    seed: int,
+) -> tuple[float, ...]:
+    """The cuts that suit this model on these requests, whose level is known: `level_cuts` of
+    `write_reasons`. It thinks the first attempts of `write_reasons`, so a journal keeps them.
+    """
+    questions = [
+        Question(
+            fit(request.facts, generator.prompt_tokens, generation.max_prompt_tokens)[0],
+            derive(seed, "attempt", 1, request.key),
+        )
+        for request in requests
+    ]
+    thoughts = think(generator, questions, Sampling(generation.max_new_tokens, temperature=0.0))
+    levels = [TOSS_UP if request.level is None else request.level for request in requests]
+    return matched_cuts([thought.expected for thought in thoughts], levels)
 
 
 def write_reasons(

@@ -129,6 +129,7 @@ def _describe_walk(stored: Artifact, inputs: Inputs) -> Mapping[str, Any]:
 @artifact(
     group="reasons",
     kinds={"huggingface", "parquet"},
+    tables=("draft_reasons",),
     artifacts=("reason_policy", "reward_model"),
     settings=(
         "reasons",
@@ -163,6 +164,7 @@ def generated_reasons(inputs: Inputs) -> Mapping[str, Any]:
     from curec_assets.reasons.by_round import by_round
     from curec_assets.reasons.events import walk_shards
     from curec_assets.reasons.walk import Walk
+    from curec_assets.reward.drafting import draft_cuts
     from curec_assets.reward.scoring import RewardScorer
 
     walked, workspace, folder = inputs.view, inputs.workspace(), inputs.output()
@@ -184,6 +186,7 @@ def generated_reasons(inputs: Inputs) -> Mapping[str, Any]:
             inputs.settings,
             identity=f"{policy.manifest.data_version} {reward.manifest.data_version}",
             folder=workspace,
+            level_cuts=draft_cuts(inputs.table("draft_reasons")),
         )
         shards = walk.run(
             walk_shards(

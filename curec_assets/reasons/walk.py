@@ -35,6 +35,7 @@ from curec_assets.explanation.prompts import (
     parse_note,
     revision_prompt,
 )
+from curec_assets.explanation.thinking import MIDPOINTS
 from curec_assets.explanation.writing import ReasonRequest, WrittenReason, write_reasons
 from curec_assets.policy.rewards import PolicyEvent
 from curec_assets.reasons.rows import REASON, reason_rows
@@ -117,14 +118,19 @@ class Walk:
         *,
         identity: str,
         folder: Path,
+        level_cuts: Sequence[float] = MIDPOINTS,
     ) -> None:
-        """`identity` stands for the models in shard names; `folder` is where shards are kept."""
+        """`identity` stands for the models in shard names; `folder` is where shards are kept.
+
+        `level_cuts`: see `thinking.answer`.
+        """
         self._generator = generator
         self._readers = readers
         self._checker = checker
         self._profile = profile
         self._identity = identity
         self._folder = folder
+        self._level_cuts = tuple(level_cuts)
 
     def run(self, shards: Sequence[Sequence[WalkEvent]]) -> list[Path]:
         """Walk all shards; their files in order. Raises `EngineError` when the generator fails."""
@@ -143,7 +149,7 @@ class Walk:
     def _name(self, events: Sequence[WalkEvent], notes: dict[str, str]) -> str:
         users = [event.user_id for event in events]
         before = {user: notes[user] for user in users if user in notes}
-        return digest([self._identity, [asdict(event) for event in events], before])
+        return digest([self._identity, self._level_cuts, [asdict(e) for e in events], before])
 
     def _shard(self, events: Sequence[WalkEvent], notes: dict[str, str]) -> pl.DataFrame:
         current = self._first_notes([e for e in events if e.user_id not in notes])
@@ -245,6 +251,7 @@ class Walk:
             max_regenerations=self._profile.reasons.max_regenerations,
             compose_last=True,
             max_level_gap=self._profile.reasons.max_level_gap,
+            level_cuts=self._level_cuts,
             free=self._profile.explanation.wording == "free",
         )
 
@@ -258,6 +265,7 @@ class Walk:
             seed=self._profile.seed,
             max_regenerations=0,
             compose_last=False,
+            level_cuts=self._level_cuts,
             free=self._profile.explanation.wording == "free",
         )
 

@@ -212,7 +212,7 @@ def _describe_recommendations(rows: pl.DataFrame, _: Inputs) -> Mapping[str, Any
     group=_GROUP,
     kinds={"torch", "huggingface", "duckdb"},
     key=["user_id", "rank"],
-    tables=("interactions", "items", "item_embeddings", "recommendation_reasons"),
+    tables=("interactions", "items", "item_embeddings", "recommendation_reasons", "draft_reasons"),
     artifacts=("evidence_model", "recommender", "recommender_ranking", "reason_policy"),
     settings=(
         "recommender.recommended_users",
@@ -246,6 +246,7 @@ def recommendations(inputs: Inputs) -> pl.DataFrame:
         users_to_serve,
         with_reasons,
     )
+    from curec_assets.reward.drafting import draft_cuts
 
     profile, chosen = inputs.settings, inputs.settings.recommender
     interactions, items = inputs.table("interactions"), inputs.table("items")
@@ -280,7 +281,14 @@ def recommendations(inputs: Inputs) -> pl.DataFrame:
         identity=policy.manifest.data_version,
     ) as generator:
         return with_reasons(
-            shown, evidence, notes, generator, catalogue, profile, policy.manifest.fingerprint
+            shown,
+            evidence,
+            notes,
+            generator,
+            catalogue,
+            profile,
+            policy.manifest.fingerprint,
+            draft_cuts(inputs.table("draft_reasons")),
         )
 
 

@@ -4,7 +4,7 @@ An item is shown because the ranker put it first; its reason says how likely a l
 as the evidence has it, whatever that level is.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import polars as pl
 
@@ -18,6 +18,7 @@ from curec_assets.explanation.composer import compose_note
 from curec_assets.explanation.facts import Catalogue
 from curec_assets.explanation.grounding import GroundingChecker
 from curec_assets.explanation.notes import note_facts
+from curec_assets.explanation.thinking import MIDPOINTS
 from curec_assets.explanation.writing import ReasonRequest, write_reasons
 from curec_assets.reasons.rows import reason_rows
 from curec_assets.settings import EvidenceSettings, Profile
@@ -82,10 +83,12 @@ def with_reasons(
     catalogue: Catalogue,
     profile: Profile,
     policy_fingerprint: str,
+    level_cuts: Sequence[float] = MIDPOINTS,
 ) -> pl.DataFrame:
     """`shown` (user_id, item_id, ...) with title, reason and the numbers behind it.
 
-    `evidence`: a row of `judged_now` per row. Raises `EngineError` when the generator fails.
+    `level_cuts`: see `thinking.answer`. `evidence`: a row of `judged_now` per row. Raises
+    `EngineError` when the generator fails.
     """
     requests = requests_for(shown, evidence, notes, catalogue, profile)
     written = write_reasons(
@@ -97,6 +100,7 @@ def with_reasons(
         max_regenerations=profile.reasons.max_regenerations,
         compose_last=True,
         max_level_gap=profile.reasons.max_level_gap,
+        level_cuts=level_cuts,
         free=profile.explanation.wording == "free",
     )
     rows = reason_rows(written, [request.facts for request in requests])

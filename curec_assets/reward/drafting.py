@@ -1,13 +1,14 @@
 """Draft reasons by the aligned model, for the reward model to be fitted and judged on."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import polars as pl
 
 from curec_assets.explanation.facts import Facts
 from curec_assets.explanation.grounding import GroundingChecker
 from curec_assets.explanation.selection import draw, with_evidence
-from curec_assets.explanation.writing import ReasonRequest, write_reasons
+from curec_assets.explanation.thinking import matched_cuts
+from curec_assets.explanation.writing import ReasonRequest, matched_levels, write_reasons
 from curec_assets.settings import Profile
 from resources.generation.protocol import TextGenerator
 
@@ -54,6 +55,15 @@ def events_to_draft(
     return events.join(levels, on="event_id", how="left").sort("event_id")
 
 
+def draft_cuts(drafts: pl.DataFrame) -> tuple[float, ...]:
+    """The cuts of the drafts' expected levels (`thinking.matched_cuts`), of training events only.
+
+    The reader is fitted on drafts, so all that it reads later is cut alike.
+    """
+    training = drafts.filter(pl.col("split") == "train").drop_nulls("evidence_level")
+    return matched_cuts(training["expected_level"].to_list(), training["evidence_level"].to_list())
+
+
 def draft(
     generator: TextGenerator,
     events: pl.DataFrame,
@@ -63,15 +73,26 @@ def draft(
     policy_fingerprint: str,
 ) -> pl.DataFrame:
     """One greedy reason per event, kept as it is: the reward model must know what it will meet."""
-    event_ids: Sequence[str] = events["event_id"].to_list()
+    requests = [
+        ReasonRequest(event_id, facts[event_id], level)
+        for event_id, level in events.select("event_id", "evidence_level").iter_rows()
+    ]
+    training = (events["split"] == "train").to_list()
+    cuts = matched_levels(
+        generator,
+        [request for request, trains in zip(requests, training, strict=True) if trains],
+        profile.language_model,
+        seed=profile.seed,
+    )
     written = write_reasons(
         generator,
-        [ReasonRequest(event_id, facts[event_id]) for event_id in event_ids],
+        requests,
         checker,
         profile.language_model,
         seed=profile.seed,
         max_regenerations=0,
         compose_last=False,
+        level_cuts=cuts,
         free=profile.explanation.wording == "free",
     )
     return events.with_columns(

@@ -1,8 +1,10 @@
 """Writing: shortened prompts, attempts, the gap to the evidence's level, the composer at last."""
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,6 +15,7 @@ from curec_assets.explanation.facts import Fact, Facts
 from curec_assets.explanation.grammar import CHAIN_END
 from curec_assets.explanation.grounding import GroundingChecker
 from curec_assets.explanation.prompts import completion, reason_prompt
+from curec_assets.explanation.thinking import MIDPOINTS, matched_cuts
 from curec_assets.explanation.writing import (
     ReasonRequest,
     WrittenReason,
@@ -158,3 +161,22 @@ def test_without_the_composer_the_last_attempt_stays_as_it_is() -> None:
     assert (written.source, written.level, written.grounded) == ("policy", 8, True)
     written = write(Script(["Sure!"]), 8, last=False, again=0)
     assert (written.reason, written.grounded, written.level) == ("", False, 5)
+
+
+@given(st.lists(st.tuples(st.integers(100, 900), st.integers(1, 9)), min_size=40, max_size=200))
+def test_matched_cuts_give_the_levels_their_distribution(pairs: list[tuple[int, int]]) -> None:
+    expected, levels = zip(*pairs, strict=True)
+    cuts = matched_cuts(expected, levels)
+    assert list(cuts) == sorted(cuts)
+    given_levels = [bisect_right(cuts, each) + 1 for each in expected]
+    order = np.argsort(expected)
+    assert np.all(np.diff(np.array(given_levels)[order]) >= 0), "never against the model's order"
+    if len(set(expected)) == len(expected):
+        inner = [k for k in range(1, 9) if 0 < sum(each <= k for each in levels) < len(levels)]
+        for level in inner:
+            written = sum(each <= level for each in given_levels)
+            assert written == sum(each <= level for each in levels)
+
+
+def test_too_few_expected_levels_move_no_cut() -> None:
+    assert matched_cuts([5.0] * 39 + [None] * 9, [9] * 48) == MIDPOINTS
