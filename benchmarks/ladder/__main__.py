@@ -222,6 +222,9 @@ def _reading_records(command: str, reading: readers.Reading) -> list[Record]:
         "within_one": (reading.within_one, ">= 0.75" if rung == "aligned" else None),
         "levels": (float(reading.levels), ">= 9" if rung == "aligned" else None),
         "grounded": (reading.grounded, None),
+        "ECE": (reading.ece, "<= 0.03" if rung == texts.CORRECTED else None),
+        "expected level, Platt-scaled, LogLoss": (reading.platt, None),
+        "evidence model's AUC": (reading.evidence, None),
     }
     targets = {"aligned": ">= 0.73", "corrected": ">= 0.77"}
     return [

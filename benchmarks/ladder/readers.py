@@ -1,7 +1,7 @@
 """What a plain reader gets out of each rung's texts: it sees the reason alone.
 
-The reader of a rung is fitted on that rung's reasons of training events, its penalty is the
-profile's; validation calibrates nothing and test is read once.
+The reader of a rung is fitted on that rung's reasons of training and validation events, its penalty
+is the profile's; nothing is chosen, and test is read once.
 """
 
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
+from sklearn.linear_model import LogisticRegression
 
 from benchmarks.ladder.texts import Written
 from curec_assets.core.seeds import random_generator
@@ -20,12 +21,13 @@ from curec_assets.evaluation.bootstrap import (
     weighted_auc,
     weighted_mean,
 )
-from curec_assets.evaluation.metrics import log_losses
+from curec_assets.evaluation.metrics import auc, expected_calibration_error, log_losses
 from curec_assets.reward.reader import fit_reader
 from curec_assets.reward.texts import Encoder, Text, embed
 from curec_assets.settings import Profile
 
 Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,13 @@ class Reading:
     shuffled: Interval
     """The same reasons, dealt to other users' events."""
     log_loss: Interval
+    ece: float
+    """Expected calibration error of the reader's probability."""
+    platt: float
+    """LogLoss of the model's own expected level, Platt-scaled on the same events; NaN where the
+    engine told none."""
+    evidence: float
+    """AUC of the evidence model on the same test events."""
     spearman: float
     """Of the written level with the evidence model's probability; NaN where only one is written."""
     within_one: float
@@ -55,14 +64,14 @@ def read(written: Written, encoder: Encoder, profile: Profile) -> Reading | None
     embeddings = embed(
         encoder, texts, source=profile.encoder.source, batch_size=profile.encoder.batch_size
     )
-    train = (reasons["split"] == "train").to_numpy()
+    fitted = (reasons["split"] != "test").to_numpy()
     test = (reasons["split"] == "test").to_numpy()
     liked = reasons["liked"].to_numpy()
-    if not train.any() or liked[test].all() or not liked[test].any():
+    if not fitted.any() or liked[test].all() or not liked[test].any():
         return None
     reader = fit_reader(
-        embeddings[train],
-        liked[train],
+        embeddings[fitted],
+        liked[fitted],
         ridge=profile.reward.reader_ridge,
         why_ridge=profile.reward.reader_why_ridge,
         item_rates={},
@@ -77,19 +86,31 @@ def read(written: Written, encoder: Encoder, profile: Profile) -> Reading | None
         samples=profile.recommender.bootstrap_samples,
     ).users
     dealt = random_generator(profile.seed, "ladder shuffle").permutation(len(logits))
-    losses = log_losses(liked[test], 1.0 / (1.0 + np.exp(-logits)))
+    probabilities = 1.0 / (1.0 + np.exp(-logits))
+    losses = log_losses(liked[test], probabilities)
     return Reading(
         rung=written.rung,
         events=own.height,
         auc=interval(weighted_auc(resamples, users, liked[test], logits)),
         shuffled=interval(weighted_auc(resamples, users, liked[test], logits[dealt])),
         log_loss=interval(weighted_mean(resamples, *_per_user(users, losses, resamples.shape[1]))),
+        ece=expected_calibration_error(liked[test], probabilities),
+        platt=_platt(reasons["expected_level"], liked, fitted, test),
+        evidence=auc(liked[test], own["probability"].to_numpy()),
         spearman=_spearman(own["level"], own["probability"]),
         within_one=_share((own["level"] - own["evidence_level"]).abs() <= 1),
         levels=own["level"].n_unique(),
         grounded=_share(own["grounded"]),
         composed=_share(own["source"] == "composer"),
     )
+
+
+def _platt(expected: pl.Series, liked: NDArray[np.bool_], fitted: Mask, test: Mask) -> float:
+    if expected.null_count():
+        return float("nan")
+    levels = expected.to_numpy().reshape(-1, 1)
+    scaled = LogisticRegression(C=1e6).fit(levels[fitted], liked[fitted])
+    return float(log_losses(liked[test], scaled.predict_proba(levels[test])[:, 1]).mean())
 
 
 def _spearman(level: pl.Series, probability: pl.Series) -> float:

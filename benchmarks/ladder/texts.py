@@ -35,8 +35,8 @@ class Written:
 
     rung: str
     reasons: pl.DataFrame
-    """event_id, user_id, split, liked, probability, evidence_level, verdict, why, level, grounded,
-    source, cited."""
+    """event_id, user_id, split, liked, probability, evidence_level, verdict, why, level,
+    expected_level, grounded, source."""
 
 
 def chosen_events(home: Home, per_split: int) -> pl.DataFrame:
@@ -104,6 +104,7 @@ def write(
             pl.Series("verdict", [w.verdict for w in written], dtype=pl.String),
             pl.Series("why", [w.why for w in written], dtype=pl.String),
             pl.Series("level", [w.level for w in written], dtype=pl.Int64),
+            pl.Series("expected_level", [w.expected_level for w in written], dtype=pl.Float64),
             pl.Series("grounded", [w.grounded for w in written], dtype=pl.Boolean),
             pl.Series("source", [w.source for w in written], dtype=pl.String),
         ),
@@ -112,7 +113,7 @@ def write(
 
 def corrected(home: Home, events: pl.DataFrame) -> Written:
     """The stored reasons of the same events."""
-    columns = ["event_id", "verdict", "why", "level", "grounded", "source"]
+    columns = ["event_id", "verdict", "why", "level", "expected_level", "grounded", "source"]
     stored = home.warehouse.read("recommendation_reasons", columns)
     joined = events.drop("item_id").join(stored, on="event_id", maintain_order="left")
     return Written(CORRECTED, joined)
