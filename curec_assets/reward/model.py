@@ -1,9 +1,10 @@
 """`RewardNetwork`: would this user like this item, given what the reason says?
 
 A click model in the manner of DIN (deep interest network): y = sigmoid(MLP[e_i, attention over the
-history, adaptor(z(reason))]) is the paper's kind of reward model; sizes, the attention's form and
-the products are our choice. Only tensors here: what an item or a reason *is* belongs to
-`dataset.py`, how the network is fitted to `training.py`, how it is used to `scoring.py`.
+history, adaptor(z(reason))]) is the paper's kind of reward model; sizes, the attention's form, the
+products and the linear term of the reason are our choice. Only tensors here: what an item or a
+reason *is* belongs to `dataset.py`, how the network is fitted to `training.py`, how it is used to
+`scoring.py`.
 """
 
 import math
@@ -52,6 +53,7 @@ class RewardNetwork(nn.Module):
             nn.Linear(5 * dim, 2 * dim), nn.ReLU(), nn.Linear(2 * dim, dim), nn.ReLU()
         )
         self.output = nn.Linear(dim, 1)
+        self.said = nn.Linear(shape.text_dim, 1, bias=False)
 
     def context(self, items: Tensor, history: Tensor, signals: Tensor) -> Tensor:
         """[e_i, attention(history)]: (batch, 2 dim); zeros for the part of an empty history.
@@ -81,7 +83,8 @@ class RewardNetwork(nn.Module):
         # Products say whether the reason fits this item and this history, not only what it says.
         fit = context * reason.repeat(1, 2)  # (batch, 2 dim)
         logits: Tensor = self.output(self.mlp(torch.cat([context, reason, fit], dim=1)))
-        return logits.squeeze(-1)
+        # What a verdict says, it says of any user and item: few reasons suffice to learn that.
+        return (logits + self.said(text)).squeeze(-1)
 
 
 def blank(shape: Shape) -> RewardNetwork:
@@ -95,7 +98,7 @@ def initialised(shape: Shape, generator: torch.Generator) -> RewardNetwork:
     network = blank(shape).to_empty(device="cpu")
     with torch.no_grad():
         for name, parameter in network.named_parameters():
-            if name.endswith("bias"):
+            if name.endswith("bias") or name == "said.weight":
                 parameter.zero_()
             elif name in ("item.weight", "signal.weight", "null"):
                 nn.init.normal_(parameter, std=0.1, generator=generator)

@@ -1,10 +1,9 @@
 """Fitting the recommender-shaped reader, and the predictions that decide a reader's gate.
 
-Loss per batch of B events, all of it our choice but the cross-entropy: the mean over events of
-BCE(y, liked), where an event without a reason uses the learned null, and one with a reason uses the
-null with probability `reason_dropout`; plus `shuffled_weight` times the sum over events with one of
-BCE(y(another user's reason), y(null)) / B, the target without gradient: a reason that is not about
-this pair of user and item carries no information.
+Loss per batch: the mean over events of BCE(y, liked), where an event without a reason uses the
+learned null, and one with a reason uses the null with probability `reason_dropout`. A loss that
+drew y(another user's reason) to y(null) was tried and taken out: the network cannot tell whose a
+graded verdict is, so it learnt to read none (docs/method.md).
 
 Events with a reason are few, so every batch gets some: they are shown up to `extra_draws` more
 times per epoch, spread evenly, and never make more than `reasoned_share` of a batch. What few
@@ -39,9 +38,7 @@ class Epoch:
     """Losses of one epoch; cross-entropies in nats per event."""
 
     train: float
-    """Main term on what was fitted on, reason dropout included."""
-    shuffled: float
-    """Shuffled-reason term per event with a reason; 0 when there are none."""
+    """On what was fitted on, reason dropout included."""
     held_out: float
     """What the epoch is chosen by, on the users kept out."""
 
@@ -84,10 +81,8 @@ def fit(
     best = {name: value.clone() for name, value in network.state_dict().items()}
     chosen = 0
     for number in range(1, settings.epochs + 1):
-        main, shuffled = _one_epoch(network, optimiser, train, texts, settings, rng)
-        epochs.append(
-            Epoch(main, shuffled, _held_out_loss(network, held_out, embeddings, settings))
-        )
+        loss = _one_epoch(network, optimiser, train, texts, settings, rng)
+        epochs.append(Epoch(loss, _held_out_loss(network, held_out, embeddings, settings)))
         log(f"reward model, epoch {number}: {epochs[-1]}")
         if chosen == 0 or epochs[-1].held_out < epochs[chosen - 1].held_out:
             chosen = number
@@ -149,49 +144,25 @@ def _one_epoch(
     texts: Tensor,
     settings: RewardSettings,
     rng: np.random.Generator,
-) -> tuple[float, float]:
-    """Mean main loss per event shown, mean shuffled loss per reason lent."""
+) -> float:
+    """Mean loss per event shown."""
     device = str(texts.device)
-    partner_reason = _partner_reasons(train, rng)
     dropout = _Dropout(settings.text_dropout, rng)
-    main_sum, shown, shuffled_sum, lent = 0.0, 0, 0.0, 0
+    total, shown = 0.0, 0
     for index in batches(train.reason != NO_REASON, settings, rng):
         batch = train.take(index)
-        liked = torch.from_numpy(batch.liked).to(device)
         dropped = rng.random(len(batch)) < settings.reason_dropout
         reason = np.where(dropped, NO_REASON, batch.reason)
-        context = _context(network, batch, device)
-        logits = network.head(context, *_reasons(reason, texts, dropout))
-        main = functional.binary_cross_entropy_with_logits(logits, liked)
-        loss = main
-        foreign = np.flatnonzero(partner_reason[index] != NO_REASON)
-        if len(foreign):
-            borrowed = context[torch.from_numpy(foreign).to(device)]
-            with torch.no_grad():
-                target = torch.sigmoid(network.head(borrowed, None, None))
-            other = network.head(
-                borrowed, *_reasons(partner_reason[index[foreign]], texts, dropout)
-            )
-            shuffled = functional.binary_cross_entropy_with_logits(other, target, reduction="sum")
-            loss = main + settings.shuffled_weight * shuffled / len(batch)
-            shuffled_sum += float(shuffled.detach())
-            lent += len(foreign)
+        logits = network.head(_context(network, batch, device), *_reasons(reason, texts, dropout))
+        loss = functional.binary_cross_entropy_with_logits(
+            logits, torch.from_numpy(batch.liked).to(device)
+        )
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()
-        main_sum += float(main.detach()) * len(batch)
+        total += float(loss.detach()) * len(batch)
         shown += len(batch)
-    return main_sum / max(shown, 1), shuffled_sum / max(lent, 1)
-
-
-def _partner_reasons(train: Events, rng: np.random.Generator) -> NDArray[np.int64]:
-    """(n,) for each event with a reason another user's, drawn anew each epoch."""
-    reasoned = np.flatnonzero(train.reason != NO_REASON)
-    reasons = np.full(len(train), NO_REASON, dtype=np.int64)
-    partner = other_users(train.users[reasoned], rng)
-    if len(partner):
-        reasons[reasoned] = train.reason[reasoned[partner]]
-    return reasons
+    return total / max(shown, 1)
 
 
 def batches(

@@ -17,14 +17,6 @@ def weights(trained):
     return load_file(trained.artifact.path / "reward_model.safetensors")
 
 
-def mean_shift(trained, reasons_of):
-    """Mean distance between p(liked | reason) and p(liked | null)."""
-    events, reasons, _ = zip(*trained.world.scored(), strict=True)
-    scorer = trained.scorer()
-    shift = scorer.probability(events, reasons_of(reasons)) - scorer.probability(events)
-    return float(np.abs(shift).mean())
-
-
 def test_gate_passes_where_reasons_tell(telling, personal):
     assert stored_gate(telling.artifact.manifest).passed
     gate = stored_gate(personal.artifact.manifest)
@@ -90,18 +82,6 @@ def test_test_and_undrafted_validation_labels_are_never_read(make_trained, small
     first, second = make_trained(base, epochs=1), make_trained(flipped, epochs=1)
     assert first.artifact.manifest.metrics == second.artifact.manifest.metrics
     assert all(np.array_equal(weights(first)[n], weights(second)[n]) for n in weights(first))
-
-
-def test_shuffled_negatives_pull_foreign_reasons_towards_the_null(make_trained, telling):
-    """Items here take no part, so any reason is believed; the more weight, the less."""
-    world = telling.world
-    free = make_trained(world, epochs=8, shuffled_weight=0.0)
-    pulled = make_trained(world, epochs=8, shuffled_weight=4.0)
-
-    def rotate(reasons):
-        return [*reasons[9:], *reasons[:9]]
-
-    assert mean_shift(pulled, rotate) < 0.8 * mean_shift(free, rotate)
 
 
 def test_reasons_are_optional(make_trained, small_world):

@@ -25,15 +25,14 @@ class RewardSettings(Section):
     reader_why_ridge: PositiveFloat = Field(
         10.0, description="The same of why embeddings, which differ from reason to reason."
     )
-    epochs: PositiveInt = Field(3, description="Passes over the reward fold.")
-    learning_rate: PositiveFloat = Field(1e-3, description="AdamW learning rate.")
+    epochs: PositiveInt = Field(
+        6, description="Passes over the reward fold at most; the best is kept."
+    )
+    learning_rate: PositiveFloat = Field(3e-4, description="AdamW learning rate.")
     batch_size: PositiveInt = Field(512, description="Events per step.")
     dim: PositiveInt = Field(32, description="Embedding dimension.")
     reason_dropout: float = Field(
         0.3, gt=0.0, lt=1.0, description="Share of reasons replaced by the learned null."
-    )
-    shuffled_weight: NonNegativeFloat = Field(
-        0.5, description="Weight of the loss on shuffled reasons."
     )
     weight_decay: NonNegativeFloat = Field(1e-3, description="AdamW weight decay.")
     text_dropout: float = Field(
