@@ -35,9 +35,9 @@ class EvidenceSettings(Section):
         description="What turns the numbers into a probability: boosted trees, logistic regression "
         "(the light choice), or both.",
     )
-    max_trees: PositiveInt = Field(1000, description="Boosting rounds at most.")
-    leaves: int = Field(16, ge=2, description="Leaves of a tree; few keep exact facts quick.")
-    learning_rate: PositiveFloat = Field(0.03, description="Of boosting.")
+    max_trees: PositiveInt = Field(400, description="Boosting rounds at most.")
+    leaves: int = Field(8, ge=2, description="Leaves of a tree; few keep exact facts quick.")
+    learning_rate: PositiveFloat = Field(0.06, description="Of boosting.")
     min_leaf_events: PositiveInt = Field(100, description="Events that a leaf has at least.")
     logistic_penalty: PositiveFloat = Field(
         100.0, description="L2 penalty of the regression's weights, in events."
