@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import numpy as np
 import polars as pl
 import torch
 
@@ -193,16 +194,16 @@ class _Bench:
         by_id = {event.event_id: event for event in self.events}
         step = Step()
 
-        def constant(completions: list[Any], **_: Any) -> list[float]:
+        def constant(completions: list[Any], **_: Any) -> list[float | None]:
             step.tokens += self._tokens([completion[0]["content"] for completion in completions])
             return [float(index % 2) for index in range(len(completions))]
 
-        def composed(prompts: list[Any], completions: list[Any], **_: Any) -> list[float]:
+        def composed(prompts: list[Any], completions: list[Any], **_: Any) -> list[float | None]:
             events = [by_id[event_id_of(prompt)] for prompt in prompts]
             texts = [completion[0]["content"] for completion in completions]
             step.tokens += self._tokens(texts)
             terms = self.reward.terms(events, texts, [True] * len(texts))
-            return sum(terms.values()).tolist()  # type: ignore[union-attr]
+            return np.sum(list(terms.values()), axis=0).tolist()
 
         with tempfile.TemporaryDirectory() as folder:
             trainer = GRPOTrainer(

@@ -162,7 +162,7 @@ def _raw(home: Path, engine: str, calls: Sequence[tuple[list[Prompt], Sampling]]
         return tokens / (time.perf_counter() - started)
 
 
-def _opened_with(home: Path, engine: str) -> tuple[Path, Path, GeneratorOptions]:
+def _opened_with(home: Path, engine: str) -> tuple[BaseCheckpoint, Path, GeneratorOptions]:
     from benchmarks.home import Home
 
     opened = Home.open(home, language_model={"engine": engine})

@@ -28,13 +28,13 @@ from benchmarks.home import Home
 from benchmarks.tables import publish
 from curec_assets.core.seeds import derive
 from curec_assets.recommender.build import network_config
-from curec_assets.recommender.dataset import TrainingData, TrainingTables
+from curec_assets.recommender.dataset import EventTables, TrainingData
 from curec_assets.recommender.din import Variant
 from curec_assets.recommender.training import Training, train
 from curec_assets.settings import PROFILES
 
 COMMAND = "make bench-speed-recommender"
-_TABLES = ("event_splits", "histories", "items", "item_embeddings", "reason_embeddings")
+_TABLES = ("event_splits", "histories", "items", "item_embeddings")
 _SETTINGS = PROFILES["laptop"].recommender
 _SEED = PROFILES["laptop"].seed
 _EPOCHS_OF_A_RUN = 4  # one takes about a second, too short to be timed alone
@@ -59,7 +59,7 @@ def main() -> None:
     for message in ("Initializing zero-element tensors", "std\\(\\): degrees of freedom"):
         warnings.filterwarnings("ignore", message=message)  # of the variants without statistics
     warehouse = Home.open(chosen.home).warehouse
-    inputs = TrainingTables(*(warehouse.read(table) for table in _TABLES))
+    inputs = EventTables(*(warehouse.read(table) for table in _TABLES))
     ours = Ours(TrainingData.make(inputs, _SETTINGS))
     with tempfile.TemporaryDirectory() as folder:
         write_atomic_files(inputs, Path(folder))
@@ -92,9 +92,9 @@ def compare(ours: "Ours", recbole: "RecBole", count: int) -> list[Record]:
     recbole.begin(seed=0, epochs=_MANY_EPOCHS, bounded=True)
     compared = pairs(ours.epochs("ids alone"), recbole.epochs, count=count)
     records += _speed("ids alone", compared, f"RecBole {_LIKE_OURS}", recbole.samples)
-    alone = pairs(ours.epochs("id_text_reason"), lambda: 1.0, count=3)
+    alone = pairs(ours.epochs("id_text"), lambda: 1.0, count=3)
     rate = alone.of_a(lambda run: ours.samples / run.result)
-    records.append(Record.of("ours (`id_text_reason`)", rate, "samples/s", COMMAND))
+    records.append(Record.of("ours (`id_text`)", rate, "samples/s", COMMAND))
     return records + quality(ours, recbole, as_it_comes)
 
 
@@ -164,7 +164,7 @@ class Ours:
         return len(self.data.rows["train"])
 
     def _arguments(self, variant: str, seed: int) -> tuple[list[Any], dict[str, Any]]:
-        named: Variant = "id_text_reason" if variant == "id_text_reason" else "id"
+        named: Variant = "id_text" if variant == "id_text" else "id"
         config, examples = network_config(named, self.data, _SETTINGS), self.data.examples
         if variant in ("without running statistics", "ids alone"):
             config = replace(config, statistics=0)
@@ -204,7 +204,7 @@ class Ours:
         return trained.validation_aucs[trained.best_epoch] or 0.0
 
 
-def write_atomic_files(inputs: TrainingTables, folder: Path) -> None:
+def write_atomic_files(inputs: EventTables, folder: Path) -> None:
     """`curec.{split}.inter` in RecBole's format: the rows of `event_splits`, latest items first
     to last in `item_id_list`, as many as our network reads.
     """

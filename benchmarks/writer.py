@@ -26,10 +26,9 @@ from curec_assets.recommender.shown_reasons import (
 )
 from resources.compute.accelerator import Accelerator
 from resources.generation.chat_tokens import chat_tokens
-from resources.generation.protocol import GeneratorOptions, Prompt, Sampling
+from resources.generation.protocol import GeneratorOptions, Prompt, Sampling, TextGenerator
 from resources.generation.transformers.generator import (
     TransformersFactory,
-    TransformersGenerator,
 )
 
 COMMAND = "make bench-speed-writer"
@@ -197,7 +196,7 @@ def events(home: Home) -> list[Prompt]:
 
 
 def time_by_kind(
-    name: str, generator: TransformersGenerator, prompts: Sequence[Prompt], home: Home
+    name: str, generator: TextGenerator, prompts: Sequence[Prompt], home: Home
 ) -> list[harness.Record]:
     """Shares of one call by kind of work, by PyTorch's profiler (which itself takes time)."""
     limit = home.profile.language_model.max_new_tokens
