@@ -123,10 +123,12 @@ def training_snapshot(inputs: Inputs) -> pl.DataFrame:
 )
 def event_splits(inputs: Inputs) -> pl.DataFrame:
     """Train, validation and test by time; reward and policy folds by user within train."""
-    from curec_assets.datasets.splits import assign_splits
+    from curec_assets.datasets.splits import assign_splits, require_both_folds
 
     profile = inputs.settings
-    return assign_splits(inputs.table("training_snapshot"), profile.split, profile.seed)
+    events = assign_splits(inputs.table("training_snapshot"), profile.split, profile.seed)
+    require_both_folds(events)
+    return events
 
 
 @table(

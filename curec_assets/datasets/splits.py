@@ -49,6 +49,20 @@ def user_fold(user_id: str, reward_fraction: float, seed: int) -> str:
     return "reward" if derive(seed, "fold", user_id) / _SCALE < reward_fraction else "policy"
 
 
+def require_both_folds(event_splits: pl.DataFrame) -> None:
+    """Raises `DataError` where the training events are of too few users for two folds."""
+    training = event_splits.filter(pl.col("split") == "train")
+    users = training.group_by("fold").agg(pl.col("user_id").n_unique())
+    found = dict(users.iter_rows())
+    if len(found) < len(schema.FOLDS):
+        raise DataError(
+            f"found {sum(found.values())} users with training events, all of them in the fold "
+            f"{', '.join(map(repr, found))}; expected users in each of {', '.join(schema.FOLDS)}: "
+            "the readers are fitted on other users than the language model. Use data of more users "
+            "(a few dozen at least), or change split.reward_fold_fraction"
+        )
+
+
 def _cuts(timestamps: pl.Series, settings: SplitSettings) -> tuple[int, int]:
     """First timestamp of validation and of test."""
     values, counts = np.unique(timestamps.to_numpy(), return_counts=True)

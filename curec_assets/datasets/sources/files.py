@@ -42,7 +42,8 @@ class FilesSource:
         }
         frame = _read(self._interactions, "data.interactions_path")
         for role, name in names.items():
-            _require(frame, name, self._interactions, f"data.{role}_column")
+            why = " (without ratings nothing tells likes from dislikes)" if role == "rating" else ""
+            _require(frame, name, self._interactions, f"data.{role}_column", why)
         if not frame.height:
             raise DataError(f"{self._interactions}: found no data row, expected one per event")
         offset = _line_offset(self._interactions, frame)
@@ -173,10 +174,10 @@ def _existing_hash(path: Path, setting: str) -> str:
     return file_hash(path)
 
 
-def _require(frame: pl.DataFrame, column: str, path: Path, setting: str) -> None:
+def _require(frame: pl.DataFrame, column: str, path: Path, setting: str, why: str = "") -> None:
     if column not in frame.columns:
         raise DataError(
-            f"{path} has no column {column!r}, which {setting} names; it has "
+            f"{path} has no column {column!r}, which {setting} names{why}; it has "
             f"{', '.join(repr(name) for name in frame.columns)}. Set {setting} to one of these"
         )
 

@@ -1,0 +1,109 @@
+"""Data that cannot carry the method: each runs, or says clearly why it cannot."""
+
+from pathlib import Path
+
+import dagster as dg
+import duckdb
+import polars as pl
+import pytest
+
+from curec_assets.datasets.sources.toy import ToySource
+from curec_assets.definitions import build_definitions
+
+pytestmark = [pytest.mark.graph, pytest.mark.timeout(600)]
+
+_PROFILE = """
+extends = "smoke"
+
+[data]
+source = "files"
+interactions_path = "interactions.csv"
+items_path = "items.csv"
+"""
+
+
+def events() -> pl.DataFrame:
+    rows = ToySource(3).interactions()
+    return rows.select("user_id", "item_id", "rating", "timestamp")
+
+
+def items() -> pl.DataFrame:
+    return (
+        ToySource(3)
+        .items()
+        .select(
+            "item_id",
+            "title",
+            genre=pl.col("attributes").list.eval(pl.element().struct.field("value")).list.join(","),
+        )
+    )
+
+
+def everything(
+    folder: Path, interactions: pl.DataFrame, catalogue: pl.DataFrame
+) -> dg.ExecuteInProcessResult:
+    interactions.write_csv(folder / "interactions.csv")
+    catalogue.write_csv(folder / "items.csv")
+    (folder / "odd.toml").write_text(_PROFILE, encoding="utf-8")
+    definitions = build_definitions(profile=str(folder / "odd.toml"), home=folder / "home")
+    with dg.DagsterInstance.ephemeral() as instance:
+        return definitions.resolve_job_def("everything").execute_in_process(
+            instance=instance, raise_on_error=False
+        )
+
+
+def lonely_items() -> pl.DataFrame:
+    return events().with_columns(item_id=pl.format("{}-{}", "user_id", "item_id"))
+
+
+def titles_of(interactions: pl.DataFrame) -> pl.DataFrame:
+    ids = interactions.select("item_id").unique().sort("item_id")
+    return ids.with_columns(title=pl.format("Film {}", "item_id"))
+
+
+RUNS = {
+    "no attributes": lambda: (events(), items().select("item_id", "title")),
+    "one rating value": lambda: (events().with_columns(rating=pl.lit(5.0)), items()),
+    "thirty users": lambda: (
+        events().filter(
+            pl.col("user_id").is_in(events()["user_id"].unique().sort()[:30].implode())
+        ),
+        items(),
+    ),
+    "items that nobody else rated": lambda: (lonely_items(), titles_of(lonely_items())),
+}
+REFUSED = {
+    "no ratings": (lambda: (events().drop("rating"), items()), "without ratings nothing tells"),
+    "one user": (
+        lambda: (events().filter(pl.col("user_id") == events()["user_id"].mode()[0]), items()),
+        "found 1 users with training events",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", RUNS)
+def test_odd_data_runs_and_its_reasons_invent_nothing(case: str, tmp_path: Path) -> None:
+    result = everything(tmp_path, *RUNS[case]())
+    assert result.success, errors(result)
+    with duckdb.connect(tmp_path / "home" / "warehouse.duckdb", read_only=True) as warehouse:
+        reasons = warehouse.sql(
+            "select reason, grounded from recommendation_reasons "
+            "union all select reason, grounded from recommendations"
+        ).pl()
+    assert reasons.height > 0
+    assert reasons["grounded"].all()
+    assert reasons["reason"].str.len_chars().min() > 0
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_data_that_cannot_carry_the_method_is_refused_in_words(case: str, tmp_path: Path) -> None:
+    make, said = REFUSED[case]
+    result = everything(tmp_path, *make())
+    assert not result.success
+    assert any(said in error for error in errors(result)), errors(result)
+
+
+def errors(result: dg.ExecuteInProcessResult) -> list[str]:
+    return [
+        str(event.step_failure_data.error) for event in result.all_events if event.is_step_failure
+    ]
