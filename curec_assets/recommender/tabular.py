@@ -77,7 +77,9 @@ def text_cosine(
 
 @dataclass(frozen=True)
 class Mlp:
-    """One hidden layer of ReLU on standardised numbers."""
+    """One hidden layer of ReLU on standardised numbers: the mean of several trainings, side by
+    side.
+    """
 
     mean: Floats
     scale: Floats
@@ -88,7 +90,9 @@ class Mlp:
 
     @classmethod
     def fit(cls, numbers: Numbers, liked: Floats, settings: RecommenderSettings, seed: int) -> Self:
-        """scikit-learn's `MLPClassifier`; of one outcome only, it says how often it came."""
+        """scikit-learn's `MLPClassifier`, once a seed; of one outcome only, it says how often it
+        came.
+        """
         import warnings
 
         from sklearn.exceptions import ConvergenceWarning
@@ -100,25 +104,30 @@ class Mlp:
             size = settings.mlp_units
             nothing = np.zeros((numbers.shape[1], size))
             return cls(mean, scale, nothing, np.zeros(size), np.zeros(size), base_log_odds(liked))
-        model = MLPClassifier(
-            (settings.mlp_units,),
-            alpha=settings.mlp_penalty,
-            batch_size=min(512, len(liked)),
-            learning_rate_init=settings.mlp_learning_rate,
-            max_iter=settings.mlp_epochs,
-            random_state=derive(seed, "mlp") % 2**32,
-        )
+        models = [
+            MLPClassifier(
+                (settings.mlp_units,),
+                alpha=settings.mlp_penalty,
+                batch_size=min(512, len(liked)),
+                learning_rate_init=settings.mlp_learning_rate,
+                max_iter=settings.mlp_epochs,
+                random_state=derive(seed, "mlp", number) % 2**32,
+            )
+            for number in range(settings.seeds)
+        ]
+        standard = _standard(numbers, mean, scale)
         with warnings.catch_warnings():
             # The number of epochs is a setting, not a failure to converge.
             warnings.simplefilter("ignore", ConvergenceWarning)
-            model.fit(_standard(numbers, mean, scale), liked)
+            for model in models:
+                model.fit(standard, liked)
         return cls(
             mean,
             scale,
-            model.coefs_[0],
-            model.intercepts_[0],
-            model.coefs_[1][:, 0],
-            float(model.intercepts_[1][0]),
+            np.concatenate([model.coefs_[0] for model in models], axis=1),
+            np.concatenate([model.intercepts_[0] for model in models]),
+            np.concatenate([model.coefs_[1][:, 0] for model in models]) / len(models),
+            float(np.mean([model.intercepts_[1][0] for model in models])),
         )
 
     def log_odds(self, numbers: Numbers) -> Floats:

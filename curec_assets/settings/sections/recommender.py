@@ -13,7 +13,9 @@ class RecommenderSettings(Section):
     learning_rate: PositiveFloat = Field(3e-3, description="AdamW learning rate.")
     batch_size: PositiveInt = Field(1024, description="Events per step.")
     experts: PositiveInt = Field(2, description="Experts of each gated text adaptor.")
-    seeds: PositiveInt = Field(3, description="Independent trainings per variant.")
+    seeds: PositiveInt = Field(
+        3, description="Independent trainings per variant, and of the small MLP."
+    )
     history_length: PositiveInt = Field(20, description="Latest history events that are read.")
     weight_decay: NonNegativeFloat = Field(1e-2, description="AdamW weight decay.")
     dropout: float = Field(0.2, ge=0.0, lt=1.0, description="Dropout of the hidden layer.")
