@@ -29,6 +29,8 @@ from curec_assets.settings import Profile
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
+_SHUFFLES = 20
+
 
 @dataclass(frozen=True)
 class Reading:
@@ -38,7 +40,7 @@ class Reading:
     events: int
     auc: Interval
     shuffled: Interval
-    """The same reasons, dealt to other users' events."""
+    """The same reasons, dealt to other events; the mean over `_SHUFFLES` deals."""
     log_loss: Interval
     ece: float
     """Expected calibration error of the reader's probability."""
@@ -85,14 +87,18 @@ def read(written: Written, encoder: Encoder, profile: Profile) -> Reading | None
         seeds=1,
         samples=profile.recommender.bootstrap_samples,
     ).users
-    dealt = random_generator(profile.seed, "ladder shuffle").permutation(len(logits))
+    rng = random_generator(profile.seed, "ladder shuffle")
+    shuffled = [
+        weighted_auc(resamples, users, liked[test], rng.permutation(logits))
+        for _ in range(_SHUFFLES)
+    ]
     probabilities = 1.0 / (1.0 + np.exp(-logits))
     losses = log_losses(liked[test], probabilities)
     return Reading(
         rung=written.rung,
         events=own.height,
         auc=interval(weighted_auc(resamples, users, liked[test], logits)),
-        shuffled=interval(weighted_auc(resamples, users, liked[test], logits[dealt])),
+        shuffled=interval(np.mean(shuffled, axis=0)),
         log_loss=interval(weighted_mean(resamples, *_per_user(users, losses, resamples.shape[1]))),
         ece=expected_calibration_error(liked[test], probabilities),
         platt=_platt(reasons["expected_level"], liked, fitted, test),
