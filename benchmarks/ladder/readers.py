@@ -45,8 +45,8 @@ class Reading:
     ece: float
     """Expected calibration error of the reader's probability."""
     platt: float
-    """LogLoss of the model's own expected level, Platt-scaled on the same events; NaN where the
-    engine told none."""
+    """LogLoss of the model's own expected level, Platt-scaled on what the reader is fitted on; NaN
+    where the engine told none, or all had one outcome."""
     evidence: float
     """AUC of the evidence model on the same test events."""
     spearman: float
@@ -112,7 +112,7 @@ def read(written: Written, encoder: Encoder, profile: Profile) -> Reading | None
 
 
 def _platt(expected: pl.Series, liked: NDArray[np.bool_], fitted: Mask, test: Mask) -> float:
-    if expected.null_count():
+    if expected.null_count() or liked[fitted].all() or not liked[fitted].any():
         return float("nan")
     levels = expected.to_numpy().reshape(-1, 1)
     scaled = LogisticRegression(C=1e6).fit(levels[fitted], liked[fitted])
