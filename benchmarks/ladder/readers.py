@@ -39,6 +39,8 @@ class Reading:
     rung: str
     events: int
     auc: Interval
+    aucs: Floats
+    """(samples + 1,) of the same resamples of users for every rung with these events."""
     shuffled: Interval
     """The same reasons, dealt to other events; the mean over `_SHUFFLES` deals."""
     log_loss: Interval
@@ -92,12 +94,14 @@ def read(written: Written, encoder: Encoder, profile: Profile) -> Reading | None
         weighted_auc(resamples, users, liked[test], rng.permutation(logits))
         for _ in range(_SHUFFLES)
     ]
+    aucs = weighted_auc(resamples, users, liked[test], logits)
     probabilities = 1.0 / (1.0 + np.exp(-logits))
     losses = log_losses(liked[test], probabilities)
     return Reading(
         rung=written.rung,
         events=own.height,
-        auc=interval(weighted_auc(resamples, users, liked[test], logits)),
+        auc=interval(aucs),
+        aucs=aucs,
         shuffled=interval(np.mean(shuffled, axis=0)),
         log_loss=interval(weighted_mean(resamples, *_per_user(users, losses, resamples.shape[1]))),
         ece=expected_calibration_error(liked[test], probabilities),

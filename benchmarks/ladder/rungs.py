@@ -77,11 +77,13 @@ def with_texts(
     return pl.concat(found)
 
 
-def measured(evaluation: pl.DataFrame) -> Mapping[tuple[str, str], dict[str, float]]:
-    """(recommender, metric) → value, low, high on all test events."""
+def measured(
+    evaluation: pl.DataFrame, slice_: str = "all"
+) -> Mapping[tuple[str, str], dict[str, float]]:
+    """(recommender, metric) → value, low, high on a slice of the test events."""
     return {
         (row["recommender"], row["metric"]): row
-        for row in evaluation.filter(slice="all").drop_nulls("value").iter_rows(named=True)
+        for row in evaluation.filter(slice=slice_).drop_nulls("value").iter_rows(named=True)
     }
 
 

@@ -39,9 +39,10 @@ class Written:
     expected_level, grounded, source."""
 
 
-def chosen_events(home: Home, per_split: int) -> pl.DataFrame:
+def chosen_events(home: Home, per_split: int | None) -> pl.DataFrame:
     """At most `per_split` events of each split that have a corrected reason, by a seeded hash."""
     stored = home.warehouse.read("recommendation_reasons", ["event_id", "split"])
+    per_split = stored.height if per_split is None else per_split
     chosen = [
         event_id
         for split in SPLITS
@@ -111,9 +112,8 @@ def write(
     )
 
 
-def corrected(home: Home, events: pl.DataFrame) -> Written:
-    """The stored reasons of the same events."""
+def of_walk(rung: str, events: pl.DataFrame, walk: pl.DataFrame) -> Written:
+    """The reasons of a walk (`reasons.walk.SHARD`) about the same events."""
     columns = ["event_id", "verdict", "why", "level", "expected_level", "grounded", "source"]
-    stored = home.warehouse.read("recommendation_reasons", columns)
-    joined = events.drop("item_id").join(stored, on="event_id", maintain_order="left")
-    return Written(CORRECTED, joined)
+    joined = events.drop("item_id").join(walk.select(columns), on="event_id", maintain_order="left")
+    return Written(rung, joined)

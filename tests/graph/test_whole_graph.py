@@ -12,6 +12,7 @@ from transformers import AutoModelForCausalLM
 from benchmarks.harness import read_records
 from benchmarks.ladder.__main__ import main as ladder
 from benchmarks.ladder.texts import WRITERS
+from benchmarks.ladder.walks import WALKS
 from curec_assets.automation.lanes import FAST, INGEST, SLOW
 from curec_assets.cli import main
 from curec_assets.definitions import build_definitions, default_resources
@@ -129,11 +130,15 @@ def test_every_rung_of_the_benchmark_is_measured_on_the_same_home(
     monkeypatch.setattr("sys.argv", ["ladder", *arguments, "--reasons", "20"])
     ladder()
     first = {record.name: record for record in read_records(figures)}
-    for rung in WRITERS:
+    for rung in (*WRITERS, *WALKS):
         assert 0 <= first[f"reader/{rung}"].value <= 1
         assert first[f"reader/{rung}, test events"].value > 0
         assert f"auc/numbers+{rung}-numbers" in first
     assert first["reader/corrected, grounded"].value == 1
+    assert "reader/corrected-uncorrected" in first
+    assert {path.name for path in tmp_path.glob("*.png")} == {
+        f"benchmark-{name}.png" for name in ("reliability", "reward", "kl", "rounds")
+    }
     assert first["auc/whole-best_peer"].low <= first["auc/whole-best_peer"].high
     ladder()
     assert {record.name: record for record in read_records(figures)} == first

@@ -1,0 +1,99 @@
+"""Pictures and samples of docs/benchmark.md, beside the tables of `benchmarks.tables`."""
+
+import base64
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import polars as pl
+
+from benchmarks.harness import ROOT
+from curec_assets.display.charts import line_chart, reliability_chart
+from curec_assets.evaluation.metrics import reliability
+from curec_assets.policy.metrics import reward_means, step_means
+
+IMAGES = ROOT / "docs" / "images"
+PERCENTILES = (5, 50, 95)
+_AROUND = 3  # samples of each percentile
+_SAMPLES = re.compile(r"(<!-- samples -->\n).*?(<!-- end -->)", re.DOTALL)
+_RELIABLE = ("evidence", "whole", "best_peer")
+_BY_ROUND = ("reader_auc", "level_ece")
+
+
+def draw_recommenders(predictions: pl.DataFrame, events: pl.DataFrame, folder: Path) -> None:
+    """`benchmark-reliability.png`: predicted and true share of likes of three recommenders.
+
+    `predictions`: event_id, recommender, seed, probability; `events`: event_id, liked, all test.
+    """
+    bins = {}
+    for name in _RELIABLE:
+        of_it = (
+            predictions.filter(recommender=name)
+            .group_by("event_id")
+            .agg(pl.col("probability").mean())
+        )
+        both = events.join(of_it, on="event_id", maintain_order="left")
+        bins[name] = reliability(both["liked"].to_numpy(), both["probability"].to_numpy())
+    _save(reliability_chart(bins, title="Test events"), folder / "benchmark-reliability.png")
+
+
+def draw_policy(metrics: Mapping[str, object], folder: Path) -> None:
+    """`benchmark-reward.png`, `benchmark-kl.png`: by optimiser step of reinforcement learning."""
+    means = {name: values for name, values in reward_means(metrics).items() if all(values)}
+    _save(
+        line_chart(means, title="Reward and its terms", x_label="optimiser step", y_label="mean"),
+        folder / "benchmark-reward.png",
+    )
+    _save(
+        line_chart(
+            {"KL": step_means(metrics)["kl"]},
+            title="KL to the aligned model",
+            x_label="optimiser step",
+            y_label="nats per token",
+        ),
+        folder / "benchmark-kl.png",
+    )
+
+
+def draw_rounds(rounds: pl.DataFrame, folder: Path) -> None:
+    """`benchmark-rounds.png`: plain reader's AUC and level ECE by round, one line per walk.
+
+    `rounds`: see `walks.rounds_of`.
+    """
+    groups = rounds["rounds"].unique(maintain_order=True).to_list()
+    series = {
+        f"{walk[0]}: {measure}": of_it[measure].to_list()
+        for walk, of_it in rounds.partition_by("walk", as_dict=True, maintain_order=True).items()
+        for measure in _BY_ROUND
+    }
+    _save(
+        line_chart(
+            series,
+            title="Reasons by how many rounds their user has behind",
+            x_label=f"rounds {', '.join(groups)}",
+            y_label="AUC or ECE",
+        ),
+        folder / "benchmark-rounds.png",
+    )
+
+
+def with_samples(page: str, reasons: pl.DataFrame) -> str:
+    """The page with reasons at the 5th, 50th and 95th percentile of reward in its marked block.
+
+    `reasons`: of test events, `reward, level, verdict, why, liked`; nothing of them is edited.
+    """
+    ranked = reasons.sort("reward", "event_id")
+    lines = ["| percentile | reward, nats | outcome | reason |", "|---|---|---|---|"]
+    for percentile in PERCENTILES:
+        first = round((ranked.height - 1) * percentile / 100) - _AROUND // 2
+        for row in ranked.slice(max(first, 0), _AROUND).iter_rows(named=True):
+            outcome = "liked" if row["liked"] else "not liked"
+            text = f"{row['verdict']} {row['why']}".replace("|", "\\|")
+            lines.append(f"| {percentile} | {row['reward']:+.2f} | {outcome} | {text} |")
+    table = "\n".join(lines) + "\n"
+    return _SAMPLES.sub(lambda found: found[1] + table + found[2], page)
+
+
+def _save(picture: str, path: Path) -> None:
+    """The PNG of one of `display.charts`, which come as data URIs."""
+    path.write_bytes(base64.b64decode(picture.split("base64,", 1)[1].rstrip(")")))
