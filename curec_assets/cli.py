@@ -78,6 +78,8 @@ def _demo(profile: str | None) -> int:
 
     import dagster as dg
 
+    from curec_assets.automation.interruption import interruptible
+    from curec_assets.automation.run_launcher import fail_dead_runs
     from curec_assets.automation.run_progress import RunProgress
     from curec_assets.definitions import build_definitions, home_folder, recipes
     from curec_assets.reports.costs import cost_table, write_costs
@@ -86,10 +88,10 @@ def _demo(profile: str | None) -> int:
     definitions = build_definitions(profile=profile, loggers={"progress": progress.logger()})
     job = definitions.resolve_job_def("everything")
     with dg.DagsterInstance.get() as instance:
-        result = job.execute_in_process(
-            instance=instance,
-            raise_on_error=False,
-            run_config={"loggers": {"progress": {}}},
+        for said in fail_dead_runs(instance):
+            print(said, flush=True)
+        result = interruptible(
+            job, instance, raise_on_error=False, run_config={"loggers": {"progress": {}}}
         )
     if not result.success:
         raise CurecError(

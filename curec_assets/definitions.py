@@ -7,7 +7,7 @@ are built, and nowhere else.
 
 import importlib
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
@@ -19,7 +19,7 @@ from curec_assets.automation.executor import step_processes
 from curec_assets.automation.jobs import JOBS
 from curec_assets.automation.policies import policies_of
 from curec_assets.automation.schedules import SCHEDULES
-from curec_assets.automation.sensors import SENSORS
+from curec_assets.automation.sensors import sensors
 from curec_assets.core.asset import as_asset
 from curec_assets.core.recipe import Recipe
 from curec_assets.settings import Settings, load_profile
@@ -62,13 +62,14 @@ def build_definitions(
     chosen = profile or os.environ.get("CUREC_PROFILE") or DEFAULT_PROFILE
     load_profile(chosen)
     folder = home.resolve() if home else home_folder()
+    checks = dg.load_asset_checks_from_modules(_modules("checks"))
     return dg.Definitions(
         assets=[as_asset(recipe, **policies_of(recipe.name)) for recipe in recipes()],
-        asset_checks=dg.load_asset_checks_from_modules(_modules("checks")),
+        asset_checks=checks,
         resources={**default_resources(chosen, folder), **(resources or {})},
         jobs=JOBS,
         schedules=SCHEDULES,
-        sensors=SENSORS,
+        sensors=sensors(recipes(), blocking_checks(checks)),
         executor=step_processes,
         loggers=loggers,
     )
@@ -77,6 +78,18 @@ def build_definitions(
 def recipes() -> tuple[Recipe, ...]:
     """The recipe of every asset, stage by stage."""
     return tuple(recipe for module in _modules("assets") for recipe in module.RECIPES)
+
+
+def blocking_checks(
+    checks: Sequence[dg.AssetChecksDefinition],
+) -> Mapping[str, list[dg.AssetCheckKey]]:
+    """Asset → its checks that keep what reads it from being made."""
+    found: dict[str, list[dg.AssetCheckKey]] = {}
+    for each in checks:
+        for spec in each.check_specs:
+            if spec.blocking:
+                found.setdefault(spec.asset_key.to_user_string(), []).append(spec.key)
+    return found
 
 
 def home_folder() -> Path:

@@ -84,13 +84,24 @@ def test_every_asset_is_in_exactly_one_lane(definitions: dg.Definitions) -> None
 
 
 def test_the_slow_lane_is_never_automatic(definitions: dg.Definitions) -> None:
+    repository = definitions.get_repository_def()
+    for name in ("fast_lane", "source_files"):
+        [target] = repository.get_sensor_def(name).targets
+        job = repository.get_job(target.job_name)
+        targeted = {key.to_user_string() for key in job.asset_layer.executable_asset_keys}
+        assert targeted == {*INGEST, *FAST}
+
+
+def test_retraining_makes_all_that_it_reads(definitions: dg.Definitions) -> None:
     assets = definitions.resolve_asset_graph()
-    automatic = {
+    retrained = {
         key.to_user_string()
-        for key in assets.get_all_asset_keys()
-        if assets.get(key).automation_condition is not None
+        for key in definitions.resolve_job_def("retrain").asset_layer.executable_asset_keys
     }
-    assert automatic == set(FAST)
+    assert set(SLOW) <= retrained
+    for name in retrained:
+        read = {key.to_user_string() for key in assets.get(dg.AssetKey(name)).parent_keys}
+        assert read <= retrained | set(INGEST), name
 
 
 def test_every_asset_says_what_it_is(definitions: dg.Definitions) -> None:

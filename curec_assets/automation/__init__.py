@@ -1,4 +1,4 @@
-"""When work happens: jobs, schedules, sensors and automation conditions.
+"""When work happens: jobs, schedules and sensors.
 
 Two lanes. The *fast lane* follows every new batch of interactions: histories, reasons under the
 current policy, embeddings, recommender. The *slow lane* takes a new training snapshot and teaches

@@ -19,9 +19,11 @@ refresh = dg.define_asset_job(
 
 retrain = dg.define_asset_job(
     "retrain",
-    selection=dg.AssetSelection.assets(*SLOW),
+    selection=dg.AssetSelection.assets(*SLOW).upstream() - dg.AssetSelection.assets(*INGEST),
     description="Slow lane: take a new training snapshot, then teach the language model, the "
-    "reward model and the policy again. The fast lane follows by itself.",
+    "reward model and the policy again, and before it whatever they read, so that all is of one "
+    "generation. The fast lane follows by itself.",
+    tags={"dagster/max_retries": "2", "dagster/retry_on_asset_or_op_failure": "true"},
 )
 
 JOBS = (everything, refresh, retrain)

@@ -1,9 +1,8 @@
-"""What holds for assets by their place in the house: owner, pool, retries, automation condition."""
+"""What holds for assets by their place in the house: owner, pool, retries."""
 
 from typing import Any
 
-from curec_assets.automation.conditions import follow_upstream
-from curec_assets.automation.lanes import FAST, ON_DEVICE
+from curec_assets.automation.lanes import ON_DEVICE
 
 OWNERS = ["team:curec"]
 
@@ -18,5 +17,4 @@ def policies_of(asset: str) -> dict[str, Any]:
         "owners": OWNERS,
         "pool": "gpu" if asset in ON_DEVICE else "warehouse",
         "retry_policy": None,
-        "automation_condition": follow_upstream() if asset in FAST else None,
     }

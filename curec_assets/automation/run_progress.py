@@ -73,6 +73,10 @@ class RunProgress(logging.Handler):
             self._ended(step)
         elif kind == dg.DagsterEventType.STEP_FAILURE:
             self._failed(step, event.step_failure_data.error)
+        elif kind == dg.DagsterEventType.ENGINE_EVENT:
+            pool = event.engine_event_data.metadata.get("pool")
+            if pool is not None:
+                self._print(f"        {step} waits for pool {pool.value!r}: another run holds it")
 
     def _within(self, message: str) -> None:
         """A line from inside a long step, now and then."""

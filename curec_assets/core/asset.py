@@ -36,7 +36,6 @@ def as_asset(
     owners: Sequence[str] = (),
     pool: str | None = None,
     retry_policy: dg.RetryPolicy | None = None,
-    automation_condition: dg.AutomationCondition[Any] | None = None,
 ) -> dg.AssetsDefinition:
     """The asset of a recipe, under the policies that are given from outside."""
 
@@ -51,7 +50,6 @@ def as_asset(
         owners=owners,
         pool=pool,
         retry_policy=retry_policy,
-        automation_condition=automation_condition,
     )
     def materialise(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
         return _Work(context, recipe).result()
@@ -257,6 +255,7 @@ class _Work:
                 "why": why,
                 "fingerprint": manifest.fingerprint,
                 "code": dg.MetadataValue.json(recipe.code),
+                "settings": dg.MetadataValue.json(recipe.settings_read(self._profile)),
                 "manifest": dg.MetadataValue.json(
                     manifest.model_dump(mode="json", exclude={"files", "code"})
                 ),

@@ -18,7 +18,7 @@ from typing import Any, Literal
 import polars as pl
 
 from curec_assets.core.code import Symbol, code_of, file_digest
-from curec_assets.core.inputs import Inputs
+from curec_assets.core.inputs import Inputs, values_at
 from curec_assets.core.provenance import content_hash, digest
 from curec_assets.settings import Profile
 from resources.storage.manifest import Manifest
@@ -119,6 +119,11 @@ class Recipe:
         named = [path for role in self.resources for path in _RESOURCE_SETTINGS.get(role, ())]
         chosen = _paths(self.view.settings, profile) if self.view and choosing else ()
         return (*self.setting_paths(profile), *named, *chosen)
+
+    def settings_read(self, profile: Profile) -> dict[str, Any]:
+        """Path → value of every setting that any of the functions may read."""
+        paths = (*self.readable_settings(profile, choosing=True), *self.guard_settings)
+        return values_at(profile, paths)
 
     @cached_property
     def code(self) -> dict[str, str]:

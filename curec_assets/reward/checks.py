@@ -12,9 +12,8 @@ from resources.storage.warehouse import Warehouse
 
 @dg.asset_check(
     asset="reward_model",
-    blocking=True,
     description="A reason tells both readers more than the null and than another user's reason "
-    "does. Where reward.gate_blocks is off, a failure warns and does not block.",
+    "does. `reason_policy` asks by itself, and refuses where reward.gate_blocks is on.",
 )
 def reward_gate(settings: Settings, model_store: ModelStore) -> dg.AssetCheckResult:
     """Own reason above null and shuffled, for both readers, by a paired bootstrap on validation."""

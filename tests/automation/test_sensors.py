@@ -2,12 +2,16 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
 
-from curec_assets.automation.sensors import source_files
+from curec_assets.automation.lanes import SLOW
+from curec_assets.automation.sensors import WHY, sensors
+from curec_assets.definitions import recipes
 from curec_assets.settings import Settings
+from resources.storage.model_store import ModelStore
 
 
 @pytest.fixture
@@ -23,20 +27,47 @@ def settings(tmp_path: Path) -> Settings:
     return Settings(profile=str(profile))
 
 
+def look(settings: Settings, cursor: str | None) -> Any:
+    """What the sensor says."""
+    _, source_files = sensors(recipes(), {})
+    store = ModelStore(root=str(Path(settings.profile).parent / "models"))
+    context = dg.build_sensor_context(
+        instance=dg.DagsterInstance.ephemeral(),
+        cursor=cursor,
+        resources={"settings": settings, "model_store": store},
+    )
+    return source_files(context)
+
+
 def tick(settings: Settings, cursor: str | None) -> tuple[list[str], str | None]:
-    """(run keys requested, cursor afterwards)."""
-    context = dg.build_sensor_context(cursor=cursor, resources={"settings": settings})
-    data = source_files(context)
-    if isinstance(data, dg.SkipReason):
-        return [], cursor
-    assert isinstance(data, dg.SensorResult)
-    return [request.run_key or "" for request in data.run_requests or []], data.cursor
+    """(run keys requested, cursor afterwards), of two looks."""
+    keys: list[str] = []
+    for _ in range(2):
+        found = look(settings, cursor)
+        keys += [request.run_key for request in getattr(found, "run_requests", None) or []]
+        cursor = getattr(found, "cursor", None) or cursor
+    return keys, cursor
 
 
 def write(settings: Settings, text: str, time: int) -> None:
     file = Path(settings.resolve().data.interactions_path)
     file.write_text(text, encoding="utf-8")
     os.utime(file, (time, time))
+
+
+def test_a_file_that_is_being_written_is_not_read(settings: Settings) -> None:
+    cursor = None
+    for time, text in enumerate(["one", "one two", "one two three"], start=1):
+        write(settings, text, time)
+        found = look(settings, cursor)
+        assert not found.run_requests
+        assert "stand still" in found.skip_reason.skip_message
+        cursor = found.cursor
+    [request] = look(settings, cursor).run_requests
+    names = {key.to_user_string() for key in request.asset_selection}
+    assert names >= {"raw_interactions", "raw_items", "items", "interactions", "histories"}
+    assert not names & set(SLOW)
+    assert "interactions.csv" in request.tags[WHY]
 
 
 def test_files_are_ingested_once(settings: Settings) -> None:
@@ -67,12 +98,10 @@ def test_a_repeated_tick_asks_for_the_same_run(settings: Settings) -> None:
 
 def test_a_missing_file_is_said_not_ingested(settings: Settings) -> None:
     Path(settings.resolve().data.items_path).unlink()
-    context = dg.build_sensor_context(resources={"settings": settings})
-    skipped = source_files(context)
+    skipped = look(settings, None)
     assert isinstance(skipped, dg.SkipReason)
     assert "items.csv" in (skipped.skip_message or "")
 
 
 def test_the_embedded_source_has_nothing_to_watch() -> None:
-    context = dg.build_sensor_context(resources={"settings": Settings(profile="smoke")})
-    assert isinstance(source_files(context), dg.SkipReason)
+    assert isinstance(look(Settings(profile="smoke"), None), dg.SkipReason)

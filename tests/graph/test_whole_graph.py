@@ -145,13 +145,16 @@ def test_every_rung_of_the_benchmark_is_measured_on_the_same_home(
 
 
 def test_automation_is_silent_after_the_run(runs: GraphRuns) -> None:
-    cursor = None
-    for _ in range(2):
-        ticked = dg.evaluate_automation_conditions(
-            runs.definitions, instance=runs.instance, cursor=cursor
-        )
-        cursor = ticked.cursor
-        assert ticked.total_requested == 0
+    sensor = runs.definitions.get_repository_def().get_sensor_def("fast_lane")
+    resources = default_resources("smoke", runs.home)
+    context = dg.build_sensor_context(
+        instance=runs.instance,
+        resources={name: resources[name] for name in ("settings", "model_store")},
+    )
+    found = sensor(context)
+    assert isinstance(found, dg.SensorResult)
+    assert not found.run_requests
+    assert found.skip_reason and found.skip_reason.skip_message == "everything has followed"
 
 
 def test_the_same_seed_gives_the_same_content_in_another_home(

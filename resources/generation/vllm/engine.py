@@ -148,7 +148,7 @@ def _lora_rank(adapter: Path) -> int:
 
 def _cpu_cache_bytes(base: BaseCheckpoint, dtype: str, size: EngineSize) -> int:
     """Bytes for keys and values: what the batches need, or what the memory allows."""
-    import psutil  # type: ignore[import-untyped] # vLLM depends on it
+    import psutil
 
     token = _token_bytes(base, dtype)
     wanted = token * size.tokens * size.sequences * _CPU_BATCHES

@@ -33,7 +33,7 @@ def interruptible() -> Iterator[None]:
     An exception in the midst of vLLM's start leaves both sides waiting for each other for ever;
     that its processes have died it does notice.
     """
-    import psutil  # type: ignore[import-untyped] # vLLM depends on it
+    import psutil
 
     if threading.current_thread() is not threading.main_thread():
         yield  # only there can signals be handled, and only there do they arrive

@@ -1,0 +1,96 @@
+"""Runs whose process is gone: found, failed and freed, so that nothing waits for them for ever.
+
+Dagster's own launcher starts a run in a process of the code server, and only that server notices
+when the process dies. After a power cut, or a SIGKILL of `dagster dev`, nobody does: the run stays
+STARTED and keeps its pool slots. `LocalRunLauncher` can be asked, by Dagster's run monitoring
+(every half minute, see deploy/dagster.yaml) and by `curec demo` before it starts. For homes on one
+machine, as all of CURec's are.
+"""
+
+import time
+from collections.abc import Iterator
+
+import dagster as dg
+import psutil
+from dagster._core.launcher import CheckRunHealthResult, DefaultRunLauncher, WorkerStatus
+
+_SECONDS_TO_SAY_WHERE = 60.0
+"""A run that has not said its process by then never will."""
+_CLOCK = 1.0  # seconds by which a process may seem to begin after what it wrote
+
+
+class LocalRunLauncher(DefaultRunLauncher):
+    """Dagster's default launcher, which also knows whether a run's process is alive."""
+
+    @property
+    def supports_check_run_worker_health(self) -> bool:
+        """Asks Dagster's run monitoring to look."""
+        return True
+
+    def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
+        """RUNNING while the process that wrote the run's first events lives."""
+        started, process = _where(self._instance, run.run_id)
+        if process is None:
+            if time.time() - started < _SECONDS_TO_SAY_WHERE:
+                return CheckRunHealthResult(WorkerStatus.RUNNING)
+            return CheckRunHealthResult(WorkerStatus.NOT_FOUND, "it never said its process")
+        if _lives(process, since=started):
+            return CheckRunHealthResult(WorkerStatus.RUNNING)
+        return CheckRunHealthResult(
+            WorkerStatus.FAILED, f"its process {process} is gone: killed, or the machine stopped"
+        )
+
+
+def fail_dead_runs(instance: dg.DagsterInstance) -> Iterator[str]:
+    """Fail every started run whose process is gone, and free its pool slots; says what was done.
+
+    Does nothing where another launcher is configured: it may run on other machines.
+    """
+    launcher = instance.run_launcher
+    if not isinstance(launcher, LocalRunLauncher):
+        return
+    started = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING])
+    for run in instance.get_runs(started):
+        health = launcher.check_run_worker_health(run)
+        if health.status == WorkerStatus.RUNNING:
+            continue
+        instance.report_run_failed(run, f"The run was left behind: {health.msg}.")
+        instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+        yield f"run {run.run_id} ({run.job_name}) was left behind, {health.msg}; it is failed now"
+    _free_slots_of_ended_runs(instance)
+
+
+def _free_slots_of_ended_runs(instance: dg.DagsterInstance) -> None:
+    storage = instance.event_log_storage
+    slots = [
+        slot
+        for pool in storage.get_concurrency_keys()
+        for slot in storage.get_concurrency_info(pool).claimed_slots
+    ]
+    for run_id in {slot.run_id for slot in slots}:
+        run = instance.get_run_by_id(run_id)
+        if run is None or run.is_finished:
+            storage.free_concurrency_slots_for_run(run_id)
+
+
+def _where(instance: dg.DagsterInstance, run_id: str) -> tuple[float, int | None]:
+    """When the run began to write, and the process that did; None where it has not said."""
+    events = instance.all_logs(run_id, of_type=dg.DagsterEventType.ENGINE_EVENT)
+    for entry in events:
+        event = entry.dagster_event
+        if event is None or event.step_key:
+            continue
+        for name, value in event.engine_event_data.metadata.items():
+            if name == "pid":
+                return entry.timestamp, int(str(value.value))
+    statistics = instance.get_run_stats(run_id)
+    return statistics.start_time or statistics.launch_time or 0.0, None
+
+
+def _lives(process: int, *, since: float) -> bool:
+    """Whether it is the process that wrote at `since`, and not a later one of its number."""
+    try:
+        found = psutil.Process(process)
+        return found.create_time() <= since + _CLOCK and found.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
