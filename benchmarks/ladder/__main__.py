@@ -100,7 +100,7 @@ def _of_texts(
         written = [
             texts.of_walk(rung, events, rows[rung])
             if rung in rows
-            else texts.write(home, rung, events, opened.generator_factory, workspace)
+            else texts.write(home, rung, events, opened.generator_factory)
             for rung in wanted
         ]
         found = records.of_texts(home, folder, events, written, opened.text_encoder, command)

@@ -6,11 +6,11 @@ as soon as it is there, so an interrupted run goes on where it was.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import polars as pl
 
 from benchmarks.home import Home
+from curec_assets.core.inputs import completions_folder
 from curec_assets.explanation.facts import Catalogue, facts_by_event
 from curec_assets.explanation.grounding import GroundingChecker
 from curec_assets.explanation.selection import draw
@@ -60,9 +60,7 @@ def chosen_events(home: Home, per_split: int | None) -> pl.DataFrame:
     ).select("event_id", "user_id", "item_id", "split", "liked", "probability", "evidence_level")
 
 
-def write(
-    home: Home, rung: str, events: pl.DataFrame, factory: GeneratorFactory, workspace: Path
-) -> Written:
+def write(home: Home, rung: str, events: pl.DataFrame, factory: GeneratorFactory) -> Written:
     """The first attempt of a rung's model at every event, kept as it is."""
     asset = WRITERS[rung]
     model = home.current(asset) if asset else None
@@ -71,13 +69,14 @@ def write(
     facts = facts_by_event(
         events, home.warehouse.read("event_evidence"), catalogue, profile.explanation
     )
+    weights = model.manifest.data_version if model else f"base {home.base.revision}"
     with journaled_generator(
         factory,
         home.base,
         model.path / "adapter" if model else None,
         profile.generator_options(),
-        workspace=workspace / rung,
-        identity=model.manifest.data_version if model else f"base {home.base.revision}",
+        workspace=completions_folder(home.models, weights),
+        identity=weights,
     ) as generator:
         requests = {
             event_id: ReasonRequest(event_id, facts[event_id], level)

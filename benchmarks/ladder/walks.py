@@ -12,6 +12,7 @@ from typing import Any
 import polars as pl
 
 from benchmarks.home import Home
+from curec_assets.core.inputs import completions_folder
 from curec_assets.core.seeds import derive
 from curec_assets.explanation.facts import Catalogue, facts_by_event
 from curec_assets.explanation.grounding import GroundingChecker
@@ -41,7 +42,7 @@ def walked(home: Home, name: str, resources: Any, workspace: Path) -> pl.DataFra
         home.base,
         policy.path / "adapter",
         profile.generator_options(),
-        workspace=workspace / name,
+        workspace=completions_folder(home.models, policy.manifest.data_version),
         identity=policy.manifest.data_version,
     ) as generator:
         walk = Walk(

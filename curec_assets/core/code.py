@@ -42,6 +42,9 @@ _CARRIERS = (
 Symbol = tuple[str, str]
 """Module and name; an empty name stands for the module as a whole."""
 
+WRITER: Symbol = ("resources.generation.transformers.generator", "TransformersGenerator")
+"""The reference engine: what a language model writes depends on its code."""
+
 Summary = dict[str, Any]
 """Of a file: `definitions` (name → digest and symbols read, `whole` or `bare` of decorators), and
 `imports` (name → symbol)."""

@@ -12,6 +12,8 @@ from typing import Any, cast
 
 import polars as pl
 
+from curec_assets.core.code import WRITER, code_of
+from curec_assets.core.provenance import digest
 from curec_assets.settings import Profile, Section
 from resources.models.checkpoint import BaseCheckpoint
 from resources.storage.manifest import Manifest
@@ -92,6 +94,10 @@ class Inputs:
             raise UndeclaredRead(f"{self.asset!r} asks for its workspace before it is built")
         return self.folder_of_work(name)
 
+    def completions(self, weights: str) -> Path:
+        """Where completions of the model with these weights are kept; see `completions_folder`."""
+        return completions_folder(self.store, weights)
+
     def _require(self, kind: str, name: str, declared: Collection[str]) -> None:
         if name not in declared:
             raise UndeclaredRead(
@@ -99,6 +105,15 @@ class Inputs:
                 f"(declared: {', '.join(sorted(declared)) or 'none'}); add it to the recipe, so "
                 "that a change of it is noticed"
             )
+
+
+def completions_folder(store: ModelStore, weights: str) -> Path:
+    """Where completions by a model are kept by what was asked, for every asset that asks it.
+
+    `weights`: what names them. What was written once is not written again, whichever table it was
+    written for; the code that writes is part of the folder's name.
+    """
+    return store.kept("completions", digest([weights, code_of([WRITER])]))
 
 
 def declared_settings(profile: Profile, paths: Collection[str], asset: str) -> Profile:

@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 import polars as pl
 
-from curec_assets.core.code import Symbol, code_of, file_digest
+from curec_assets.core.code import WRITER, Symbol, code_of, file_digest
 from curec_assets.core.inputs import Inputs, values_at
 from curec_assets.core.provenance import content_hash, digest
 from curec_assets.settings import Profile
@@ -34,9 +34,7 @@ _RESOURCE_SETTINGS: Mapping[str, tuple[str, ...]] = {
 }
 """Settings that stand in an identity as the revision of what they name."""
 _RESOURCE_CODE: Mapping[str, tuple[Symbol, ...]] = {
-    "generator_factory": (
-        ("resources.generation.transformers.generator", "TransformersGenerator"),
-    ),
+    "generator_factory": (WRITER,),
     "language_model": (("resources.models.base_models", "LanguageModel"),),
     "text_encoder": (("resources.models.text_encoder", "TextEncoder"),),
 }

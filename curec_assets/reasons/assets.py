@@ -176,7 +176,7 @@ def generated_reasons(inputs: Inputs) -> Mapping[str, Any]:
         inputs.base_model(),
         policy.path / "adapter",
         inputs.settings.generator_options(),
-        workspace=workspace,
+        workspace=inputs.completions(policy.manifest.data_version),
         identity=policy.manifest.data_version,
     ) as generator:
         walk = Walk(

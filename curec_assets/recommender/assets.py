@@ -277,7 +277,7 @@ def recommendations(inputs: Inputs) -> pl.DataFrame:
         inputs.base_model(),
         policy.path / "adapter",
         profile.generator_options(),
-        workspace=inputs.workspace(),
+        workspace=inputs.completions(policy.manifest.data_version),
         identity=policy.manifest.data_version,
     ) as generator:
         return with_reasons(

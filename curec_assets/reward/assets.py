@@ -84,7 +84,7 @@ def draft_reasons(inputs: Inputs) -> pl.DataFrame:
         inputs.base_model(),
         aligned.path / "adapter",
         inputs.settings.generator_options(),
-        workspace=inputs.workspace(),
+        workspace=inputs.completions(aligned.manifest.data_version),
         identity=aligned.manifest.data_version,
     ) as generator:
         return drafting.draft(

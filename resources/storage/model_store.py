@@ -90,6 +90,12 @@ class ModelStore(dg.ConfigurableResource):  # type: ignore[type-arg]
         path.mkdir(parents=True, exist_ok=True)
         return path
 
+    def kept(self, asset: str, name: str) -> Path:
+        """A folder for what stays good whatever is made from it; no materialisation removes it."""
+        path = Path(self.root) / asset / f".{name}.kept"
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+
     @contextmanager
     def unfinished(self, asset: str, fingerprint: str) -> Iterator[Path]:
         """The `workspace` of an asset that is kept elsewhere; removed when the block succeeds."""

@@ -1,6 +1,8 @@
 """Every asset, end to end, in one process with tiny real models."""
 
+import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from curec_assets.automation.lanes import FAST, INGEST, SLOW
 from curec_assets.cli import main
 from curec_assets.definitions import build_definitions, default_resources
 from curec_assets.reports.outcome import outcome
+from curec_assets.settings import Settings
 
 pytestmark = [pytest.mark.graph, pytest.mark.timeout(600)]
 
@@ -165,9 +168,45 @@ def test_the_same_seed_gives_the_same_content_in_another_home(
     assert data_versions(again) == data_versions(runs.first)
 
 
-def test_shorter_prompts_are_another_piece_of_work(runs: GraphRuns) -> None:
-    from curec_assets.settings import Settings
+class _Silent:
+    """A writer that must not be asked for anything."""
 
+    engine = "none"
+
+    def write(self, prompts: Any, sampling: Any) -> Any:
+        pytest.fail(f"{len(prompts)} prompts were written again")
+
+    def prompt_tokens(self, prompt: Any) -> int:
+        return 0
+
+
+class _SilentFactory:
+    @contextmanager
+    def open(self, base: Any, adapter: Any, options: Any) -> Iterator[_Silent]:
+        yield _Silent()
+
+
+def test_what_was_written_once_is_not_written_again_whatever_else_changes(
+    runs: GraphRuns, tmp_path: Path
+) -> None:
+    home = tmp_path / "home"
+    shutil.copytree(runs.home, home)
+    settings = Settings(profile="smoke", reasons={"events_at_once": 3})
+    changed = build_definitions(
+        profile="smoke",
+        home=home,
+        resources={"settings": settings, "generator_factory": _SilentFactory()},
+    )
+    before = materializations(runs.first)["generated_reasons"]
+    again = changed.resolve_job_def("everything").execute_in_process(
+        asset_selection=[dg.AssetKey("generated_reasons")]
+    )
+    after = materializations(again)["generated_reasons"]
+    assert not value(after, "cached")
+    assert value(after, "fingerprint") != value(before, "fingerprint")
+
+
+def test_shorter_prompts_are_another_piece_of_work(runs: GraphRuns) -> None:
     shorter = build_definitions(
         profile="smoke",
         home=runs.home,
