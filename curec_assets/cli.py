@@ -3,7 +3,8 @@
 `curec demo [--profile smoke]` materialises every asset in this process and prints the outcome;
 `curec outcome` prints the outcome of what is stored; `curec export-policy FOLDER` writes the policy
 for `transformers`, `peft` and `vllm serve`; `curec accept-code ASSET` declares that changed code
-does not alter a stored result; `curec profiles` lists every setting.
+does not alter a stored result; `curec quarantine` lists what of your file was left out; `curec
+profiles` lists every setting.
 """
 
 import argparse
@@ -45,6 +46,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "accept-code", help="say that changed code does not alter what is stored of an asset"
     )
     accepting.add_argument("asset", help="name of the asset, such as aligned_llm")
+    commands.add_parser(
+        "quarantine", help="list the cells for which rows of your file were left out"
+    )
     commands.add_parser("profiles", help="list every setting of every profile")
     chosen = parser.parse_args(arguments)
     try:
@@ -54,6 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(_export(chosen.folder, chosen.asset, chosen.profile))
         elif chosen.command == "accept-code":
             print(_accept_code(chosen.asset))
+        elif chosen.command == "quarantine":
+            print(_quarantine())
         else:
             print(_outcome() if chosen.command == "outcome" else describe_profiles())
     except CurecError as error:
@@ -151,6 +157,20 @@ def _accept_code(asset: str) -> str:
         raise ConfigError(f"asset {asset!r} does not exist; choose one of {', '.join(known)}")
     resources = default_resources("laptop", home_folder())
     return accept_code(known[asset], resources["warehouse"], resources["model_store"])
+
+
+def _quarantine() -> str:
+    from curec_assets.definitions import default_resources, home_folder
+    from curec_assets.reports.outcome import text_table
+
+    rows = default_resources("laptop", home_folder())["warehouse"].read("quarantine")
+    if rows.is_empty():
+        return "Nothing is in quarantine: every row of the interactions was read."
+    return (
+        f"{rows['row'].n_unique()} rows were left out. Correct them in the file: a changed file is "
+        f"read again as a whole.\n\n"
+        + text_table(rows.columns, [[str(cell) for cell in row] for row in rows.iter_rows()])
+    )
 
 
 def describe_profiles() -> str:

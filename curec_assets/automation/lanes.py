@@ -1,6 +1,6 @@
 """Which asset belongs to which lane. Every asset is in exactly one of the three."""
 
-INGEST = ("raw_interactions", "raw_items")
+INGEST = ("raw_interactions", "quarantine", "raw_items")
 """Read from outside: by the source sensor, or by hand."""
 
 FAST = (

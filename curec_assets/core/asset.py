@@ -196,6 +196,9 @@ class _Work:
         built = recipe.build(replace(inputs, folder_of_work=folders))
         rows, metrics = built if isinstance(built, tuple) else (built, {})
         _require_promised(recipe, rows)
+        before = self._warehouse.manifest(recipe.name)
+        if recipe.replaces and before:
+            recipe.replaces(before, self._warehouse.read(recipe.name), inputs, rows)
         manifest = wanted.model_copy(
             update={
                 "data_version": content_hash(rows, key=recipe.key),

@@ -81,6 +81,9 @@ class Recipe:
     guard: Callable[[Inputs], None] | None = None
     """Raises when what is there does not belong together; asked each time, stored or not."""
     guard_settings: tuple[str, ...] = ()
+    replaces: Callable[[Manifest, pl.DataFrame, Inputs, pl.DataFrame], None] | None = None
+    """Raises when new rows of a table must not take the place of what is stored: its manifest and
+    rows, the inputs, the new rows."""
     describe: Callable[[Any, Inputs], Mapping[str, Any]] | None = None
     """Metadata from the stored result (rows, or an `Artifact`)."""
     describe_tables: tuple[str, ...] = ()

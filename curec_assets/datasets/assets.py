@@ -11,6 +11,8 @@ from curec_assets.datasets import describe, schema
 from curec_assets.datasets.interactions import build_interactions
 from curec_assets.datasets.items import build_items
 from curec_assets.datasets.sources.source import DataSource, open_source
+from resources.errors import DataError
+from resources.storage.manifest import Manifest
 
 _GROUP = "datasets"
 _KINDS = {"duckdb", "polars"}
@@ -20,6 +22,23 @@ def _source(inputs: Inputs) -> DataSource:
     """The source that the settings name; nothing of it has been read yet."""
     profile = inputs.settings
     return open_source(profile.data, inputs.resource("downloads"), profile.seed)
+
+
+def _holds_what_is_known(
+    before: Manifest, known: pl.DataFrame, inputs: Inputs, rows: pl.DataFrame
+) -> None:
+    """Refuse a file that lacks too much of what was read before: it may be half copied."""
+    data = inputs.settings.data
+    if before.config["data.source"] != data.source or known.is_empty():
+        return
+    lost = known.join(rows, on=["user_id", "item_id", "timestamp"], how="anti").height
+    if lost > data.most_lost_share * known.height:
+        raise DataError(
+            f"the interactions now read ({rows.height} rows) lack {lost} of the {known.height} "
+            f"known ones, more than data.most_lost_share = {data.most_lost_share} allows; what was "
+            "stored stays. Copy the file again in full; if it is meant, set data.most_lost_share "
+            "to 1 for this one run"
+        )
 
 
 @table(
@@ -34,11 +53,35 @@ def _source(inputs: Inputs) -> DataSource:
         settings=("data", "seed"),
         versions=lambda source: source.interactions_fingerprint(),
     ),
+    replaces=_holds_what_is_known,
     describe=lambda rows, _: describe.raw_interactions(rows),
 )
 def raw_interactions(inputs: Inputs) -> pl.DataFrame:
     """Every row of the interactions source: user, item, rating, Unix seconds; ids are strings."""
     rows: pl.DataFrame = inputs.view.interactions()
+    return rows
+
+
+@table(
+    group=_GROUP,
+    kinds=_KINDS,
+    key=["row", "column"],
+    schema=schema.QUARANTINE,
+    settings=("data.source",),
+    resources=("downloads",),
+    view=Choice(
+        _source,
+        settings=("data", "seed"),
+        versions=lambda source: source.interactions_fingerprint(),
+    ),
+    describe=lambda rows, _: describe.quarantine(rows),
+)
+def quarantine(inputs: Inputs) -> pl.DataFrame:
+    """Cells for which rows of the interactions were left out, with place, value, reason and fix.
+
+    Correct them in the file: a changed file is read again as a whole.
+    """
+    rows: pl.DataFrame = inputs.view.quarantine()
     return rows
 
 
@@ -149,6 +192,7 @@ def histories(inputs: Inputs) -> pl.DataFrame:
 
 RECIPES = (
     raw_interactions,
+    quarantine,
     raw_items,
     items,
     interactions,

@@ -1,10 +1,28 @@
-"""The asset checks of this stage. All guard correctness, so all block what is downstream."""
+"""The asset checks of this stage. All that guard correctness block what is downstream."""
 
 import dagster as dg
 
 from curec_assets.core.metadata import no_problems, no_rows
 from curec_assets.datasets import contracts
 from resources.storage.warehouse import Warehouse
+
+
+@dg.asset_check(
+    asset="quarantine",
+    description="No row of the interactions was left out. A share above data.most_bad_share is "
+    "refused before anything is stored.",
+)
+def nothing_in_quarantine(warehouse: Warehouse) -> dg.AssetCheckResult:
+    """Warns of cells that could not be used; `curec quarantine` lists them."""
+    cells = warehouse.read("quarantine", ["row"])
+    return dg.AssetCheckResult(
+        passed=cells.is_empty(),
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"{cells['row'].n_unique()} rows were left out; `curec quarantine` lists them"
+        if cells.height
+        else None,
+        metadata={"rows": cells["row"].n_unique()},
+    )
 
 
 @dg.asset_check(

@@ -22,6 +22,12 @@ def raw_interactions(rows: pl.DataFrame) -> Description:
     }
 
 
+def quarantine(rows: pl.DataFrame) -> Description:
+    """How many rows were left out, and why; values are in the table only, they may be personal."""
+    reasons = rows.group_by("column", "reason").agg(cells=pl.len()).sort("cells", descending=True)
+    return {"rows_left_out": rows["row"].n_unique(), "reasons": reasons}
+
+
 def raw_items(rows: pl.DataFrame, source: str) -> Description:
     """How much the catalogue says; for MovieLens, people tell which films Wikidata has."""
     kinds = rows.select("item_id", "attributes").explode("attributes").unnest("attributes")

@@ -13,6 +13,16 @@ RAW_INTERACTIONS = pl.Schema(
         "timestamp": pl.Int64(),  # Unix seconds
     }
 )
+QUARANTINE = pl.Schema(
+    {
+        "file": pl.Utf8(),
+        "row": pl.Int64(),  # 1-based data row
+        "column": pl.Utf8(),
+        "value": pl.Utf8(),  # as it stands; null: nothing
+        "reason": pl.Utf8(),
+        "fix": pl.Utf8(),
+    }
+)
 RAW_ITEMS = pl.Schema(
     {
         "item_id": pl.Utf8(),

@@ -41,6 +41,11 @@ class SourceContract:
         for column in ("user_id", "item_id"):
             assert (events[column].str.len_chars() > 0).all()
 
+    def test_nothing_is_both_read_and_in_quarantine(self, opened: DataSource) -> None:
+        found = opened.quarantine()
+        assert found.schema == schema.QUARANTINE
+        assert not set(found["row"]) & set(opened.interactions()["row"])
+
     def test_items_are_named_once(self, opened: DataSource) -> None:
         items = opened.items()
         assert items["item_id"].is_unique().all()

@@ -5,6 +5,9 @@ the mapped columns of the interactions are read, so names and texts of people st
 """
 
 import hashlib
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
 import polars as pl
@@ -14,6 +17,9 @@ from curec_assets.datasets.sources import parsing
 from curec_assets.settings import DataSettings
 from resources.errors import DataError
 
+_DAY = 86_400
+_ROLES = {"user": "user_id", "item": "item_id", "rating": "rating", "time": "timestamp"}
+"""What is mapped → column of `schema.RAW_INTERACTIONS`."""
 _SEPARATORS = {".csv": ",", ".tsv": "\t"}
 _LONGEST_ATTRIBUTE = 60  # characters; a column with longer values is prose
 # Plural and other common names of the kinds that reasons have words for.
@@ -35,11 +41,47 @@ class FilesSource:
         self._items = Path(settings.items_path)
 
     def interactions(self) -> pl.DataFrame:
-        """The events, in the file's order."""
-        names = {
-            role: getattr(self._settings, f"{role}_column")
-            for role in ("user", "item", "rating", "time")
+        """The events that can be used, in the file's order.
+
+        Raises `DataError` when more than `data.most_bad_share` of the rows cannot be.
+        """
+        frame, columns = self._parsed()
+        bad = {
+            row for _, parsed in columns.values() for fault in parsed.faults for row in fault.rows
         }
+        if len(bad) > self._settings.most_bad_share * frame.height:
+            raise self._too_many_bad(columns, len(bad), frame.height)
+        rows = pl.DataFrame(
+            {
+                "row": pl.int_range(1, frame.height + 1, eager=True),
+                **{name: columns[role][1].values for role, name in _ROLES.items()},
+            },
+            schema=schema.RAW_INTERACTIONS,
+        )
+        return rows.filter(~(pl.col("row") - 1).is_in(sorted(bad)))
+
+    def quarantine(self) -> pl.DataFrame:
+        """The cells for which rows of the interactions were left out."""
+        _, columns = self._parsed()
+        found = [
+            (
+                self._interactions.name,
+                row + 1,
+                cells.values.name,
+                None if (value := cells.values[row]) is None else str(value),
+                f"expected {fault.expected}",
+                fault.fix,
+            )
+            for cells, parsed in columns.values()
+            for fault in parsed.faults
+            for row in fault.rows
+        ]
+        return pl.DataFrame(found, schema=schema.QUARANTINE, orient="row").sort("row", "column")
+
+    def _parsed(self) -> tuple[pl.DataFrame, Mapping[str, tuple[parsing.Cells, parsing.Parsed]]]:
+        """The file as it is, and by role each mapped column and what it says."""
+        settings = self._settings
+        names = {role: getattr(settings, f"{role}_column") for role in _ROLES}
         frame = _read(self._interactions, "data.interactions_path")
         for role, name in names.items():
             why = " (without ratings nothing tells likes from dislikes)" if role == "rating" else ""
@@ -47,18 +89,37 @@ class FilesSource:
         if not frame.height:
             raise DataError(f"{self._interactions}: found no data row, expected one per event")
         offset = _line_offset(self._interactions, frame)
-        user, item, rating, time = (
-            parsing.Cells(frame[name], str(self._interactions), offset) for name in names.values()
+        cells = {
+            role: parsing.Cells(frame[name], str(self._interactions), offset)
+            for role, name in names.items()
+        }
+        earliest = datetime.combine(settings.earliest_time, datetime.min.time(), UTC)
+        parsed = {
+            "user": parsing.ids(cells["user"]),
+            "item": parsing.ids(cells["item"]),
+            "rating": parsing.ratings(cells["rating"]),
+            "time": parsing.times(
+                cells["time"],
+                earliest=int(earliest.timestamp()),
+                latest=int(time.time()) + _DAY,
+            ),
+        }
+        return frame, {role: (cells[role], parsed[role]) for role in _ROLES}
+
+    def _too_many_bad(
+        self,
+        columns: Mapping[str, tuple[parsing.Cells, parsing.Parsed]],
+        bad: int,
+        rows: int,
+    ) -> DataError:
+        """The error that names the first bad cell, and how many rows are bad."""
+        cells, fault = next(
+            (cells, fault) for cells, parsed in columns.values() for fault in parsed.faults
         )
-        return pl.DataFrame(
-            {
-                "row": pl.int_range(1, frame.height + 1, eager=True),
-                "user_id": parsing.ids(user),
-                "item_id": parsing.ids(item),
-                "rating": parsing.ratings(rating),
-                "timestamp": parsing.times(time),
-            },
-            schema=schema.RAW_INTERACTIONS,
+        first = cells.problem(min(fault.rows), fault.expected, fault.fix)
+        return DataError(
+            f"{first}. {bad} of {rows} rows cannot be used, more than data.most_bad_share = "
+            f"{self._settings.most_bad_share} allows to leave out; nothing was stored"
         )
 
     def items(self) -> pl.DataFrame:
@@ -72,7 +133,10 @@ class FilesSource:
         cells = parsing.Cells(
             frame[settings.item_column], str(self._items), _line_offset(self._items, frame)
         )
-        item_ids = parsing.ids(cells)
+        found = parsing.ids(cells)
+        for fault in found.faults:
+            raise cells.problem(fault.rows[0], fault.expected, fault.fix)
+        item_ids = found.values
         _refuse_duplicates(item_ids, cells)
         attributes, prose = self._text_columns(frame)
         return pl.DataFrame(
@@ -109,6 +173,7 @@ class FilesSource:
                     settings.rating_column,
                 )
             ),
+            "bounds": f"{settings.earliest_time} {settings.most_bad_share}",
         }
 
     def items_fingerprint(self) -> dict[str, str]:

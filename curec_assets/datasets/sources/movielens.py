@@ -67,6 +67,10 @@ class MovieLensSource:
             .select(list(schema.RAW_INTERACTIONS))
         )
 
+    def quarantine(self) -> pl.DataFrame:
+        """Nothing: every event can be used."""
+        return pl.DataFrame(schema=schema.QUARANTINE)
+
     def items(self) -> pl.DataFrame:
         """The films: genres from MovieLens, directors and actors from Wikidata where found."""
         columns = ("item_id", "movie_title", "release_year", "class")

@@ -1,6 +1,8 @@
-"""Columns of user-made files → the dtypes of this stage, or an error that names row and value.
+"""Columns of user-made files → the dtypes of this stage, and what of them cannot be used.
 
-Every function takes the column as a `Cells` (values plus where they stand) and raises `DataError`.
+Every function takes the column as a `Cells` (values plus where they stand) and gives `Parsed`: a
+bad cell is null there, with what was expected. A column that is wrong as a whole (its type, its
+unit) raises `DataError`.
 """
 
 import math
@@ -15,6 +17,24 @@ from resources.errors import DataError
 _TRUE = {"true", "t", "yes", "y"}
 _FALSE = {"false", "f", "no", "n"}
 _FIRST_MILLISECOND = 100_000_000_000  # as seconds this is the year 5138
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Cells of a column that cannot be used for one and the same reason."""
+
+    rows: tuple[int, ...]
+    """0-based, rising."""
+    expected: str
+    fix: str
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """A column, null where a cell cannot be used."""
+
+    values: pl.Series
+    faults: tuple[Fault, ...]
 
 
 @dataclass(frozen=True)
@@ -38,60 +58,87 @@ class Cells:
         return DataError(f"{self.where(row)}: found {found}, expected {expected}. {fix}")
 
 
-def ids(cells: Cells) -> pl.Series:
-    """Ids as strings. Whole numbers lose no digit; missing and blank ids are refused."""
+def ids(cells: Cells) -> Parsed:
+    """Ids as strings. Whole numbers lose no digit; missing and blank ids cannot be used."""
     values = cells.values
+    faults: list[Fault] = []
     if values.dtype.is_float():
         whole = values.cast(pl.Int64, strict=False)
-        if (bad := _first((whole.cast(pl.Float64) != values) | values.is_nan())) is not None:
-            raise cells.problem(bad, "an id: text or a whole number", "Correct it in the file")
-        values = whole
+        broken = (whole.cast(pl.Float64) != values) | values.is_nan()
+        faults += _faults(
+            broken & values.is_not_null(),
+            "an id: text or a whole number",
+            "Correct it in the file",
+        )
+        values = whole.set(broken.fill_null(True), None)
+        missing = cells.values.is_null()
     elif values.dtype == pl.Binary or values.dtype.is_nested():
         raise DataError(
             f"{cells.file}, column {values.name!r}: found {values.dtype}, expected ids as text or "
             "whole numbers. Convert the column, or map another one"
         )
+    else:
+        text = values.cast(pl.Utf8).str.strip_chars()
+        missing = text.is_null() | (text == "")
     text = values.cast(pl.Utf8).str.strip_chars()
-    if (bad := _first(text.is_null() | (text == ""))) is not None:
-        raise cells.problem(bad, "an id", "Fill it in or remove the row")
-    return text
+    faults += _faults(missing, "an id", "Fill it in or remove the row")
+    return Parsed(text.set(missing.fill_null(True), None), tuple(faults))
 
 
-def ratings(cells: Cells) -> pl.Series:
-    """Ratings as floats; boolean labels become 1 and 0."""
+def ratings(cells: Cells) -> Parsed:
+    """Ratings as floats; boolean labels become 1 and 0. Most of a column decides which it is."""
     values = cells.values
     fix = "Correct the value or remove the row, or set data.rating_column to another column"
     expected = "a number, or true/false in the whole column"
     if values.dtype == pl.Utf8:
         values = values.str.strip_chars()
         words = values.str.to_lowercase()
-        if values.len() and words.is_in([*_TRUE, *_FALSE]).fill_null(False).all():
-            return words.is_in(list(_TRUE)).cast(pl.Float64)
+        labels = words.is_in([*_TRUE, *_FALSE]).fill_null(False)
+        if values.len() and labels.sum() * 2 > values.len():
+            liked = words.is_in(list(_TRUE)).cast(pl.Float64).set(~labels, None)
+            return Parsed(liked, tuple(_faults(~labels, expected, fix)))
     elif not (values.dtype.is_numeric() or values.dtype == pl.Boolean):
         raise DataError(
             f"{cells.file}, column {values.name!r}: found {values.dtype}, expected {expected}. "
             "Convert the column, or set data.rating_column to another one"
         )
     numbers = values.cast(pl.Float64, strict=False)
-    if (bad := _first(numbers.is_null() | ~numbers.is_finite().fill_null(False))) is not None:
-        raise cells.problem(bad, expected, fix)
-    return numbers
+    bad = numbers.is_null() | ~numbers.is_finite().fill_null(False)
+    return Parsed(numbers.set(bad, None), tuple(_faults(bad, expected, fix)))
 
 
-def times(cells: Cells) -> pl.Series:
-    """Times as whole Unix seconds (fractions are cut off; times without a zone are UTC)."""
+def times(cells: Cells, *, earliest: int, latest: int) -> Parsed:
+    """Times as whole Unix seconds (fractions are cut off; times without a zone are UTC).
+
+    Those before `earliest` or after `latest` cannot be used: they are mistakes, and one event in
+    the far future would make everything else old.
+    """
     values = cells.values
     expected = "Unix seconds or ISO 8601 text such as 2024-05-01T12:30:00Z"
     fix = "Correct the value or remove the row, or set data.time_column to another column"
     if values.dtype in (pl.Date, pl.Datetime):
-        if (bad := _first(values.is_null())) is not None:
-            raise cells.problem(bad, "a time", fix)
-        return values.cast(pl.Datetime("us")).dt.epoch("s")
+        seconds = values.cast(pl.Datetime("us")).dt.epoch("s")
+        faults = _faults(seconds.is_null(), "a time", fix)
+    else:
+        seconds, faults = _seconds_of(cells, expected, fix)
+    outside = ((seconds < earliest) | (seconds > latest)).fill_null(False)
+    faults += _faults(
+        outside,
+        f"a time from {_day(earliest)} to {_day(latest)}",
+        "Correct the value or remove the row, or set data.earliest_time",
+    )
+    return Parsed(seconds.set(outside, None), tuple(faults))
+
+
+def _seconds_of(cells: Cells, expected: str, fix: str) -> tuple[pl.Series, list[Fault]]:
+    """Of a column of numbers or texts; null where neither."""
+    values = cells.values
     if values.dtype == pl.Utf8:
         values = values.str.strip_chars()
         numbers = values.cast(pl.Float64, strict=False)
-        if numbers.is_null().any():
-            return _parse_texts(cells, values, numbers, expected, fix)
+        written = values.is_not_null() & (values != "")
+        if (written & numbers.is_null()).sum() * 2 > written.sum():
+            return _texts(values, numbers, expected, fix)
     elif values.dtype.is_numeric():
         numbers = values.cast(pl.Float64)
     else:
@@ -99,31 +146,36 @@ def times(cells: Cells) -> pl.Series:
             f"{cells.file}, column {values.name!r}: found {values.dtype}, expected {expected}. "
             "Convert the column, or set data.time_column to another one"
         )
-    if (bad := _first(numbers.is_null() | ~numbers.is_finite().fill_null(False))) is not None:
-        raise cells.problem(bad, expected, fix)
-    if (bad := _first(numbers.abs() >= _FIRST_MILLISECOND)) is not None:
+    bad = numbers.is_null() | ~numbers.is_finite().fill_null(False)
+    late = (numbers.abs() >= _FIRST_MILLISECOND).fill_null(False) & ~bad
+    if late.sum() * 2 > (~bad).sum():
         raise cells.problem(
-            bad, "Unix seconds", "It looks like milliseconds: divide the column by 1000"
+            int(late.arg_true()[0]),
+            "Unix seconds",
+            "It looks like milliseconds: divide the column by 1000",
         )
-    return numbers.floor().cast(pl.Int64)
+    faults = _faults(bad, expected, fix)
+    faults += _faults(late, "Unix seconds", "It looks like milliseconds: divide it by 1000")
+    return numbers.set(bad | late, None).floor().cast(pl.Int64), faults
 
 
-def _parse_texts(
-    cells: Cells, texts: pl.Series, numbers: pl.Series, expected: str, fix: str
-) -> pl.Series:
-    """Times of a column where not all is a number: one ISO text decides that all must be."""
+def _texts(
+    texts: pl.Series, numbers: pl.Series, expected: str, fix: str
+) -> tuple[pl.Series, list[Fault]]:
+    """Times of a column where most are not numbers: all must be ISO texts."""
     parsed: dict[str | None, int | None] = {text: _seconds(text) for text in texts.unique()}
-    is_number = numbers.is_not_null().to_list()
-    seconds = [None if n else parsed[text] for n, text in zip(is_number, texts, strict=True)]
-    if all(second is None for second in seconds):
-        bad = is_number.index(False)
-    elif None in seconds:
-        bad = seconds.index(None)
-    else:
-        return pl.Series(cells.values.name, seconds, dtype=pl.Int64)
-    if is_number[bad]:
-        expected, fix = "ISO 8601 text as elsewhere in the column", "Write all times in one form"
-    raise cells.problem(bad, expected, fix)
+    is_number = numbers.is_not_null()
+    seconds = pl.Series(texts.name, [parsed[text] for text in texts], dtype=pl.Int64)
+    seconds = seconds.set(is_number, None)
+    faults = _faults(seconds.is_null() & ~is_number, expected, fix)
+    faults += _faults(
+        is_number, "ISO 8601 text as elsewhere in the column", "Write all times in one form"
+    )
+    return seconds, faults
+
+
+def _day(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).date().isoformat()
 
 
 def _seconds(text: str | None) -> int | None:
@@ -157,6 +209,7 @@ def is_text(values: pl.Series) -> bool:
     return bool(filled.cast(pl.Float64, strict=False).is_null().any())
 
 
-def _first(mask: pl.Series) -> int | None:
-    found = mask.fill_null(True).arg_true()
-    return int(found[0]) if found.len() else None
+def _faults(mask: pl.Series, expected: str, fix: str) -> list[Fault]:
+    """One, of the rows where the mask is true or null; none where there are no such rows."""
+    rows = tuple(mask.fill_null(True).arg_true().to_list())
+    return [Fault(rows, expected, fix)] if rows else []

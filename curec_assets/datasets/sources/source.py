@@ -22,6 +22,10 @@ class DataSource(Protocol):
         """One row per event, in the source's order: `schema.RAW_INTERACTIONS`."""
         ...
 
+    def quarantine(self) -> pl.DataFrame:
+        """Cells for which events were left out: `schema.QUARANTINE`; most sources have none."""
+        ...
+
     def items(self) -> pl.DataFrame:
         """One row per item: `schema.RAW_ITEMS`."""
         ...

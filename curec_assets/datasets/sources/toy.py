@@ -47,6 +47,10 @@ class ToySource:
     def __init__(self, seed: int) -> None:
         self._seed = seed
 
+    def quarantine(self) -> pl.DataFrame:
+        """Nothing: every event can be used."""
+        return pl.DataFrame(schema=schema.QUARANTINE)
+
     def items(self) -> pl.DataFrame:
         """Titles such as "The Silent Harbor", one or two genres, a director, two actors."""
         random = random_generator(self._seed, "toy items")

@@ -1,10 +1,11 @@
 """What is read, and how it is split."""
 
+from datetime import date
 from typing import Literal, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
-from curec_assets.settings.sections.base import Section
+from curec_assets.settings.sections.base import OPERATIONAL, Section
 
 
 class DataSettings(Section):
@@ -35,6 +36,26 @@ class DataSettings(Section):
     )
     attribute_separator: str = Field(
         ",", description="Separator inside a text cell that holds several attribute values."
+    )
+    earliest_time: date = Field(
+        date(1990, 1, 1),
+        description="source=files: events before this day, or more than a day after they are read, "
+        "are mistakes and go into quarantine.",
+    )
+    most_bad_share: float = Field(
+        0.05,
+        ge=0.0,
+        le=1.0,
+        description="source=files: share of interactions that may go into quarantine (a cell that "
+        "cannot be read, a time out of range); above it the file is refused.",
+    )
+    most_lost_share: float = Field(
+        0.1,
+        ge=0.0,
+        le=1.0,
+        description="source=files: share of known interactions that a changed file may lack; above "
+        "it the file is refused, for it may be half copied. 1 accepts whatever comes.",
+        json_schema_extra=OPERATIONAL,
     )
     liked_threshold: float = Field(
         4.0, description="An event is liked when rating >= this; for boolean labels use 0.5."

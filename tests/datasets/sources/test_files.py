@@ -7,6 +7,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from curec_assets.datasets import schema
 from curec_assets.datasets.sources.files import FilesSource
 from curec_assets.settings import DataSettings
 from resources.errors import DataError
@@ -112,7 +113,8 @@ def test_parquet_with_a_mapping(tmp_path: Path) -> None:
 )
 def test_times(tmp_path: Path, cell: str, seconds: int) -> None:
     events = f"user_id,item_id,rating,timestamp\nu,i,1,{cell}\n"
-    assert source(tmp_path, events).interactions()["timestamp"].to_list() == [seconds]
+    opened = source(tmp_path, events, earliest_time=date(1960, 1, 1))
+    assert opened.interactions()["timestamp"].to_list() == [seconds]
 
 
 @pytest.mark.parametrize(
@@ -135,7 +137,7 @@ def test_times_in_parquet(tmp_path: Path, times: list[Any]) -> None:
     [
         (["u,i,1,1700000000", "u,i,1,soon"], ["data row 2 (line 3)", "'timestamp'", "'soon'"]),
         (["u,i,1,1700000000", "u,i,1,"], ["data row 2 (line 3)", "found nothing", "ISO 8601"]),
-        (["u,i,1,2024-05-01", "u,i,1,17"], ["data row 2", "'17'", "one form"]),
+        (["u,i,1,2024-05-01"] * 2 + ["u,i,1,17"], ["data row 3", "'17'", "one form"]),
         (["u,i,1,1700000000123"], ["milliseconds", "divide the column by 1000"]),
         (["u,i,good,1"], ["data row 1 (line 2)", "'rating'", "'good'", "a number"]),
         (["u,i,true,1", "u,i,3,1"], ["'rating'", "'true'"]),
@@ -151,6 +153,37 @@ def test_a_bad_cell_is_named(tmp_path: Path, rows: list[str], parts: list[str]) 
     assert "interactions.csv" in message
     for part in parts:
         assert part in message
+
+
+def test_a_few_bad_rows_go_into_quarantine_and_the_others_are_read(tmp_path: Path) -> None:
+    good = [f"u{number},i,3,{1_700_000_000 + number}" for number in range(96)]
+    bad = ["u,i,three,1700000000", "u,i,3,5", ",i,3,1700000000", "u,i,nan,4102444800"]
+    rows = [*good[:50], *bad, *good[50:]]
+    opened = source(tmp_path, "\n".join(["user_id,item_id,rating,timestamp", *rows]))
+    events = opened.interactions()
+    assert events["user_id"].to_list() == [f"u{number}" for number in range(96)]
+    assert events["row"].to_list() == [*range(1, 51), *range(55, 101)]
+    found = opened.quarantine()
+    assert found.schema == schema.QUARANTINE
+    assert found.select("row", "column", "value").rows() == [
+        (51, "rating", "three"),
+        (52, "timestamp", "5"),
+        (53, "user_id", None),
+        (54, "rating", "nan"),
+        (54, "timestamp", "4102444800"),
+    ]
+    assert set(found["file"]) == {"interactions.csv"}
+    [early] = found.filter(row=52)["reason"]
+    assert early.startswith("expected a time from 1990-01-01 to 20")
+
+
+def test_too_many_bad_rows_refuse_the_file(tmp_path: Path) -> None:
+    rows = ["u,i,3,1700000000"] * 8 + ["u,i,x,1700000000"] * 2
+    text = "\n".join(["user_id,item_id,rating,timestamp", *rows])
+    message = refused(source(tmp_path, text))
+    for part in ("data row 9 (line 10)", "2 of 10 rows", "data.most_bad_share = 0.05"):
+        assert part in message
+    assert source(tmp_path, text, most_bad_share=0.2).interactions().height == 8
 
 
 @pytest.mark.parametrize(
@@ -170,7 +203,9 @@ def test_a_bad_parquet_column_is_named(tmp_path: Path, column: str, values: Any,
 
 
 def test_whole_floats_are_ids(tmp_path: Path) -> None:
-    events = pl.DataFrame({"user_id": [1.0], "item_id": [2], "rating": [1.0], "timestamp": [5]})
+    events = pl.DataFrame(
+        {"user_id": [1.0], "item_id": [2], "rating": [1.0], "timestamp": [1_700_000_000]}
+    )
     assert source(tmp_path, events).interactions()["user_id"].to_list() == ["1"]
 
 
