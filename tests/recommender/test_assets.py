@@ -163,6 +163,18 @@ def test_only_what_reads_a_setting_is_made_again(
     assert made - {"quality_report"} == again
 
 
+def test_new_events_train_nothing_again(
+    resources: dict[str, Any], instance: dg.DagsterInstance
+) -> None:
+    _run(resources, instance)
+    histories = resources["warehouse"].read("histories")
+    new = histories.head(3).with_columns(pl.col("event_id") + " of tomorrow")
+    _store_table(resources["warehouse"], "histories", pl.concat([new, histories]))
+    again = _run(resources, instance)
+    for name in (asset.key.path[-1] for asset in _ASSETS):
+        assert _metadata(again, name, "cached"), name
+
+
 def test_an_evaluation_of_models_from_other_data_is_refused(
     resources: dict[str, Any], instance: dg.DagsterInstance
 ) -> None:
