@@ -10,6 +10,7 @@ import polars as pl
 from curec_assets.alignment.training import (
     MICRO_BATCH,
     ProgressCallback,
+    WholeCheckpoints,
     completion_logits_only,
     last_checkpoint,
     save_adapter,
@@ -109,7 +110,7 @@ def sft_trainer(
             layers_to_transform=list(layers),
             task_type="CAUSAL_LM",
         ),
-        callbacks=[ProgressCallback(log, "alignment")],
+        callbacks=[ProgressCallback(log, "alignment"), WholeCheckpoints()],
     )
     trainer.remove_callback(PrinterCallback)  # ProgressCallback tells the same in the run's log
     return trainer

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,10 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
-from transformers.trainer_utils import get_last_checkpoint
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from resources.compute.accelerator import ResolvedAccelerator
+from resources.storage.model_store import hash_files
 
+log = logging.getLogger(__name__)
+
+_WHOLE = "whole.json"
+"""In a checkpoint: hash of each of its files, written last."""
 MICRO_BATCH = 4  # activations of more examples at once cost memory and gain no speed on a CPU
 
 
@@ -29,7 +35,7 @@ def trainer_defaults(
         "gradient_checkpointing": accelerator.device != "cpu",
         "logging_steps": 1,
         "save_strategy": "steps",
-        "save_total_limit": 1,
+        "save_total_limit": 2,  # the one before stays good while the next is written
         "report_to": [],
         "disable_tqdm": True,
         "dataloader_num_workers": 0,
@@ -49,13 +55,60 @@ def save_adapter(trainer: Any, folder: Path) -> None:
     config = folder / "adapter_config.json"
     values = json.loads(config.read_text(encoding="utf-8"))
     values["base_model_name_or_path"] = None
+    values["target_modules"] = sorted(values["target_modules"])  # PEFT writes a set as it comes
     config.write_text(json.dumps(values, indent=2, sort_keys=True), encoding="utf-8")
 
 
 def last_checkpoint(workspace: Path) -> str | None:
-    """Where an interrupted training left off, if it did."""
-    found: str | None = get_last_checkpoint(str(workspace)) if workspace.exists() else None
-    return found
+    """Where an interrupted training left off, if it did: its latest checkpoint that is whole.
+
+    Checkpoints that are not, for the process was killed in the midst, are removed with a warning.
+    """
+    found = sorted(workspace.glob(f"{PREFIX_CHECKPOINT_DIR}-*"), key=_step, reverse=True)
+    for folder in found:
+        if _is_whole(folder):
+            return str(folder)
+        log.warning(
+            "%s is not whole (killed while it was written, or damaged): left out, and removed; "
+            "training goes on from the checkpoint before, or from the start",
+            folder,
+        )
+        shutil.rmtree(folder)
+    return None
+
+
+def _step(checkpoint: Path) -> int:
+    return int(checkpoint.name.rpartition("-")[2])
+
+
+def _is_whole(checkpoint: Path) -> bool:
+    """Whether every file is as it was when the checkpoint was done."""
+    try:
+        files = json.loads((checkpoint / _WHOLE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return bool(files == _files(checkpoint))
+
+
+def _files(checkpoint: Path) -> dict[str, str]:
+    return {name: hashed for name, hashed in hash_files(checkpoint).items() if name != _WHOLE}
+
+
+class WholeCheckpoints(TrainerCallback):
+    """Marks a checkpoint as whole, by hashes of its files, once all of it is written."""
+
+    def on_save(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        **kwargs: Any,
+    ) -> None:
+        """The trainer has written its last file."""
+        folder = Path(str(args.output_dir)) / f"{PREFIX_CHECKPOINT_DIR}-{state.global_step}"
+        temporary = folder.with_name(f".{folder.name}.{_WHOLE}")
+        temporary.write_text(json.dumps(_files(folder)), encoding="utf-8")
+        temporary.replace(folder / _WHOLE)
 
 
 @contextmanager

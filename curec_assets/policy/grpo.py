@@ -13,6 +13,7 @@ import numpy as np
 from curec_assets.alignment.training import (
     MICRO_BATCH,
     ProgressCallback,
+    WholeCheckpoints,
     last_checkpoint,
     save_adapter,
     trainer_defaults,
@@ -113,7 +114,7 @@ def optimise(
                 server_url=server.url if server else "",
             ),
         ),
-        callbacks=[ProgressCallback(log, "reinforcement")],
+        callbacks=[ProgressCallback(log, "reinforcement"), WholeCheckpoints()],
     )
     trainer.remove_callback(PrinterCallback)  # ProgressCallback tells the same in the run's log
     with writing:

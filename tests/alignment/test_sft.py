@@ -1,6 +1,10 @@
 """Fine-tuning: it learns, and an interrupted run ends where an uninterrupted one does."""
 
-import logging
+import os
+import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import polars as pl
@@ -8,14 +12,17 @@ import pytest
 from safetensors.numpy import load_file
 
 from curec_assets.alignment.sft import fine_tune
+from curec_assets.alignment.training import last_checkpoint
 from curec_assets.settings import AlignmentSettings
 from resources.compute.accelerator import ResolvedAccelerator
 from resources.models.base_models import LanguageModel
 from resources.models.checkpoint import BaseCheckpoint
 from resources.models.downloads import Downloads
+from resources.storage.model_store import hash_files
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # TRL's and torch's own, in training
 
+REPOSITORY = Path(__file__).parents[2]
 SETTINGS = AlignmentSettings(
     reason_examples=26, verdict_examples=1, note_examples=1, batch_size=2, learning_rate=1e-2
 )
@@ -48,37 +55,89 @@ def tuned(base: Path, folder: Path) -> dict[str, object]:
     )
 
 
-def test_an_interrupted_training_ends_where_an_uninterrupted_one_does(
-    base: Path, tmp_path: Path
-) -> None:
-    class KilledAtStep(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            if isinstance(record.args, tuple) and record.args[1] == 12:
-                raise KeyboardInterrupt
+KILLED = """
+import logging, os, signal, sys
+from pathlib import Path
+from tests.alignment.test_sft import tuned
 
+class KilledAtStep(logging.Handler):
+    def emit(self, record):
+        if isinstance(record.args, tuple) and record.args[1] == 12:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+logger = logging.getLogger("curec_assets.alignment.sft")
+logger.setLevel(logging.INFO)
+logger.addHandler(KilledAtStep())
+tuned(Path(sys.argv[1]), Path(sys.argv[2]))
+"""
+
+
+def test_a_killed_training_ends_where_an_uninterrupted_one_does(
+    base: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     whole = tuned(base, tmp_path / "whole")
     losses = whole["loss"]
     assert isinstance(losses, list)
     assert len(losses) == whole["steps"] == 13
     assert losses[-1] < losses[0]
 
-    logger = logging.getLogger("curec_assets.alignment.sft")
-    level, handler = logger.level, KilledAtStep()
-    logger.setLevel(logging.INFO)
-    logger.addHandler(handler)
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            tuned(base, tmp_path / "killed")
-    finally:
-        logger.removeHandler(handler)
-        logger.setLevel(level)
-    assert [p.name for p in (tmp_path / "killed" / "work").glob("checkpoint-*")] == [
-        "checkpoint-10"
-    ]
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED, str(base), str(tmp_path / "killed")],
+        cwd=REPOSITORY,
+        env={**os.environ, "PYTHONHASHSEED": "7"},
+        capture_output=True,
+        check=False,
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()[-2000:]
+    work = tmp_path / "killed" / "work"
+    good = work / "checkpoint-10"
+    assert [path.name for path in work.glob("checkpoint-*")] == [good.name]
+    # What kills in the midst of a later checkpoint leave behind.
+    (work / "checkpoint-11").mkdir()
+    torn = shutil.copytree(good, work / "checkpoint-12")
+    with (torn / "optimizer.pt").open("r+b") as file:
+        file.truncate(100)
+
     resumed = tuned(base, tmp_path / "killed")
+    assert [name for name in ("checkpoint-11", "checkpoint-12") if name in caplog.text] == [
+        "checkpoint-11",
+        "checkpoint-12",
+    ]
     assert resumed["loss"] == pytest.approx(losses, rel=1e-5)
     name = "out/adapter/adapter_model.safetensors"
     first, second = load_file(tmp_path / "whole" / name), load_file(tmp_path / "killed" / name)
     assert first.keys() == second.keys()
     for key in first:
         assert second[key] == pytest.approx(first[key], abs=1e-6)
+
+
+def test_a_damaged_checkpoint_is_never_taken(base: Path, tmp_path: Path) -> None:
+    tuned(base, tmp_path)
+    work = tmp_path / "work"
+    before, latest = work / "checkpoint-10", work / "checkpoint-13"
+    assert last_checkpoint(work) == str(latest)
+    for checkpoint, expected in ((latest, str(before)), (before, None)):
+        damaged = checkpoint / "adapter_model.safetensors"
+        content = bytearray(damaged.read_bytes())
+        content[len(content) // 2] ^= 1
+        damaged.write_bytes(content)
+        assert last_checkpoint(work) == expected
+        assert not checkpoint.exists()
+
+
+def test_equal_weights_have_equal_files_whatever_the_hash_seed(base: Path, tmp_path: Path) -> None:
+    script = (
+        "import sys; from pathlib import Path; from tests.alignment.test_sft import tuned; "
+        "tuned(Path(sys.argv[1]), Path(sys.argv[2]))"
+    )
+    found = []
+    for seed in ("1", "2"):
+        subprocess.run(
+            [sys.executable, "-c", script, str(base), str(tmp_path / seed)],
+            cwd=REPOSITORY,
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            check=True,
+        )
+        found.append(hash_files(tmp_path / seed / "out"))
+    assert found[0] == found[1]
