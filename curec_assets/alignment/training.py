@@ -35,7 +35,6 @@ def trainer_defaults(
         "gradient_checkpointing": accelerator.device != "cpu",
         "logging_steps": 1,
         "save_strategy": "steps",
-        "save_total_limit": 2,  # the one before stays good while the next is written
         "report_to": [],
         "disable_tqdm": True,
         "dataloader_num_workers": 0,
@@ -95,7 +94,10 @@ def _files(checkpoint: Path) -> dict[str, str]:
 
 
 class WholeCheckpoints(TrainerCallback):
-    """Marks a checkpoint as whole, by hashes of its files, once all of it is written."""
+    """Marks a checkpoint as whole, by hashes of its files, once all of it is written.
+
+    Only then those before it go: at any moment there is one that is whole.
+    """
 
     def on_save(
         self,
@@ -109,6 +111,9 @@ class WholeCheckpoints(TrainerCallback):
         temporary = folder.with_name(f".{folder.name}.{_WHOLE}")
         temporary.write_text(json.dumps(_files(folder)), encoding="utf-8")
         temporary.replace(folder / _WHOLE)
+        for older in folder.parent.glob(f"{PREFIX_CHECKPOINT_DIR}-*"):
+            if _step(older) < state.global_step:
+                shutil.rmtree(older)
 
 
 @contextmanager

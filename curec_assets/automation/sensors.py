@@ -114,7 +114,7 @@ def sensors(
         name="source_files",
         target=dg.AssetSelection.assets(*INGEST, *FAST),
         default_status=dg.DefaultSensorStatus.RUNNING,
-        minimum_interval_seconds=60,
+        minimum_interval_seconds=15,
         description="Asks for one run from the configured files to the recommendations when the "
         "content of the files has changed.",
     )
