@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import dagster as dg
+import psutil
 from pydantic import Field, ValidationError
 
 from resources.errors import ArtifactError
@@ -25,6 +26,7 @@ from resources.storage.manifest import Manifest
 
 _MANIFEST = "manifest.json"
 _CURRENT = "current.json"
+_WRITING = ".writing-"
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -111,7 +113,8 @@ class ModelStore(dg.ConfigurableResource):  # type: ignore[type-arg]
         """
         folder = Path(self.root) / asset
         folder.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=".writing-", dir=folder))
+        _sweep(folder)
+        temporary = Path(tempfile.mkdtemp(prefix=f"{_WRITING}{os.getpid()}-", dir=folder))
         try:
             yield temporary
         except Exception as error:
@@ -142,6 +145,14 @@ class ModelStore(dg.ConfigurableResource):  # type: ignore[type-arg]
         self.set_current(manifest.asset, manifest.fingerprint)
         shutil.rmtree(final.parent / f".{manifest.fingerprint}.work", ignore_errors=True)
         return stored
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what processes that were killed had begun to write here."""
+    for begun in folder.glob(f"{_WRITING}*"):
+        process = begun.name.removeprefix(_WRITING).partition("-")[0]
+        if not process.isdigit() or not psutil.pid_exists(int(process)):
+            shutil.rmtree(begun, ignore_errors=True)
 
 
 def hash_files(folder: Path) -> dict[str, str]:

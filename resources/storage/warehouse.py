@@ -5,6 +5,7 @@ process has the file open for writing no other can open it, even to read. What i
 transaction per table, with its manifest; a reader sees the old table or the new one.
 """
 
+import os
 import random
 import time
 from collections.abc import Iterator, Sequence
@@ -111,19 +112,11 @@ class Warehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
     @contextmanager
     def writing(self) -> Iterator["duckdb.DuckDBPyConnection"]:
         """A connection inside one transaction: committed at the end, rolled back on any error."""
-        Path(self.path).parent.mkdir(parents=True, exist_ok=True)
+        self._make_file()
         connection = self._connect(read_only=False)
         try:
             connection.begin()
-            connection.execute(f"CREATE TABLE IF NOT EXISTS {_META} (schema_version INTEGER)")
             self._check_version(connection)
-            connection.execute(
-                f"CREATE TABLE IF NOT EXISTS {_MANIFESTS} "
-                "(asset VARCHAR PRIMARY KEY, manifest VARCHAR)"
-            )
-            connection.execute(
-                f"INSERT INTO {_META} SELECT ? WHERE NOT EXISTS (FROM {_META})", [SCHEMA_VERSION]
-            )
             yield connection
             connection.commit()
         except BaseException:
@@ -131,6 +124,30 @@ class Warehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
             raise
         finally:
             connection.close()
+
+    def _make_file(self) -> None:
+        """The file with no table yet, whole from the moment it is there."""
+        import duckdb
+
+        path = Path(self.path)
+        if path.exists():
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}")
+        temporary.unlink(missing_ok=True)
+        with duckdb.connect(str(temporary)) as connection:
+            connection.execute(f"CREATE TABLE {_META} (schema_version INTEGER)")
+            connection.execute(
+                f"CREATE TABLE {_MANIFESTS} (asset VARCHAR PRIMARY KEY, manifest VARCHAR)"
+            )
+            connection.execute(f"INSERT INTO {_META} VALUES (?)", [SCHEMA_VERSION])
+        try:
+            path.hardlink_to(temporary)  # unlike a renaming, never over another's
+        except FileExistsError:
+            pass
+        except OSError:  # a file system without links
+            temporary.rename(path)
+        temporary.unlink(missing_ok=True)
 
     def _connect(self, *, read_only: bool) -> "duckdb.DuckDBPyConnection":
         import duckdb

@@ -3,6 +3,9 @@
 import errno
 import json
 import shutil
+import signal
+import subprocess
+import sys
 from datetime import UTC, datetime
 
 import pytest
@@ -166,6 +169,20 @@ def test_when_two_processes_make_the_same_the_first_stays(store):
         first = save(store)
         second = store.commit(slow, manifest(slow, "f1"))
     assert second == first == store.current("model")
+
+
+def test_what_a_killed_process_had_begun_is_swept_and_no_one_elses(store, tmp_path):
+    script = (
+        "import os, signal, sys; from resources.storage.model_store import ModelStore\n"
+        "with ModelStore(root=sys.argv[1]).writing('model') as folder:\n"
+        "    (folder / 'weights').write_text('x'); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    killed = subprocess.run([sys.executable, "-c", script, store.root], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    [left] = (tmp_path / "models" / "model").glob(".writing-*")
+    with store.writing("model") as mine, store.writing("model") as other:
+        assert not left.exists()
+        assert mine.exists() and other.exists()
 
 
 def test_checkpoints_survive_a_kill_and_go_when_the_work_is_done(store):

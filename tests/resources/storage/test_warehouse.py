@@ -186,3 +186,25 @@ def test_connections_are_closed_whatever_happens(filled):
         _ = 1 / 0
     script = "import sys, duckdb; duckdb.connect(sys.argv[1]).execute('FROM things')"
     subprocess.run([sys.executable, "-c", script, filled.path], check=True)
+
+
+WRITES_ONCE = """
+import sys
+import polars as pl
+from tests.resources.storage.test_warehouse import Warehouse, manifest
+Warehouse(path=sys.argv[1]).write("things", pl.DataFrame({"key": ["a"]}), manifest())
+"""
+
+
+def test_a_kill_in_the_midst_of_the_very_first_write_leaves_a_usable_warehouse(tmp_path):
+    for attempt in range(3):
+        path = tmp_path / f"{attempt}" / "w.duckdb"
+        path.parent.mkdir()
+        with subprocess.Popen([sys.executable, "-c", WRITES_ONCE, str(path)]) as writer:
+            while not any(path.parent.iterdir()) and writer.poll() is None:
+                pass
+            writer.kill()
+        killed = Warehouse(path=str(path), lock_timeout_seconds=5)
+        assert killed.manifest("things") is None or killed.read("things").height == 1
+        killed.write("things", ROWS, manifest())
+        assert killed.read("things").equals(ROWS)
