@@ -18,12 +18,8 @@ from curec_assets.evidence.crossfit import load_final
 from curec_assets.evidence.numbers import EvidenceNumbers
 from curec_assets.explanation.facts import Catalogue
 from curec_assets.explanation.prompts import reason_prompt
-from curec_assets.recommender.shown_reasons import (
-    judged_now,
-    notes_now,
-    requests_for,
-    users_to_serve,
-)
+from curec_assets.reasons.judged import requests_for
+from curec_assets.recommender.shown_reasons import judged_now, notes_now, users_to_serve
 from resources.compute.accelerator import Accelerator
 from resources.generation.chat_tokens import chat_tokens
 from resources.generation.protocol import GeneratorOptions, Prompt, Sampling, TextGenerator
@@ -165,12 +161,13 @@ def candidates(home: Home, users: int = 1) -> list[Prompt]:
     )
     model = load_final(home.current("evidence_model").path)
     catalogue = Catalogue(items)
+    notes = notes_now(
+        served, interactions, warehouse.read("recommendation_reasons"), catalogue, profile
+    )
     requests = requests_for(
         shown,
         judged_now(shown, interactions, numbers, model, profile.evidence),
-        notes_now(
-            served, interactions, warehouse.read("recommendation_reasons"), catalogue, profile
-        ),
+        [notes[user] for user in shown["user_id"]],
         catalogue,
         profile,
     )

@@ -11,6 +11,7 @@ from curec_assets.core.inputs import Inputs
 from curec_assets.core.recipe import Choice, artifact, table
 from curec_assets.display.charts import line_chart
 from curec_assets.display.tables import markdown_table
+from curec_assets.evidence.schema import EVIDENCE
 from curec_assets.explanation.facts import Catalogue, Facts, facts_by_event
 from curec_assets.explanation.grounding import GroundingChecker
 from curec_assets.explanation.notes import usual_like_rate
@@ -19,6 +20,17 @@ from curec_assets.reasons.selection import select_walk
 from resources.errors import ArtifactError
 from resources.generation.journal import journaled_generator
 from resources.storage.model_store import Artifact
+
+_OF_THE_WALK = (
+    "train_events",
+    "validation_events",
+    "test_events",
+    "run_length",
+    "events_at_once",
+    "max_level_gap",
+    "max_regenerations",
+    "correction",
+)
 
 
 @dataclass(frozen=True)
@@ -132,7 +144,7 @@ def _describe_walk(stored: Artifact, inputs: Inputs) -> Mapping[str, Any]:
     tables=("draft_reasons",),
     artifacts=("reason_policy", "reward_model"),
     settings=(
-        "reasons",
+        *(f"reasons.{name}" for name in _OF_THE_WALK),
         "explanation",
         "evidence.level_cuts",
         "language_model.max_new_tokens",
@@ -235,4 +247,93 @@ def recommendation_reasons(inputs: Inputs) -> pl.DataFrame:
     )
 
 
-RECIPES = (generated_reasons, recommendation_reasons)
+def _describe_live(rows: pl.DataFrame, _: Inputs) -> Mapping[str, Any]:
+    shown = rows.select("timestamp", "title", "level", "reason", "liked")
+    composed = float((rows["source"] == "composer").sum())
+    return {
+        "samples": markdown_table(shown.tail(12), limit=12),
+        "composer_share": composed / max(rows.height, 1),
+    }
+
+
+@table(
+    group="reasons",
+    kinds={"huggingface", "duckdb"},
+    key=["event_id"],
+    tables=(
+        *("interactions", "training_snapshot", "histories", "items", "item_embeddings"),
+        *("recommendation_reasons", "draft_reasons"),
+    ),
+    artifacts=("evidence_model", "reason_policy"),
+    settings=(
+        "reasons.live_events",
+        "reasons.max_regenerations",
+        "reasons.max_level_gap",
+        "evidence",
+        "explanation",
+        "language_model.max_new_tokens",
+        "language_model.max_prompt_tokens",
+        "server.model",
+        "language_model.temperature",
+        "seed",
+    ),
+    resources=("language_model", "generator_factory"),
+    describe=_describe_live,
+)
+def live_reasons(inputs: Inputs) -> pl.DataFrame:
+    """Reasons for the newest events since the snapshot, by what was known strictly before each.
+
+    Each is written once: what was asked before comes from the kept completions.
+    """
+    from curec_assets.evidence.crossfit import load_final
+    from curec_assets.evidence.judge import judge_candidates
+    from curec_assets.evidence.numbers import EvidenceNumbers
+    from curec_assets.reasons.judged import with_reasons
+    from curec_assets.reasons.live import new_events, notes_before
+    from curec_assets.reward.drafting import draft_cuts
+
+    profile, policy = inputs.settings, inputs.artifact("reason_policy")
+    interactions, items = inputs.table("interactions"), inputs.table("items")
+    new = new_events(
+        interactions, inputs.table("training_snapshot", ["event_id"]), profile.reasons.live_events
+    )
+    asked = new.select("event_id", "user_id", "item_id", "timestamp", "liked")
+    catalogue = Catalogue(items)
+    rows = asked.select("user_id", "item_id", "timestamp")
+    if asked.is_empty():
+        judged = pl.DataFrame(schema=EVIDENCE)
+    else:
+        numbers = EvidenceNumbers(
+            interactions, items, inputs.table("item_embeddings"), profile.evidence, profile.seed
+        )
+        model = load_final(inputs.artifact("evidence_model").path)
+        judged = judge_candidates(rows, numbers, model, profile.evidence)
+    notes = notes_before(
+        asked,
+        interactions,
+        inputs.table("histories", ["event_id", "item_ids", "likes"]),
+        inputs.table("recommendation_reasons", ["user_id", "timestamp", "note"]),
+        catalogue,
+        profile.explanation,
+    )
+    with journaled_generator(
+        inputs.resource("generator_factory"),
+        inputs.base_model(),
+        policy.path / "adapter",
+        profile.generator_options(),
+        workspace=inputs.completions(policy.manifest.data_version),
+        identity=policy.manifest.data_version,
+    ) as generator:
+        return with_reasons(
+            asked,
+            pl.concat([rows.select("timestamp"), judged], how="horizontal"),
+            notes,
+            generator,
+            catalogue,
+            profile,
+            policy.manifest.fingerprint,
+            draft_cuts(inputs.table("draft_reasons")),
+        )
+
+
+RECIPES = (generated_reasons, recommendation_reasons, live_reasons)

@@ -260,14 +260,10 @@ def recommendations(inputs: Inputs) -> pl.DataFrame:
     """What the latest active users are recommended now, each item with its reason."""
     from curec_assets.evidence.crossfit import load_final
     from curec_assets.evidence.numbers import EvidenceNumbers
+    from curec_assets.reasons.judged import with_reasons
     from curec_assets.recommender.recommend import recommend
     from curec_assets.recommender.served import Known, Served
-    from curec_assets.recommender.shown_reasons import (
-        judged_now,
-        notes_now,
-        users_to_serve,
-        with_reasons,
-    )
+    from curec_assets.recommender.shown_reasons import judged_now, notes_now, users_to_serve
     from curec_assets.reward.drafting import draft_cuts
 
     profile, chosen = inputs.settings, inputs.settings.recommender
@@ -305,7 +301,7 @@ def recommendations(inputs: Inputs) -> pl.DataFrame:
         return with_reasons(
             shown,
             evidence,
-            notes,
+            [notes[user] for user in shown["user_id"]],
             generator,
             catalogue,
             profile,

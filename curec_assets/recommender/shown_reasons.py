@@ -1,30 +1,21 @@
-"""Reasons for what is shown: written only for the recommended items, as of now.
+"""Who is shown something, and what the evidence and a note say of it now.
 
 An item is shown because the ranker put it first; its reason says how likely a like is all the same,
 as the evidence has it, whatever that level is.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import polars as pl
 
-from curec_assets.core.provenance import digest
-from curec_assets.core.seeds import derive
 from curec_assets.datasets.histories import histories_at
 from curec_assets.evidence.judge import judge_candidates
 from curec_assets.evidence.model import EvidenceModel
 from curec_assets.evidence.numbers import EvidenceNumbers
 from curec_assets.explanation.composer import compose_note
 from curec_assets.explanation.facts import Catalogue
-from curec_assets.explanation.grounding import GroundingChecker
 from curec_assets.explanation.notes import note_facts
-from curec_assets.explanation.thinking import MIDPOINTS
-from curec_assets.explanation.writing import ReasonRequest, write_reasons
-from curec_assets.reasons.rows import reason_rows
 from curec_assets.settings import EvidenceSettings, Profile
-from resources.generation.protocol import TextGenerator
-
-_SHOWN = ("reason", "verdict", "why", "level", "facts", "grounded", "source", "expected_level")
 
 
 def users_to_serve(interactions: pl.DataFrame, count: int) -> list[str]:
@@ -73,64 +64,6 @@ def notes_now(
         for user, item_ids, likes in histories.select("user_id", "item_ids", "likes").iter_rows()
     }
     return fresh | {user: stored[user] for user in wanted if user in stored}
-
-
-def with_reasons(
-    shown: pl.DataFrame,
-    evidence: pl.DataFrame,
-    notes: dict[str, str],
-    generator: TextGenerator,
-    catalogue: Catalogue,
-    profile: Profile,
-    policy_fingerprint: str,
-    level_cuts: Sequence[float] = MIDPOINTS,
-) -> pl.DataFrame:
-    """`shown` (user_id, item_id, ...) with title, reason and the numbers behind it.
-
-    `level_cuts`: see `thinking.answer`. `evidence`: a row of `judged_now` per row. Raises
-    `EngineError` when the generator fails.
-    """
-    requests = requests_for(shown, evidence, notes, catalogue, profile)
-    written = write_reasons(
-        generator,
-        requests,
-        GroundingChecker(profile.explanation.max_words),
-        profile.language_model,
-        seed=derive(profile.seed, "recommendations"),
-        max_regenerations=profile.reasons.max_regenerations,
-        compose_last=True,
-        max_level_gap=profile.reasons.max_level_gap,
-        level_cuts=level_cuts,
-        free=profile.explanation.wording == "free",
-    )
-    rows = reason_rows(written, [request.facts for request in requests])
-    return shown.with_columns(
-        pl.Series("title", [request.facts.title for request in requests], dtype=pl.String),
-        evidence["probability"].alias("evidence_probability"),
-        *(rows[name] for name in _SHOWN),
-        pl.lit(policy_fingerprint).alias("policy_fingerprint"),
-    )
-
-
-def requests_for(
-    shown: pl.DataFrame,
-    evidence: pl.DataFrame,
-    notes: dict[str, str],
-    catalogue: Catalogue,
-    profile: Profile,
-) -> list[ReasonRequest]:
-    """One request per row of `shown`; see `with_reasons`."""
-    asked = pl.concat([shown.select("user_id", "item_id"), evidence], how="horizontal")
-    return [
-        ReasonRequest(
-            key=digest([row["user_id"], row["item_id"], row["timestamp"]]),
-            facts=catalogue.facts(
-                row["item_id"], row["facts"] or (), profile.explanation
-            ).with_note(notes.get(row["user_id"], "")),
-            level=row["level"],
-        )
-        for row in asked.iter_rows(named=True)
-    ]
 
 
 def _now(interactions: pl.DataFrame) -> int:

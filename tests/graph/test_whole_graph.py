@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import polars as pl
 import pytest
 from transformers import AutoModelForCausalLM
 
@@ -17,9 +18,11 @@ from benchmarks.ladder.texts import WRITERS
 from benchmarks.ladder.walks import WALKS
 from curec_assets.automation.lanes import FAST, INGEST, SLOW
 from curec_assets.cli import main
+from curec_assets.core.provenance import content_hash
+from curec_assets.datasets.histories import build_histories
 from curec_assets.definitions import build_definitions, default_resources
 from curec_assets.reports.outcome import outcome
-from curec_assets.settings import Settings
+from curec_assets.settings import Settings, load_profile
 
 pytestmark = [pytest.mark.graph, pytest.mark.timeout(600)]
 
@@ -204,6 +207,50 @@ def test_what_was_written_once_is_not_written_again_whatever_else_changes(
     after = materializations(again)["generated_reasons"]
     assert not value(after, "cached")
     assert value(after, "fingerprint") != value(before, "fingerprint")
+
+
+def test_new_events_get_reasons_and_each_is_written_once(runs: GraphRuns, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    shutil.copytree(runs.home, home)
+    definitions = build_definitions(profile="smoke", home=home)
+    warehouse = default_resources("smoke", home)["warehouse"]
+    known = warehouse.read("interactions")
+    new = known.sort("timestamp").tail(5)
+    new = new.with_columns(
+        event_id=pl.col("event_id") + " new",
+        item_id=pl.col("item_id").reverse(),
+        timestamp=pl.col("timestamp") + 1_000 * pl.int_range(1, 6),
+    )
+
+    def arrive(events: pl.DataFrame) -> None:
+        interactions = pl.concat([known, events])
+        for name, rows in (
+            ("interactions", interactions),
+            ("histories", build_histories(interactions, 50)),
+        ):
+            manifest = warehouse.existing_manifest(name)
+            version = content_hash(rows, key=["event_id"])
+            warehouse.write(name, rows, manifest.model_copy(update={"data_version": version}))
+
+    def written() -> tuple[pl.DataFrame, int]:
+        job = definitions.resolve_job_def("everything")
+        assert job.execute_in_process(asset_selection=[dg.AssetKey("live_reasons")]).success
+        kept = home.glob("models/completions/.*.kept/completions.jsonl")
+        return warehouse.read("live_reasons"), sum(
+            len(path.read_bytes().split(b"\n")) for path in kept
+        )
+
+    assert written()[0].is_empty()
+    arrive(new.head(4))
+    before, lines = written()
+    assert before["event_id"].to_list() == new["event_id"].head(4).to_list()
+    assert before["grounded"].all()
+    arrive(new)
+    after, more = written()
+    assert after.head(4).equals(before)
+    assert after["event_id"].to_list() == new["event_id"].to_list()
+    attempts = 1 + load_profile("smoke").reasons.max_regenerations
+    assert 0 < more - lines <= 2 * attempts
 
 
 def test_shorter_prompts_are_another_piece_of_work(runs: GraphRuns) -> None:

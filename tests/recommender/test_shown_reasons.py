@@ -14,12 +14,8 @@ from curec_assets.explanation.composer import compose
 from curec_assets.explanation.facts import Catalogue, Facts
 from curec_assets.explanation.levels import verdict_sentence
 from curec_assets.explanation.prompts import completion, parse_note, reason_prompt
-from curec_assets.recommender.shown_reasons import (
-    notes_now,
-    requests_for,
-    users_to_serve,
-    with_reasons,
-)
+from curec_assets.reasons.judged import requests_for, with_reasons
+from curec_assets.recommender.shown_reasons import notes_now, users_to_serve
 from curec_assets.settings import load_profile
 from resources.generation.protocol import Completion, Prompt, Sampling
 
@@ -80,10 +76,10 @@ class Likely:
 @hypothesis_settings(max_examples=20)
 def test_an_item_is_shown_with_the_level_that_the_evidence_gives_it(levels: list[int]) -> None:
     evidence = evidence_of(levels)
-    notes = {"u": "as strict as the crowd; likes none more; likes none less"}
+    notes = ["as strict as the crowd; likes none more; likes none less", ""]
     requests = requests_for(SHOWN, evidence, notes, CATALOGUE, PROFILE)
     assert [request.level for request in requests] == levels
-    assert requests[0].facts.note == notes["u"] and not requests[1].facts.note
+    assert requests[0].facts.note == notes[0] and not requests[1].facts.note
     generator = Likely([request.facts for request in requests])
     rows = with_reasons(SHOWN, evidence, notes, generator, CATALOGUE, PROFILE, "p1")
     assert rows.select(SHOWN.columns).equals(SHOWN)
@@ -101,16 +97,11 @@ def test_an_item_is_shown_with_the_level_that_the_evidence_gives_it(levels: list
 
 
 def test_nothing_shown_is_an_empty_table_with_its_columns() -> None:
-    empty = with_reasons(SHOWN.clear(), evidence_of([]), {}, Likely([]), CATALOGUE, PROFILE, "p")
-    full = with_reasons(
-        SHOWN,
-        evidence_of([9, 9]),
-        {},
-        Likely([r.facts for r in requests_for(SHOWN, evidence_of([9, 9]), {}, CATALOGUE, PROFILE)]),
-        CATALOGUE,
-        PROFILE,
-        "p",
-    )
+    empty = with_reasons(SHOWN.clear(), evidence_of([]), [], Likely([]), CATALOGUE, PROFILE, "p")
+    evidence, notes = evidence_of([9, 9]), ["", ""]
+    requests = requests_for(SHOWN, evidence, notes, CATALOGUE, PROFILE)
+    likely = Likely([request.facts for request in requests])
+    full = with_reasons(SHOWN, evidence, notes, likely, CATALOGUE, PROFILE, "p")
     assert empty.schema == full.schema
 
 

@@ -37,3 +37,8 @@ class ReasonSettings(Section):
         2, description="Attempts after the first before the composer's reason is used."
     )
     correction: bool = Field(True, description="Whether notes are corrected by outcomes.")
+    live_events: NonNegativeInt = Field(
+        200,
+        description="Newest events since the snapshot that have a reason; each new one is written "
+        "once.",
+    )
