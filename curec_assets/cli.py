@@ -4,7 +4,7 @@
 `curec outcome` prints the outcome of what is stored; `curec export-policy FOLDER` writes the policy
 for `transformers`, `peft` and `vllm serve`; `curec accept-code ASSET` declares that changed code
 does not alter a stored result; `curec quarantine` lists what of your file was left out; `curec
-profiles` lists every setting.
+prune` lists and removes old models; `curec profiles` lists every setting.
 """
 
 import argparse
@@ -49,6 +49,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands.add_parser(
         "quarantine", help="list the cells for which rows of your file were left out"
     )
+    pruning = commands.add_parser(
+        "prune", help="list old models and leftovers of unfinished work; remove them with --delete"
+    )
+    pruning.add_argument(
+        "--keep", type=int, default=1, help="versions kept beside the current one (default: 1)"
+    )
+    pruning.add_argument("--delete", action="store_true", help="remove what is listed")
     commands.add_parser("profiles", help="list every setting of every profile")
     chosen = parser.parse_args(arguments)
     try:
@@ -60,6 +67,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(_accept_code(chosen.asset))
         elif chosen.command == "quarantine":
             print(_quarantine())
+        elif chosen.command == "prune":
+            print(_prune(chosen.keep, delete=chosen.delete))
         else:
             print(_outcome() if chosen.command == "outcome" else describe_profiles())
     except CurecError as error:
@@ -171,6 +180,29 @@ def _quarantine() -> str:
         f"read again as a whole.\n\n"
         + text_table(rows.columns, [[str(cell) for cell in row] for row in rows.iter_rows()])
     )
+
+
+def _prune(keep: int, *, delete: bool) -> str:
+    from curec_assets.core.inputs import completions_folder
+    from curec_assets.definitions import default_resources, home_folder
+    from curec_assets.reports.outcome import text_table
+    from resources.storage.retention import kept_versions, leftovers, remove
+
+    store = default_resources("laptop", home_folder())["model_store"]
+    kept = kept_versions(store, keep)
+    completions = {completions_folder(store, each.data_version) for each in kept}
+    found = leftovers(store, kept, completions)
+    if not found:
+        return "Nothing to remove: every version is current, kept, or what one of these came from."
+    if delete:
+        remove(found)
+    root = Path(store.root)
+    rows = [
+        [str(each.path.relative_to(root)), f"{each.bytes / 1e6:.1f} MB", each.why] for each in found
+    ]
+    total = sum(each.bytes for each in found) / 1e6
+    done = "removed" if delete else "would be removed; do it with --delete"
+    return f"{text_table(['folder', 'size', 'why'], rows)}\n\n{total:.1f} MB {done}"
 
 
 def describe_profiles() -> str:

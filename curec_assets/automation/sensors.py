@@ -8,20 +8,23 @@ import hashlib
 import json
 import time
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from textwrap import shorten
 
 import dagster as dg
 
 from curec_assets.automation.lanes import FAST, INGEST, SLOW
-from curec_assets.automation.staleness import Staleness, staleness
+from curec_assets.automation.staleness import Staleness, inputs_of_last, staleness
 from curec_assets.core.recipe import Recipe
+from curec_assets.datasets.sources.files import FilesSource
 from curec_assets.settings import Settings
 from resources.storage.model_store import ModelStore
 
 WHY = "curec/why"
 """Tag of a run: what it was asked for, and because of what."""
+ATTEMPT = "curec/attempt"
+"""Tag of a run: how often the same has been asked for."""
 _ATTEMPTS = 4
 _BACKOFF = 60.0  # seconds before the second attempt; doubled before each further one
 _WORDS = 1000  # characters of a tag or a message
@@ -29,7 +32,7 @@ _WORDS = 1000  # characters of a tag or a message
 
 @dataclass(frozen=True)
 class _Asked:
-    """The sensor's cursor: what was asked for last, and how often."""
+    """What a sensor asked for last, and how often; all of the fast lane's cursor."""
 
     what: str = ""
     attempts: int = 0
@@ -42,11 +45,17 @@ class _Seen:
 
     stat: list[list[int]] | None = None
     """Size and time of each at the last look."""
-    content: str = ""
-    """Hash of what was asked to be read last."""
-    key: str = ""
     settled: bool = False
     """Whether the content at `stat` has been looked at."""
+    there: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Asset → fingerprint of the file that it is read from, as of the last settled look."""
+    asked: _Asked = _Asked()
+
+    @classmethod
+    def read(cls, cursor: str | None) -> "_Seen":
+        """From the cursor's text."""
+        values = json.loads(cursor) if cursor else {}
+        return cls(**{**values, "asked": _Asked(**values.get("asked", {}))})
 
 
 def sensors(
@@ -99,16 +108,12 @@ def sensors(
         if time.time() < asked.not_before:
             wait = asked.not_before - time.time()
             return dg.SkipReason(f"tries again in {wait:.0f} s: {_words(wanted)}")
-        attempts = asked.attempts + 1
-        return dg.SensorResult(
-            run_requests=[
-                dg.RunRequest(
-                    asset_selection=[dg.AssetKey(name) for name in wanted],
-                    tags={WHY: _words(wanted), "curec/attempt": str(attempts)},
-                )
-            ],
-            cursor=_written(_Asked(what, attempts, time.time() + _BACKOFF * 2 ** (attempts - 1))),
+        asked = _once_more(asked)
+        request = dg.RunRequest(
+            asset_selection=[dg.AssetKey(name) for name in wanted],
+            tags={WHY: _words(wanted), ATTEMPT: str(asked.attempts)},
         )
+        return dg.SensorResult(run_requests=[request], cursor=_written(asked))
 
     @dg.sensor(
         name="source_files",
@@ -129,36 +134,59 @@ def sensors(
         if missing:
             return dg.SkipReason(f"not there: {', '.join(missing)}")
 
-        seen = _Seen(**json.loads(context.cursor)) if context.cursor else _Seen()
+        seen = _Seen.read(context.cursor)
         stat = [[file.stat().st_size, file.stat().st_mtime_ns] for file in files]
         if stat != seen.stat:  # perhaps still being written
             moving = replace(seen, stat=stat, settled=False)
-            return dg.SensorResult(
-                skip_reason="files have changed; read once they stand still for a look",
-                cursor=_written(moving),
-            )
-        if seen.settled:
-            return dg.SkipReason("files are untouched")
-        content = _digest(*(_file_digest(file) for file in files))
-        if content == seen.content:
-            return dg.SensorResult(
-                skip_reason="files were touched, their content is the same",
-                cursor=_written(replace(seen, settled=True)),
-            )
-        # Run keys are remembered for ever. Chaining the hashes lets content that comes back after
-        # a change be ingested again, while a repeated tick still asks for the same run only once.
-        key = _digest(seen.key, content)
+            return _no_run("files have changed; read once they stand still for a look", moving)
+        if not seen.settled:
+            seen = _looked_at(seen, FilesSource(data))
+        if all(inputs_of_last(context.instance, name) == seen.there[name] for name in seen.there):
+            return _no_run("the files have been read", seen)
+        going_on = _going_on(context.instance)
+        if going_on:
+            return _no_run(f"waits for the end of {going_on}", seen)
+        if seen.asked.attempts >= _ATTEMPTS:
+            return _no_run(f"asked {_ATTEMPTS} times in vain; see the last run's error", seen)
+        if time.time() < seen.asked.not_before:
+            return _no_run("the files are being read, or were not: tries again later", seen)
         wanted = now(context, settings, model_store).following(FAST, also=INGEST)
+        asked = _once_more(seen.asked)
         request = dg.RunRequest(
-            run_key=key,
+            run_key=f"{asked.what} {asked.attempts}",
             asset_selection=[dg.AssetKey(name) for name in wanted],
-            tags={WHY: f"content of {' or '.join(file.name for file in files)} changed"},
+            tags={
+                WHY: f"content of {' or '.join(file.name for file in files)} changed",
+                ATTEMPT: str(asked.attempts),
+            },
         )
-        return dg.SensorResult(
-            run_requests=[request], cursor=_written(_Seen(stat, content, key, settled=True))
-        )
+        return dg.SensorResult(run_requests=[request], cursor=_written(replace(seen, asked=asked)))
 
     return fast_lane, source_files
+
+
+def _looked_at(seen: _Seen, source: FilesSource) -> _Seen:
+    """With the content that is there now; what was asked is asked anew when it is another."""
+    there = {
+        "raw_interactions": source.interactions_fingerprint(),
+        "raw_items": source.items_fingerprint(),
+    }
+    seen = replace(seen, settled=True)
+    if there == seen.there:
+        return seen
+    # Run keys are remembered for ever. Chaining the hashes lets content that comes back after a
+    # change be read again, while a repeated tick still asks for the same run only once.
+    return replace(seen, there=there, asked=_Asked(_digest(seen.asked.what, json.dumps(there))))
+
+
+def _once_more(asked: _Asked) -> _Asked:
+    """After one attempt more, with twice the wait before the next."""
+    wait = _BACKOFF * 2**asked.attempts
+    return replace(asked, attempts=asked.attempts + 1, not_before=time.time() + wait)
+
+
+def _no_run(why: str, seen: _Seen) -> dg.SensorResult:
+    return dg.SensorResult(skip_reason=why, cursor=_written(seen))
 
 
 def _going_on(instance: dg.DagsterInstance) -> str:
@@ -201,8 +229,3 @@ def _written(cursor: _Asked | _Seen) -> str:
 
 def _digest(*parts: str) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
-
-
-def _file_digest(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

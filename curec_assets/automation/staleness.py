@@ -97,6 +97,16 @@ def staleness(
     return Staleness(order, stale, missing, held)
 
 
+def inputs_of_last(instance: dg.DagsterInstance, name: str) -> Mapping[str, str]:
+    """Name → version of what the last materialisation of an asset was made from; empty: never."""
+    event = _last_materialisations(instance, [name]).get(name)
+    if event is None:
+        return {}
+    manifest: Any = _value(_materialisation(event).metadata, "manifest")
+    found: Mapping[str, str] = manifest["inputs"]
+    return found
+
+
 def _upstream_first(recipes: Sequence[Recipe]) -> tuple[Recipe, ...]:
     named = {recipe.name: recipe for recipe in recipes}
     graph = {recipe.name: recipe.upstream for recipe in recipes}

@@ -25,7 +25,7 @@ from resources.errors import ArtifactError
 from resources.storage.manifest import Manifest
 
 _MANIFEST = "manifest.json"
-_CURRENT = "current.json"
+CURRENT = "current.json"
 _WRITING = ".writing-"
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -58,7 +58,7 @@ class ModelStore(dg.ConfigurableResource):  # type: ignore[type-arg]
 
         Raises `ArtifactError` when there is none or it is damaged.
         """
-        pointer = Path(self.root) / asset / _CURRENT
+        pointer = Path(self.root) / asset / CURRENT
         try:
             fingerprint = json.loads(pointer.read_text(encoding="utf-8"))["fingerprint"]
         except FileNotFoundError:
@@ -81,10 +81,10 @@ class ModelStore(dg.ConfigurableResource):  # type: ignore[type-arg]
         """Point `current(asset)` at this fingerprint, atomically."""
         folder = Path(self.root) / asset
         folder.mkdir(parents=True, exist_ok=True)
-        temporary = folder / f".{_CURRENT}.{os.getpid()}"
+        temporary = folder / f".{CURRENT}.{os.getpid()}"
         temporary.write_text(json.dumps({"fingerprint": fingerprint}), encoding="utf-8")
         _sync(temporary)
-        temporary.rename(folder / _CURRENT)
+        temporary.rename(folder / CURRENT)
 
     def workspace(self, asset: str, fingerprint: str) -> Path:
         """A folder for checkpoints of unfinished work on this fingerprint; survives a kill."""
@@ -93,10 +93,8 @@ class ModelStore(dg.ConfigurableResource):  # type: ignore[type-arg]
         return path
 
     def kept(self, asset: str, name: str) -> Path:
-        """A folder for what stays good whatever is made from it; no materialisation removes it."""
-        path = Path(self.root) / asset / f".{name}.kept"
-        path.mkdir(parents=True, exist_ok=True)
-        return path
+        """Where is kept what stays good whatever is made from it; nothing made removes it."""
+        return Path(self.root) / asset / f".{name}.kept"
 
     @contextmanager
     def unfinished(self, asset: str, fingerprint: str) -> Iterator[Path]:

@@ -2,16 +2,22 @@
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import dagster as dg
 import pytest
 
+from curec_assets.automation import sensors as module
 from curec_assets.automation.lanes import SLOW
 from curec_assets.automation.sensors import WHY, sensors
+from curec_assets.core.asset import as_asset
+from curec_assets.datasets.assets import raw_interactions, raw_items
 from curec_assets.definitions import recipes
 from curec_assets.settings import Settings
+from resources.models.downloads import Downloads
 from resources.storage.model_store import ModelStore
+from resources.storage.warehouse import Warehouse
 
 
 @pytest.fixture
@@ -27,12 +33,12 @@ def settings(tmp_path: Path) -> Settings:
     return Settings(profile=str(profile))
 
 
-def look(settings: Settings, cursor: str | None) -> Any:
+def look(settings: Settings, cursor: str | None, instance: dg.DagsterInstance | None = None) -> Any:
     """What the sensor says."""
     _, source_files = sensors(recipes(), {})
     store = ModelStore(root=str(Path(settings.profile).parent / "models"))
     context = dg.build_sensor_context(
-        instance=dg.DagsterInstance.ephemeral(),
+        instance=instance or dg.DagsterInstance.ephemeral(),
         cursor=cursor,
         resources={"settings": settings, "model_store": store},
     )
@@ -93,7 +99,7 @@ def test_content_that_comes_back_is_a_new_batch(settings: Settings) -> None:
 
 
 def test_a_repeated_tick_asks_for_the_same_run(settings: Settings) -> None:
-    assert tick(settings, None) == tick(settings, None)
+    assert tick(settings, None)[0] == tick(settings, None)[0]
 
 
 def test_a_missing_file_is_said_not_ingested(settings: Settings) -> None:
@@ -105,3 +111,45 @@ def test_a_missing_file_is_said_not_ingested(settings: Settings) -> None:
 
 def test_the_embedded_source_has_nothing_to_watch() -> None:
     assert isinstance(look(Settings(profile="smoke"), None), dg.SkipReason)
+
+
+def test_what_was_read_already_is_not_asked_for(
+    settings: Settings, instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    write(settings, "user_id,item_id,rating,timestamp\nu,i,4,1700000000\n", time=1)
+    (tmp_path / "items.csv").write_text("item_id,title\ni,Heat\n", encoding="utf-8")
+    cursor = look(settings, None, instance).cursor
+    assert look(settings, cursor, instance).run_requests
+    read = dg.materialize(
+        [as_asset(raw_interactions), as_asset(raw_items)],
+        instance=instance,
+        resources={
+            "settings": settings,
+            "warehouse": Warehouse(path=str(tmp_path / "w.duckdb")),
+            "model_store": ModelStore(root=str(tmp_path / "models")),
+            "downloads": Downloads(cache_dir=str(tmp_path / "downloads")),
+        },
+    )
+    assert read.success
+    found = look(settings, cursor, instance)
+    assert not found.run_requests
+    assert found.skip_reason.skip_message == "the files have been read"
+
+
+def test_a_reading_that_failed_is_asked_for_again_ever_later_and_not_for_ever(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1e9
+    monkeypatch.setattr(module, "time", SimpleNamespace(time=lambda: now))
+    cursor, keys = look(settings, None).cursor, set()
+    for wait in (60, 120, 240, 1e6):
+        found = look(settings, cursor)
+        keys |= {request.run_key for request in found.run_requests}
+        cursor = found.cursor
+        now += wait - 1
+        assert not look(settings, cursor).run_requests
+        now += 1
+    assert len(keys) == 4
+    assert "in vain" in look(settings, cursor).skip_reason.skip_message
+    write(settings, "two", time=7)
+    assert len(tick(settings, cursor)[0]) == 1
