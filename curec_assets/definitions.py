@@ -15,6 +15,7 @@ from typing import Any
 
 import dagster as dg
 
+from curec_assets.automation.drift import drift_sensor
 from curec_assets.automation.executor import step_processes
 from curec_assets.automation.jobs import JOBS
 from curec_assets.automation.policies import policies_of
@@ -69,7 +70,7 @@ def build_definitions(
         resources={**default_resources(chosen, folder), **(resources or {})},
         jobs=JOBS,
         schedules=SCHEDULES,
-        sensors=sensors(recipes(), blocking_checks(checks)),
+        sensors=(*sensors(recipes(), blocking_checks(checks)), drift_sensor),
         executor=step_processes,
         loggers=loggers,
     )

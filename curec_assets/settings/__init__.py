@@ -5,6 +5,7 @@ from curec_assets.settings.loading import PROFILE_NAMES, PROFILES, Profile, load
 from curec_assets.settings.sections import (
     AlignmentSettings,
     DataSettings,
+    DriftSettings,
     EncoderSettings,
     EvidenceSettings,
     ExplanationSettings,
@@ -25,6 +26,7 @@ __all__ = [
     "PROFILE_NAMES",
     "AlignmentSettings",
     "DataSettings",
+    "DriftSettings",
     "EncoderSettings",
     "EvidenceSettings",
     "ExplanationSettings",

@@ -22,6 +22,7 @@ from curec_assets.settings.profiles import PROFILE_VALUES
 from curec_assets.settings.sections import (
     AlignmentSettings,
     DataSettings,
+    DriftSettings,
     EncoderSettings,
     EvidenceSettings,
     ExplanationSettings,
@@ -59,6 +60,7 @@ class Profile(Section):
     encoder: EncoderSettings
     ranking: RankingSettings = RankingSettings()
     recommender: RecommenderSettings
+    drift: DriftSettings = DriftSettings()
 
     def generator_options(self) -> GeneratorOptions:
         """How the generator is to be opened."""

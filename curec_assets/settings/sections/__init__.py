@@ -6,6 +6,7 @@ One module per section; no method and no Dagster asset in any of them.
 from curec_assets.settings.sections.alignment import AlignmentSettings
 from curec_assets.settings.sections.base import OPERATIONAL, Section
 from curec_assets.settings.sections.data import DataSettings, SplitSettings
+from curec_assets.settings.sections.drift import DriftSettings
 from curec_assets.settings.sections.evidence import EvidenceSettings
 from curec_assets.settings.sections.explanation import ExplanationSettings
 from curec_assets.settings.sections.features import EncoderSettings
@@ -24,6 +25,7 @@ __all__ = [
     "OPERATIONAL",
     "AlignmentSettings",
     "DataSettings",
+    "DriftSettings",
     "EncoderSettings",
     "EvidenceSettings",
     "ExplanationSettings",
