@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import dagster as dg
-import psutil
 from pydantic import Field, ValidationError
 
 from resources.errors import ArtifactError
@@ -147,6 +146,8 @@ class ModelStore(dg.ConfigurableResource):  # type: ignore[type-arg]
 
 def _sweep(folder: Path) -> None:
     """Remove what processes that were killed had begun to write here."""
+    import psutil
+
     for begun in folder.glob(f"{_WRITING}*"):
         process = begun.name.removeprefix(_WRITING).partition("-")[0]
         if not process.isdigit() or not psutil.pid_exists(int(process)):
