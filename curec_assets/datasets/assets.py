@@ -9,7 +9,7 @@ from curec_assets.core.inputs import Inputs
 from curec_assets.core.recipe import Choice, table
 from curec_assets.datasets import describe, schema
 from curec_assets.datasets.interactions import build_interactions
-from curec_assets.datasets.items import build_items
+from curec_assets.datasets.items import build_items, odd_items
 from curec_assets.datasets.sources.source import DataSource, open_source
 from resources.errors import DataError
 from resources.storage.manifest import Manifest
@@ -111,11 +111,21 @@ def raw_items(inputs: Inputs) -> pl.DataFrame:
     key=["item_id"],
     schema=schema.ITEMS,
     tables=("raw_items",),
-    describe=lambda rows, _: describe.items(rows),
+    describe=lambda rows, inputs: {**describe.items(rows), **inputs.metrics},
 )
-def items(inputs: Inputs) -> pl.DataFrame:
-    """One row per item: unique title, clean attributes, and the text that is embedded."""
-    return build_items(inputs.table("raw_items"))
+def items(inputs: Inputs) -> tuple[pl.DataFrame, Mapping[str, Any]]:
+    """One row per item: unique title, clean attributes, and the text that is embedded.
+
+    Without what a tokenizer would take for a control token, and what nobody sees.
+    """
+    raw = inputs.table("raw_items")
+    odd = odd_items(raw)
+    if odd:
+        inputs.warn(
+            f"{len(odd)} items had control tokens or unseen characters in their texts, which were "
+            f"taken out: {', '.join(odd[:5])}{', ...' if len(odd) > 5 else ''}"
+        )
+    return build_items(raw), {"items_with_odd_text": len(odd)}
 
 
 @table(

@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 
 from curec_assets.datasets import schema
-from curec_assets.datasets.titles import one_line
+from curec_assets.datasets.plain_text import is_odd, one_line
 
 _LABELS = {"genre": "Genres", "director": "Director", "actor": "Cast"}
 _LOWER_CASE = {"genre"}
@@ -35,6 +35,23 @@ def build_items(raw_items: pl.DataFrame) -> pl.DataFrame:
             }
         )
     return pl.DataFrame(result, schema=schema.ITEMS)
+
+
+def odd_items(raw_items: pl.DataFrame) -> list[str]:
+    """Ids of items with control tokens or unseen characters in title, attributes or description."""
+    return [
+        row["item_id"]
+        for row in raw_items.sort("item_id").iter_rows(named=True)
+        if any(
+            is_odd(text)
+            for text in (
+                row["item_id"],
+                row["title"] or "",
+                row["description"] or "",
+                *(attribute["value"] or "" for attribute in row["attributes"] or []),
+            )
+        )
+    ]
 
 
 def unique_titles(items: Iterable[tuple[str, str | None, int | None]]) -> list[str]:

@@ -36,8 +36,3 @@ def match_key(title: str) -> str:
     plain = re.sub("['\u2019]", "", plain)
     words = re.sub(r"[^\w]+", " ", plain).strip()
     return _LEADING_ARTICLE.sub("", words)
-
-
-def one_line(text: str) -> str:
-    """Text on one line without double quotes, which delimit titles in prompts and grammars."""
-    return " ".join(text.replace('"', "'").split())

@@ -9,7 +9,7 @@ import os
 import random
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1
 _MANIFESTS = "curec_manifests"
 _META = "curec_meta"
+_LOCKED = "Could not set lock on file"  # as DuckDB begins to say it; the path may have any name
 
 
 class Warehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -112,6 +113,8 @@ class Warehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
     @contextmanager
     def writing(self) -> Iterator["duckdb.DuckDBPyConnection"]:
         """A connection inside one transaction: committed at the end, rolled back on any error."""
+        import duckdb
+
         self._make_file()
         connection = self._connect(read_only=False)
         try:
@@ -119,11 +122,25 @@ class Warehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
             self._check_version(connection)
             yield connection
             connection.commit()
+        except (duckdb.IOException, duckdb.FatalException, duckdb.TransactionException) as error:
+            self._roll_back(connection)
+            raise ArtifactError(
+                f"warehouse {self.path} could not be written: {error}. What it held before is "
+                "kept. Free disk space where that is what is missing, and run again"
+            ) from error
         except BaseException:
-            connection.rollback()
+            self._roll_back(connection)
             raise
         finally:
             connection.close()
+
+    @staticmethod
+    def _roll_back(connection: "duckdb.DuckDBPyConnection") -> None:
+        """Give up the transaction, unless DuckDB has done so itself."""
+        import duckdb
+
+        with suppress(duckdb.Error):
+            connection.rollback()
 
     def _make_file(self) -> None:
         """The file with no table yet, whole from the moment it is there."""
@@ -158,7 +175,7 @@ class Warehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
             try:
                 return duckdb.connect(self.path, read_only=read_only)
             except duckdb.IOException as error:
-                if "lock" not in str(error).lower():
+                if _LOCKED not in str(error):
                     raise ArtifactError(
                         f"warehouse {self.path} cannot be opened: {error}. Restore it from a "
                         "backup, or move it away and materialise again"

@@ -80,9 +80,27 @@ def ids(cells: Cells) -> Parsed:
     else:
         text = values.cast(pl.Utf8).str.strip_chars()
         missing = text.is_null() | (text == "")
-    text = values.cast(pl.Utf8).str.strip_chars()
+    text = _seen(cells, values.cast(pl.Utf8).str.strip_chars())
+    missing |= (text == "").fill_null(True)
     faults += _faults(missing, "an id", "Fill it in or remove the row")
     return Parsed(text.set(missing.fill_null(True), None), tuple(faults))
+
+
+def _seen(cells: Cells, text: pl.Series) -> pl.Series:
+    """Without characters that nobody sees, in NFC. Raises where two ids would become one."""
+    plain = text.str.replace_all(r"[\p{Cf}\p{Cc}]", "").str.normalize("NFC").str.strip_chars()
+    changed = (plain != text).fill_null(False)
+    if not changed.any():
+        return text
+    meanings = pl.DataFrame({"id": text, "plain": plain}).drop_nulls().unique(maintain_order=True)
+    double = meanings.filter(pl.col("plain").is_duplicated() & (pl.col("plain") != ""))
+    if double.height:
+        shown = " and ".join(ascii(each) for each in double["id"].head(2))
+        raise DataError(
+            f"{cells.file}, column {text.name!r}: {shown} differ in nothing that can be seen. "
+            "Write the same id alike, or make them differ"
+        )
+    return plain
 
 
 def ratings(cells: Cells) -> Parsed:

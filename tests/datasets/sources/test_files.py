@@ -307,3 +307,15 @@ def test_the_settings_choose_the_source(tmp_path: Path) -> None:
     kinds = {"toy": ToySource, "files": FilesSource, "movielens-100k": MovieLensSource}
     for name, kind in kinds.items():
         assert isinstance(open_source(DataSettings(source=name), downloads, 1), kind)  # type: ignore[arg-type]
+
+
+def test_ids_that_look_alike_are_refused_by_name_and_unseen_characters_go(tmp_path: Path) -> None:
+    header = "user_id,item_id,rating,timestamp\n"
+    row = "{},i,1,1700000000\n"
+    hidden = source(tmp_path, header + row.format("a\u200bb"))
+    assert hidden.interactions()["user_id"].to_list() == ["ab"]
+    both = source(tmp_path, header + row.format("a\u200bb") + row.format("ab"))
+    message = refused(both)
+    assert "'a\\u200bb' and 'ab'" in message and "'user_id'" in message
+    items = "item_id,title\ncaf\u00e9,A\ncafe\u0301,B\n"
+    assert "differ in nothing that can be seen" in refused(source(tmp_path, items=items), "items")

@@ -1,5 +1,6 @@
 """The warehouse: a table and its manifest change together or not at all, and processes wait."""
 
+import os
 import subprocess
 import sys
 import time
@@ -186,6 +187,37 @@ def test_connections_are_closed_whatever_happens(filled):
         _ = 1 / 0
     script = "import sys, duckdb; duckdb.connect(sys.argv[1]).execute('FROM things')"
     subprocess.run([sys.executable, "-c", script, filled.path], check=True)
+
+
+def test_a_path_that_speaks_of_locks_is_no_lock(tmp_path):
+    path = tmp_path / "padlocks" / "lock.duckdb"
+    path.parent.mkdir()
+    path.write_bytes(b"nothing that DuckDB knows" * 1000)
+    started = time.monotonic()
+    with pytest.raises(ArtifactError, match="cannot be opened"):
+        Warehouse(path=str(path)).read("things")
+    assert time.monotonic() - started < 5
+
+
+def test_a_full_disk_is_said_and_what_was_stored_stays(tmp_path):
+    """A file system of its own that is really full."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(disk)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("no right to mount a small file system here")
+    try:
+        small = Warehouse(path=str(disk / "w.duckdb"), lock_timeout_seconds=5)
+        small.write("things", ROWS, manifest())
+        noise = pl.DataFrame({"key": [os.urandom(3000).hex() for _ in range(3000)]})
+        for _ in range(2):
+            with pytest.raises(ArtifactError, match=r"could not be written.*Free disk space"):
+                small.write("things", noise, manifest(version="v2"))
+            assert small.read("things").equals(ROWS)
+            assert small.data_version("things") == "v1"
+        small.write("others", ROWS, manifest("others"))
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
 
 
 WRITES_ONCE = """
