@@ -94,7 +94,7 @@ def read_until(process: "subprocess.Popen[str]", words: str) -> str:
 
 
 def ended(process: "subprocess.Popen[str]", by: signal.Signals) -> str:
-    """Send a signal; what is said until the end, which must come within 10 s even beside other tests."""
+    """Send a signal; what is said until the end, within 10 s even beside other tests."""
     sent = time.monotonic()
     process.send_signal(by)
     rest, _ = process.communicate(timeout=30)
