@@ -172,7 +172,7 @@ def decide(
 def require_gate(manifest: Manifest, gate_blocks: bool) -> None:
     """Refuse a reward model whose gate failed, when failed gates block.
 
-    A blocking asset check guards only its own run, so whoever loads the model asks again. Raises
+    The check `reward_gate` tells, and does not block: a warning would hold the fast lane back. Raises
     `ArtifactError`.
     """
     gate = stored_gate(manifest)

@@ -77,7 +77,8 @@ def test_a_prompt_text_concerns_exactly_who_writes_reasons(
     file = "curec_assets/explanation/prompts.py"
     after = edited(file, "Cite facts, judge, explain.", "Judge.")
     below = {"alignment_corpus", "draft_reasons", "reason_policy"}
-    assert changed(before, after) == below | {"generated_reasons", "recommendations"}
+    written = {"generated_reasons", "live_reasons", "recommendations"}
+    assert changed(before, after) == below | written
     for name in below:
         assert {f for f in before[name] if before[name][f] != after[name][f]} == {file}
 

@@ -94,7 +94,9 @@ def test_every_materialization_tells_where_it_comes_from(runs: GraphRuns) -> Non
 def test_tables_show_their_schema_and_row_count(runs: GraphRuns) -> None:
     for name, event in materializations(runs.first).items():
         if value(event, "manifest")["row_count"] is not None:
-            assert value(event, "dagster/row_count") > 0, name
+            # Nothing is wrong with the toy set, and nothing is newer than its snapshot.
+            empty = name in ("quarantine", "live_reasons")
+            assert (value(event, "dagster/row_count") == 0) is empty, name
             assert value(event, "dagster/column_schema").columns, name
 
 

@@ -6,9 +6,11 @@ import polars as pl
 import pytest
 
 from curec_assets.evaluation.bootstrap import Interval
+from curec_assets.policy.assets import reason_policy
 from curec_assets.reward.checks import drafts_in_their_fold, reward_gate, reward_losses_finite
 from curec_assets.reward.gate import Gate, ReaderGate
-from curec_assets.settings import Settings
+from curec_assets.settings import Settings, load_profile
+from resources.errors import ArtifactError
 from resources.storage.manifest import Manifest
 from resources.storage.model_store import ModelStore
 from resources.storage.warehouse import Warehouse
@@ -70,12 +72,16 @@ def run_with_gate(home, *, difference, gate_blocks):
     return SimpleNamespace(success=result.success, made=made, check=check)
 
 
-def test_a_failed_gate_stops_what_reads_the_model(home):
+def test_a_failed_gate_is_an_error_and_reinforcement_refuses_by_itself(home):
     run = run_with_gate(home, difference=-0.1, gate_blocks=True)
-    assert not run.success
-    assert run.made == {"reward_model"}
     assert (run.check.passed, run.check.severity) == (False, dg.AssetCheckSeverity.ERROR)
     assert "FAILED on 40 validation events" in run.check.description
+    inputs = SimpleNamespace(artifact=ModelStore(root=str(home / "models")).current)
+    inputs.settings = load_profile("smoke", {"reward": {"gate_blocks": True}})
+    with pytest.raises(ArtifactError, match="FAILED on 40 validation events"):
+        reason_policy.guard(inputs)
+    inputs.settings = load_profile("smoke", {"reward": {"gate_blocks": False}})
+    reason_policy.guard(inputs)
 
 
 def test_where_gates_do_not_block_a_failed_gate_warns(home):
