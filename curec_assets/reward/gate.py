@@ -172,8 +172,8 @@ def decide(
 def require_gate(manifest: Manifest, gate_blocks: bool) -> None:
     """Refuse a reward model whose gate failed, when failed gates block.
 
-    The check `reward_gate` tells, and does not block: a warning would hold the fast lane back. Raises
-    `ArtifactError`.
+    The check `reward_gate` tells and does not block, so that it never holds the fast lane back.
+    Raises `ArtifactError`.
     """
     gate = stored_gate(manifest)
     if gate_blocks and not gate.passed:
