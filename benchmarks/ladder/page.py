@@ -39,7 +39,7 @@ def draw_recommenders(predictions: pl.DataFrame, events: pl.DataFrame, folder: P
 
 def draw_policy(metrics: Mapping[str, object], folder: Path) -> None:
     """`benchmark-reward.png`, `benchmark-kl.png`: by optimiser step of reinforcement learning."""
-    means = {name: values for name, values in reward_means(metrics).items() if all(values)}
+    means = {name: values for name, values in reward_means(metrics).items() if None not in values}
     _save(
         line_chart(means, title="Reward and its terms", x_label="optimiser step", y_label="mean"),
         folder / "benchmark-reward.png",
