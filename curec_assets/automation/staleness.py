@@ -133,8 +133,10 @@ def _own_causes(
     if manifest["code_version"] != (accepted.same_as if accepted else recipe.code_version):
         files = differing(_value(metadata, "code"), recipe.code) or ["the asset"]
         yield f"code of {', '.join(files)} changed"
-    before: Any = _value(metadata, "settings")
+    recorded = metadata.get("settings")
+    before: Any = recorded.value if recorded else manifest["config"]  # of an older CURec
     now = recipe.settings_read(profile)
+    now = now if recorded else {path: now[path] for path in now if path in before}
     for path in differing(before, now):
         yield f"setting {path} {before.get(path)} → {now.get(path)}"
 

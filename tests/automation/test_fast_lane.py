@@ -206,6 +206,22 @@ def test_changed_settings_and_code_are_seen(made: Lane) -> None:
     assert "code of file.py changed" in made.tags[WHY]
 
 
+def test_a_home_of_before_settings_were_recorded_is_read(lane: Lane) -> None:
+    lane.make(*NAMES)
+    for name in NAMES:
+        event = lane.instance.get_latest_materialization_event(dg.AssetKey(name))
+        assert event is not None and event.asset_materialization is not None
+        made = event.asset_materialization
+        old = {key: value for key, value in made.metadata.items() if key != "settings"}
+        lane.instance.report_runless_asset_event(
+            dg.AssetMaterialization(made.asset_key, metadata=old, tags=made.tags)
+        )
+    assert lane.tick() == set()
+    assert lane.said == "everything has followed"
+    lane.settings = {"seed": 7}
+    assert lane.tick() == {"items", "recommendation_reasons"}
+
+
 def test_the_source_is_read_again_when_its_settings_changed_but_never_at_first(lane: Lane) -> None:
     assert lane.tick() == set()
     lane.make(*NAMES)
