@@ -16,9 +16,9 @@ from curec_assets.explanation.facts import Catalogue, Facts, facts_by_event
 from curec_assets.explanation.grounding import GroundingChecker
 from curec_assets.explanation.notes import usual_like_rate
 from curec_assets.explanation.selection import divide_policy_fold
+from curec_assets.explanation.writer import writer_of
 from curec_assets.reasons.selection import select_walk
 from resources.errors import ArtifactError
-from resources.generation.journal import journaled_generator
 from resources.storage.model_store import Artifact
 
 _OF_THE_WALK = (
@@ -183,14 +183,7 @@ def generated_reasons(inputs: Inputs) -> Mapping[str, Any]:
     policy, reward = inputs.artifact("reason_policy"), inputs.artifact("reward_model")
     catalogue = Catalogue(walked.items)
     device = inputs.resource("accelerator").resolve().device
-    with journaled_generator(
-        inputs.resource("generator_factory"),
-        inputs.base_model(),
-        policy.path / "adapter",
-        inputs.settings.generator_options(),
-        workspace=inputs.completions(policy.manifest.data_version),
-        identity=policy.manifest.data_version,
-    ) as generator:
+    with writer_of(inputs, "reason_policy") as generator:
         walk = Walk(
             generator,
             RewardScorer.load(reward, inputs.resource("text_encoder"), device=device),
@@ -316,14 +309,7 @@ def live_reasons(inputs: Inputs) -> pl.DataFrame:
         catalogue,
         profile.explanation,
     )
-    with journaled_generator(
-        inputs.resource("generator_factory"),
-        inputs.base_model(),
-        policy.path / "adapter",
-        profile.generator_options(),
-        workspace=inputs.completions(policy.manifest.data_version),
-        identity=policy.manifest.data_version,
-    ) as generator:
+    with writer_of(inputs, "reason_policy") as generator:
         return with_reasons(
             asked,
             pl.concat([rows.select("timestamp"), judged], how="horizontal"),

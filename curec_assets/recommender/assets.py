@@ -10,6 +10,7 @@ from curec_assets.core.inputs import Inputs
 from curec_assets.core.recipe import Choice, artifact, table
 from curec_assets.display.tables import markdown_table
 from curec_assets.explanation.facts import Catalogue
+from curec_assets.explanation.writer import writer_of
 from curec_assets.recommender.describe import (
     describe_baselines,
     describe_evaluation,
@@ -17,7 +18,6 @@ from curec_assets.recommender.describe import (
     describe_recommender,
 )
 from curec_assets.recommender.outputs import held_out_outputs, require_made_from
-from resources.generation.journal import journaled_generator
 
 _GROUP = "recommender"
 _NETWORK_SETTINGS = (
@@ -290,14 +290,7 @@ def recommendations(inputs: Inputs) -> pl.DataFrame:
     stored = inputs.table("recommendation_reasons", ["event_id", "user_id", "timestamp", "note"])
     notes = notes_now(shown["user_id"].unique(), interactions, stored, catalogue, profile)
     policy = inputs.artifact("reason_policy")
-    with journaled_generator(
-        inputs.resource("generator_factory"),
-        inputs.base_model(),
-        policy.path / "adapter",
-        profile.generator_options(),
-        workspace=inputs.completions(policy.manifest.data_version),
-        identity=policy.manifest.data_version,
-    ) as generator:
+    with writer_of(inputs, "reason_policy") as generator:
         return with_reasons(
             shown,
             evidence,

@@ -11,9 +11,9 @@ from curec_assets.core.recipe import Choice, artifact, table
 from curec_assets.display.charts import interval_chart, line_chart
 from curec_assets.explanation.facts import Catalogue, Facts, facts_by_event
 from curec_assets.explanation.grounding import GroundingChecker
+from curec_assets.explanation.writer import writer_of
 from curec_assets.reward import drafting
 from curec_assets.settings import Profile
-from resources.generation.journal import journaled_generator
 from resources.storage.model_store import Artifact
 
 _FACTS = ("explanation.attributes", "explanation.cited_for", "explanation.cited_against")
@@ -79,14 +79,7 @@ def draft_reasons(inputs: Inputs) -> pl.DataFrame:
     What the reward model is fitted and judged on; first attempts, kept as they are.
     """
     aligned, drafted = inputs.artifact("aligned_llm"), inputs.view
-    with journaled_generator(
-        inputs.resource("generator_factory"),
-        inputs.base_model(),
-        aligned.path / "adapter",
-        inputs.settings.generator_options(),
-        workspace=inputs.completions(aligned.manifest.data_version),
-        identity=aligned.manifest.data_version,
-    ) as generator:
+    with writer_of(inputs, "aligned_llm") as generator:
         return drafting.draft(
             generator,
             drafted.events,
