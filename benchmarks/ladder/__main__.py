@@ -29,7 +29,7 @@ PAGE = ROOT / "docs" / "benchmark.md"
 NUMBERS = "numbers"
 RUNGS = (NUMBERS, *texts.WRITERS, texts.CORRECTED, *walks.WALKS)
 _WITHOUT_LANGUAGE_MODEL = (
-    *("raw_interactions", "raw_items", "items", "interactions", "training_snapshot"),
+    *("events", "raw_items", "items", "interactions", "training_snapshot"),
     *("event_splits", "histories", "item_embeddings", "evidence_numbers", "evidence_model"),
     *("event_evidence", "baseline_recommenders", "recommender_ranking"),
 )

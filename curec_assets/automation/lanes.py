@@ -1,9 +1,10 @@
 """Which asset belongs to which lane. Every asset is in exactly one of the three."""
 
-INGEST = ("raw_interactions", "quarantine", "raw_items")
+INGEST = ("events", "quarantine", "raw_items")
 """Read from outside: by the source sensor, or by hand."""
 
 FAST = (
+    "batches",
     "items",
     "interactions",
     "histories",

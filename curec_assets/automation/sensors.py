@@ -18,6 +18,7 @@ from curec_assets.automation.lanes import FAST, INGEST, SLOW
 from curec_assets.automation.staleness import Staleness, inputs_of_last, staleness
 from curec_assets.core.recipe import Recipe
 from curec_assets.datasets.sources.files import FilesSource
+from curec_assets.datasets.sources.inbox import files_in, marked_done, state
 from curec_assets.settings import Settings
 from resources.storage.model_store import ModelStore
 
@@ -43,8 +44,8 @@ class _Asked:
 class _Seen:
     """The cursor of the source's files."""
 
-    stat: list[list[int]] | None = None
-    """Size and time of each at the last look."""
+    stat: dict[str, list[int]] | None = None
+    """Name → size and time of each at the last look."""
     settled: bool = False
     """Whether the content at `stat` has been looked at."""
     there: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -129,16 +130,20 @@ def sensors(
         data = settings.resolve().data
         if data.source != "files":
             return dg.SkipReason(f"source {data.source!r} has no files to watch")
-        files = [Path(data.interactions_path), Path(data.items_path)]
-        missing = [str(file) for file in files if not file.is_file()]
+        arriving, items = Path(data.interactions_path), Path(data.items_path)
+        missing = [str(path) for path in (arriving, items) if not path.exists()]
         if missing:
             return dg.SkipReason(f"not there: {', '.join(missing)}")
+        files = [*files_in(arriving), items]
 
         seen = _Seen.read(context.cursor)
-        stat = [[file.stat().st_size, file.stat().st_mtime_ns] for file in files]
-        if stat != seen.stat:  # perhaps still being written
-            moving = replace(seen, stat=stat, settled=False)
-            return _no_run("files have changed; read once they stand still for a look", moving)
+        stat = {file.name: list(state(file)) for file in files}
+        last = seen.stat or {}
+        moving = [f for f in files if last.get(f.name) != stat[f.name] and not marked_done(f)]
+        if stat != seen.stat:
+            seen = replace(seen, stat=stat, settled=False)
+        if moving:  # perhaps still being written
+            return _no_run("files have changed; read once they stand still for a look", seen)
         if not seen.settled:
             seen = _looked_at(seen, FilesSource(data))
         if all(inputs_of_last(context.instance, name) == seen.there[name] for name in seen.there):
@@ -156,7 +161,7 @@ def sensors(
             run_key=f"{asked.what} {asked.attempts}",
             asset_selection=[dg.AssetKey(name) for name in wanted],
             tags={
-                WHY: f"content of {' or '.join(file.name for file in files)} changed",
+                WHY: f"content of {arriving.name} or {items.name} changed",
                 ATTEMPT: str(asked.attempts),
             },
         )
@@ -168,7 +173,7 @@ def sensors(
 def _looked_at(seen: _Seen, source: FilesSource) -> _Seen:
     """With the content that is there now; what was asked is asked anew when it is another."""
     there = {
-        "raw_interactions": source.interactions_fingerprint(),
+        "events": source.interactions_fingerprint(),
         "raw_items": source.items_fingerprint(),
     }
     seen = replace(seen, settled=True)

@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import dagster as dg
 import polars as pl
@@ -19,13 +20,20 @@ import polars as pl
 from curec_assets.core.accepted_code import Acceptance, acceptance
 from curec_assets.core.inputs import Inputs, declared_settings, values_at
 from curec_assets.core.metadata import as_metadata
-from curec_assets.core.provenance import content_hash, digest, fingerprint
+from curec_assets.core.provenance import (
+    advanced,
+    content_hash,
+    digest,
+    fingerprint,
+    row_sum,
+    version_of_rows,
+)
 from curec_assets.core.recipe import Recipe, explain
 from curec_assets.settings import Profile
 from resources.errors import ArtifactError
 from resources.storage.manifest import Manifest
 from resources.storage.model_store import Artifact, ModelStore, hash_files
-from resources.storage.warehouse import Warehouse
+from resources.storage.warehouse import StoredTable, Warehouse
 
 _ALWAYS = ("settings", "warehouse", "model_store")
 
@@ -146,6 +154,7 @@ class _Work:
             code=recipe.code,
             config=config,
             inputs=inputs,
+            sources=recipe.sources_of(view),
             created_at=datetime.now(UTC),
         ), accepted
 
@@ -179,6 +188,8 @@ class _Work:
             manifest = self._warehouse.manifest(name)
             if manifest is None or manifest.fingerprint != identity:
                 return None
+            if self._recipe.update:
+                return _Stored(manifest, StoredTable(self._warehouse, name))
             return _Stored(manifest, self._warehouse.read(name))
         found = self._store.find(name, identity)
         if found is None:
@@ -187,8 +198,61 @@ class _Work:
         return _Stored(found.manifest, found)
 
     def _make(self, inputs: Inputs, wanted: Manifest) -> "_Stored":
-        make = self._make_table if self._recipe.writes == "table" else self._make_artifact
-        return make(inputs, wanted)
+        if self._recipe.writes == "artifact":
+            return self._make_artifact(inputs, wanted)
+        return self._updated(inputs, wanted) or self._make_table(inputs, wanted)
+
+    def _updated(self, inputs: Inputs, wanted: Manifest) -> "_Stored | None":
+        """The stored table with what has come since; None when it is to be built whole."""
+        recipe, before = self._recipe, self._warehouse.manifest(self._recipe.name)
+        if recipe.update is None or before is None or before.row_sum is None:
+            return None
+        started = time.monotonic()
+        change = recipe.update(replace(inputs, before=before), wanted)
+        if change is None:
+            return None
+        _require_promised(recipe, change.rows)
+        keys = pl.concat([change.removed, change.rows.select(recipe.key)])
+        gone = self._warehouse.matching(recipe.name, keys)
+        manifest = self._grown(
+            wanted,
+            (before.row_count or 0) - gone.height + change.rows.height,
+            advanced(
+                int(before.row_sum, 16),
+                come=change.rows.drop(recipe.unversioned),
+                gone=gone.drop(recipe.unversioned),
+            ),
+            change.metrics,
+            generation=before.generation,
+            started=started,
+        )
+        self._warehouse.change(recipe.name, change.rows, change.removed, manifest)
+        return _Stored(manifest, StoredTable(self._warehouse, recipe.name))
+
+    def _grown(
+        self,
+        wanted: Manifest,
+        rows: int,
+        total: int,
+        metrics: Mapping[str, Any],
+        *,
+        generation: str,
+        started: float,
+    ) -> Manifest:
+        """The manifest of a table that grows."""
+        schema = self._recipe.schema or {}
+        return wanted.model_copy(
+            update={
+                "data_version": version_of_rows(schema, rows, total),
+                "metrics": dict(metrics),
+                "row_count": rows,
+                "row_sum": f"{total:032x}",
+                "generation": generation,
+                "order": self._recipe.order,
+                "seconds": round(time.monotonic() - started, 3),
+                "created_at": datetime.now(UTC),
+            }
+        )
 
     def _make_table(self, inputs: Inputs, wanted: Manifest) -> "_Stored":
         recipe, folders = self._recipe, _Workspaces(self._store, self._recipe.name)
@@ -196,9 +260,13 @@ class _Work:
         built = recipe.build(replace(inputs, folder_of_work=folders))
         rows, metrics = built if isinstance(built, tuple) else (built, {})
         _require_promised(recipe, rows)
-        before = self._warehouse.manifest(recipe.name)
-        if recipe.replaces and before:
-            recipe.replaces(before, self._warehouse.read(recipe.name), inputs, rows)
+        if recipe.update:
+            total = row_sum(rows.drop(recipe.unversioned))
+            manifest = self._grown(
+                wanted, rows.height, total, metrics, generation=uuid4().hex, started=started
+            )
+            self._warehouse.write(recipe.name, rows, manifest)
+            return _Stored(manifest, StoredTable(self._warehouse, recipe.name))
         manifest = wanted.model_copy(
             update={
                 "data_version": content_hash(rows, key=recipe.key),
@@ -260,7 +328,7 @@ class _Work:
                 "code": dg.MetadataValue.json(recipe.code),
                 "settings": dg.MetadataValue.json(recipe.settings_read(self._profile)),
                 "manifest": dg.MetadataValue.json(
-                    manifest.model_dump(mode="json", exclude={"files", "code"})
+                    manifest.model_dump(mode="json", exclude={"files", "code", "sources"})
                 ),
                 **self._place_of(stored),
                 **as_metadata(described),
@@ -271,16 +339,23 @@ class _Work:
         if isinstance(stored.content, Artifact):
             return {"dagster/uri": stored.content.path.as_uri()}
         return {
-            "dagster/row_count": stored.content.height,
-            "dagster/column_schema": _column_schema(stored.content, self._recipe.key),
+            "dagster/row_count": stored.manifest.row_count,
+            "dagster/column_schema": _column_schema(
+                self._recipe.schema or {}
+                if isinstance(stored.content, StoredTable)
+                else stored.content.schema,
+                self._recipe.key,
+            ),
             "dagster/uri": f"{self._warehouse.path}#{self._recipe.name}",
         }
 
 
 class _Stored:
-    """A manifest, and the rows or the artifact that it is of."""
+    """A manifest, and the rows, the table or the artifact that it is of."""
 
-    def __init__(self, manifest: Manifest, content: pl.DataFrame | Artifact) -> None:
+    def __init__(
+        self, manifest: Manifest, content: "pl.DataFrame | StoredTable | Artifact"
+    ) -> None:
         self.manifest = manifest
         self.content = content
 
@@ -316,7 +391,7 @@ def _require_promised(recipe: Recipe, rows: pl.DataFrame) -> None:
         )
 
 
-def _column_schema(rows: pl.DataFrame, key: Sequence[str]) -> dg.TableSchema:
+def _column_schema(columns: Mapping[str, Any], key: Sequence[str]) -> dg.TableSchema:
     unique = len(key) == 1
     return dg.TableSchema(
         columns=[
@@ -327,6 +402,6 @@ def _column_schema(rows: pl.DataFrame, key: Sequence[str]) -> dg.TableSchema:
                     nullable=name not in key, unique=unique and name in key
                 ),
             )
-            for name, dtype in rows.schema.items()
+            for name, dtype in columns.items()
         ]
     )

@@ -44,6 +44,8 @@ class Inputs:
     """What the recipe's `view` has chosen; None before that."""
     metrics: Mapping[str, Any] = field(default_factory=dict)
     """What was measured when the stored result was made, for `describe`."""
+    before: Manifest | None = None
+    """How the stored table was made that is being updated."""
     folder: Path | None = None
     """Where an artifact's `build` writes its files."""
     folder_of_work: Callable[[str], Path] | None = field(default=None, repr=False)
@@ -52,6 +54,25 @@ class Inputs:
         """A declared table, or some columns of it. Raises `ArtifactError` when it is not there."""
         self._require("table", name, self.tables)
         return self.warehouse.read(name, columns)
+
+    def matching(
+        self, name: str, keys: pl.DataFrame, columns: Sequence[str] | None = None
+    ) -> pl.DataFrame:
+        """The rows of a declared table, or of the one that is updated, with one of these keys.
+
+        `keys`: rows of values, by column.
+        """
+        self._require("table", name, self._growing)
+        return self.warehouse.matching(name, keys, columns)
+
+    def above(self, name: str, column: str, value: int) -> pl.DataFrame:
+        """The rows of a declared table, or of the one that is updated, beyond a value, in order."""
+        self._require("table", name, self._growing)
+        return self.warehouse.above(name, column, value)
+
+    @property
+    def _growing(self) -> Collection[str]:
+        return [*self.tables, *((self.asset,) if self.before else ())]
 
     def manifest(self, name: str) -> Manifest:
         """How a declared table or artifact was made. Raises `ArtifactError` when it is missing."""

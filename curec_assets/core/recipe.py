@@ -55,6 +55,20 @@ class Choice:
     the view is hashed."""
     versions: Callable[[Any], Mapping[str, str]] | None = None
     """Name → hash of a view; unset, a content hash of each field of the dataclass."""
+    sources: Callable[[Any], Mapping[str, str]] | None = None
+    """File → content hash of what is read from outside; `Manifest.sources`."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """What becomes of a stored table, in place of building it again."""
+
+    rows: pl.DataFrame
+    """Whole rows that come, or take the place of those with the same key."""
+    removed: pl.DataFrame
+    """Keys of rows that go."""
+    metrics: Mapping[str, Any]
+    """As `build` would give them for the whole table."""
 
 
 @dataclass(frozen=True)
@@ -81,9 +95,14 @@ class Recipe:
     guard: Callable[[Inputs], None] | None = None
     """Raises when what is there does not belong together; asked each time, stored or not."""
     guard_settings: tuple[str, ...] = ()
-    replaces: Callable[[Manifest, pl.DataFrame, Inputs, pl.DataFrame], None] | None = None
-    """Raises when new rows of a table must not take the place of what is stored: its manifest and
-    rows, the inputs, the new rows."""
+    update: Callable[[Inputs, Manifest], Change | None] | None = None
+    """A table that grows: what has come since the stored rows, of which `inputs.before` tells, and
+    the manifest of what is wanted; None when it must be built whole. The data version is then of
+    the set of rows, whichever way they came, and `describe` gets a `StoredTable`."""
+    order: tuple[str, ...] = ()
+    """Columns that a table that grows is read in the order of."""
+    unversioned: tuple[str, ...] = ()
+    """Columns of a table that grows that are in no data version, such as times of arrival."""
     describe: Callable[[Any, Inputs], Mapping[str, Any]] | None = None
     """Metadata from the stored result (rows, or an `Artifact`)."""
     describe_tables: tuple[str, ...] = ()
@@ -132,6 +151,8 @@ class Recipe:
         functions: list[Any] = [self.build]
         if self.view:
             functions.append(self.view.choose)
+        if self.update:
+            functions.append(self.update)
         entries = [(function.__module__, function.__name__) for function in functions]
         nameless = [module for module, name in entries if not name.isidentifier()]
         if nameless:
@@ -147,6 +168,10 @@ class Recipe:
     def code_version(self) -> str:
         """Changes with the code that the result comes from, and only with it."""
         return digest(self.code)
+
+    def sources_of(self, view: Any) -> dict[str, str]:
+        """File → content hash of what is read from outside."""
+        return dict(self.view.sources(view)) if self.view and self.view.sources else {}
 
     def view_versions(self, view: Any) -> Mapping[str, str]:
         """Name → content hash of each part of what was chosen."""
@@ -180,6 +205,15 @@ def explain(previous: Manifest | None, now: Manifest) -> str:
         files = differing(previous.code, now.code) or ["the asset"]
         changes += [f"code of `{file}` changed" for file in files]
     return "; ".join(changes) or "nothing changed"
+
+
+def only_changed(before: Manifest, now: Manifest, *names: str) -> bool:
+    """Whether nothing but these inputs differs between two manifests of one asset."""
+    return (
+        before.code_version == now.code_version
+        and before.config == now.config
+        and set(differing(before.inputs, now.inputs)) <= set(names)
+    )
 
 
 def _paths(settings: Settings, profile: Profile) -> tuple[str, ...]:

@@ -1,21 +1,30 @@
 """The assets of this stage: what each reads, depends on and writes, and how it is made."""
 
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import polars as pl
 
 from curec_assets.core.inputs import Inputs
-from curec_assets.core.recipe import Choice, table
+from curec_assets.core.recipe import Change, Choice, only_changed, table
 from curec_assets.datasets import describe, schema
-from curec_assets.datasets.interactions import build_interactions
+from curec_assets.datasets.interactions import Outcome, build_interactions, require_mostly_known
 from curec_assets.datasets.items import build_items, odd_items
+from curec_assets.datasets.ledger import (
+    Known,
+    Read,
+    Revisions,
+    by_batch,
+    current_events,
+    revisions,
+)
 from curec_assets.datasets.sources.source import DataSource, open_source
-from resources.errors import DataError
 from resources.storage.manifest import Manifest
 
 _GROUP = "datasets"
 _KINDS = {"duckdb", "polars"}
+_EXAMPLES = 5
 
 
 def _source(inputs: Inputs) -> DataSource:
@@ -24,65 +33,145 @@ def _source(inputs: Inputs) -> DataSource:
     return open_source(profile.data, inputs.resource("downloads"), profile.seed)
 
 
-def _holds_what_is_known(
-    before: Manifest, known: pl.DataFrame, inputs: Inputs, rows: pl.DataFrame
-) -> None:
-    """Refuse a file that lacks too much of what was read before: it may be half copied."""
-    data = inputs.settings.data
-    if before.config["data.source"] != data.source or known.is_empty():
-        return
-    lost = known.join(rows, on=["user_id", "item_id", "timestamp"], how="anti").height
-    if lost > data.most_lost_share * known.height:
-        raise DataError(
-            f"the interactions now read ({rows.height} rows) lack {lost} of the {known.height} "
-            f"known ones, more than data.most_lost_share = {data.most_lost_share} allows; what was "
-            "stored stays. Copy the file again in full; if it is meant, set data.most_lost_share "
-            "to 1 for this one run"
-        )
+_INTERACTIONS = Choice(
+    _source,
+    settings=("data", "seed"),
+    versions=lambda source: source.interactions_fingerprint(),
+    sources=lambda source: source.files(),
+)
+
+
+def _files_to_read(inputs: Inputs, wanted: Manifest) -> list[str]:
+    """Files whose content, or the way they are read, is not that of the stored table."""
+    before = inputs.before
+    now = wanted.sources
+    if before is None or not only_changed(before, wanted, "files"):
+        return list(now)
+    return [name for name in now if before.sources.get(name) != now[name]]
+
+
+def _revisions(
+    inputs: Inputs, files: Sequence[str], known: Known, before: Mapping[str, Any]
+) -> Revisions:
+    source: DataSource = inputs.view
+    return revisions(
+        (
+            Read(name, source.interactions(name), supersedes=bool(before), whole=source.whole)
+            for name in files
+        ),
+        known,
+        before=before,
+        arrived_at=int(time.time()),
+        most_lost_share=inputs.settings.data.most_lost_share,
+    )
+
+
+def _events_since(inputs: Inputs, wanted: Manifest) -> Change | None:
+    before = inputs.before
+    if before is None or before.config != wanted.config:  # the ledger of another source
+        return None
+    found = _revisions(
+        inputs,
+        _files_to_read(inputs, wanted),
+        lambda keys: inputs.matching("events", keys),
+        before.metrics,
+    )
+    nothing = pl.DataFrame(schema={"sequence": pl.Int64()})
+    return Change(found.rows, nothing, found.metrics)
 
 
 @table(
     group=_GROUP,
     kinds=_KINDS,
-    key=["row"],
-    schema=schema.RAW_INTERACTIONS,
+    key=["sequence"],
+    schema=schema.EVENTS,
     settings=("data.source",),
     resources=("downloads",),
-    view=Choice(
-        _source,
-        settings=("data", "seed"),
-        versions=lambda source: source.interactions_fingerprint(),
-    ),
-    replaces=_holds_what_is_known,
-    describe=lambda rows, _: describe.raw_interactions(rows),
+    view=_INTERACTIONS,
+    update=_events_since,
+    order=("sequence",),
+    unversioned=("arrived_at",),
+    describe=describe.events,
 )
-def raw_interactions(inputs: Inputs) -> pl.DataFrame:
-    """Every row of the interactions source: user, item, rating, Unix seconds; ids are strings."""
-    rows: pl.DataFrame = inputs.view.interactions()
-    return rows
+def events(inputs: Inputs) -> tuple[pl.DataFrame, Mapping[str, Any]]:
+    """The ledger: every event as its files said it, with corrections and deletions as revisions.
+
+    Only files with new content are read; what they change is added.
+    """
+    found = _revisions(
+        inputs,
+        list(inputs.view.files()),
+        lambda _: pl.DataFrame(schema=schema.EVENTS),
+        before={},
+    )
+    return found.rows, found.metrics
+
+
+def _batches_since(inputs: Inputs, _: Manifest) -> Change | None:
+    before, ledger = inputs.before, inputs.manifest("events")
+    if before is None or before.metrics["generation"] != ledger.generation:
+        return None
+    rows = by_batch(inputs.above("events", "sequence", before.metrics["sequence"]))
+    nothing = pl.DataFrame(schema={"batch": pl.Int64()})
+    return Change(rows, nothing, _reached(ledger))
 
 
 @table(
     group=_GROUP,
     kinds=_KINDS,
-    key=["row", "column"],
+    key=["batch"],
+    schema=schema.BATCHES,
+    tables=("events",),
+    update=_batches_since,
+    order=("batch",),
+    unversioned=("arrived_at",),
+    describe=describe.batches,
+)
+def batches(inputs: Inputs) -> tuple[pl.DataFrame, Mapping[str, Any]]:
+    """One row per file and time at which it brought something new: what it added, corrected, and
+    deleted.
+    """
+    return by_batch(inputs.table("events")), _reached(inputs.manifest("events"))
+
+
+def _reached(ledger: Manifest) -> dict[str, Any]:
+    """How far a table has followed the ledger."""
+    return {"generation": ledger.generation, "sequence": ledger.metrics["sequence"]}
+
+
+def _quarantine_since(inputs: Inputs, wanted: Manifest) -> Change | None:
+    before = inputs.before
+    if before is None or before.config != wanted.config:
+        return None
+    files = _files_to_read(inputs, wanted)
+    again = {*files, *(before.sources.keys() - wanted.sources.keys())}
+    old = inputs.matching("quarantine", pl.DataFrame({"file": sorted(again)}, {"file": pl.Utf8()}))
+    return Change(_quarantined(inputs.view, files), old.select("file", "row", "column"), {})
+
+
+def _quarantined(source: DataSource, files: Sequence[str]) -> pl.DataFrame:
+    nothing = pl.DataFrame(schema=schema.QUARANTINE)
+    return pl.concat([nothing, *(source.quarantine(name) for name in files)])
+
+
+@table(
+    group=_GROUP,
+    kinds=_KINDS,
+    key=["file", "row", "column"],
     schema=schema.QUARANTINE,
     settings=("data.source",),
     resources=("downloads",),
-    view=Choice(
-        _source,
-        settings=("data", "seed"),
-        versions=lambda source: source.interactions_fingerprint(),
-    ),
-    describe=lambda rows, _: describe.quarantine(rows),
+    view=_INTERACTIONS,
+    update=_quarantine_since,
+    order=("file", "row", "column"),
+    describe=describe.quarantine,
 )
-def quarantine(inputs: Inputs) -> pl.DataFrame:
+def quarantine(inputs: Inputs) -> tuple[pl.DataFrame, Mapping[str, Any]]:
     """Cells for which rows of the interactions were left out, with place, value, reason and fix.
 
-    Correct them in the file: a changed file is read again as a whole.
+    Correct them in the file: a changed file is read again.
     """
-    rows: pl.DataFrame = inputs.view.quarantine()
-    return rows
+    return _quarantined(inputs.view, list(inputs.view.files())), {}
 
 
 @table(
@@ -128,28 +217,58 @@ def items(inputs: Inputs) -> tuple[pl.DataFrame, Mapping[str, Any]]:
     return build_items(raw), {"items_with_odd_text": len(odd)}
 
 
+def _interactions_since(inputs: Inputs, wanted: Manifest) -> Change | None:
+    before, ledger = inputs.before, inputs.manifest("events")
+    if (
+        before is None
+        or not only_changed(before, wanted, "events")
+        or before.metrics["generation"] != ledger.generation
+    ):
+        return None
+    new = inputs.above("events", "sequence", before.metrics["sequence"])
+    found = _labelled(inputs, current_events(new))
+    gone = new.select("event_id").unique().join(found.events, on="event_id", how="anti")
+    return Change(found.events, gone, _left_out(found, ledger, before.metrics))
+
+
+def _labelled(inputs: Inputs, current: pl.DataFrame) -> Outcome:
+    return build_interactions(
+        current,
+        inputs.table("items", ["item_id"])["item_id"],
+        liked_threshold=inputs.settings.data.liked_threshold,
+    )
+
+
+def _left_out(found: Outcome, ledger: Manifest, before: Mapping[str, Any]) -> dict[str, Any]:
+    unknown = sorted({*before.get("unknown_items", ()), *found.unknown_items})
+    return {
+        **_reached(ledger),
+        "current": ledger.metrics["current"],
+        "unknown_items": unknown[:_EXAMPLES],
+    }
+
+
 @table(
     group=_GROUP,
     kinds=_KINDS,
     key=["event_id"],
     schema=schema.INTERACTIONS,
-    tables=("raw_interactions", "items"),
+    tables=("events", "items"),
     settings=("data.liked_threshold",),
-    describe=lambda rows, inputs: describe.interactions(rows, inputs.metrics),
+    update=_interactions_since,
+    order=("timestamp", "event_id"),
+    describe=describe.interactions,
 )
 def interactions(inputs: Inputs) -> tuple[pl.DataFrame, Mapping[str, Any]]:
-    """Events of known items with id and label; repeated rows and unknown items are left out."""
-    outcome = build_interactions(
-        inputs.table("raw_interactions"),
-        inputs.table("items", ["item_id"])["item_id"],
-        liked_threshold=inputs.settings.data.liked_threshold,
-    )
-    if outcome.unknown:
+    """Events of known items as they are now, with id and label; others are left out."""
+    found = _labelled(inputs, current_events(inputs.table("events")))
+    require_mostly_known(found, inputs.table("items", ["item_id"])["item_id"])
+    if found.unknown:
         inputs.warn(
-            f"{outcome.unknown} interactions name items that the catalogue lacks "
-            f"({', '.join(outcome.unknown_items)}, ...) and are left out"
+            f"{found.unknown} interactions name items that the catalogue lacks "
+            f"({', '.join(found.unknown_items)}, ...) and are left out"
         )
-    return outcome.events, outcome.left_out()
+    return found.events, _left_out(found, inputs.manifest("events"), {})
 
 
 @table(
@@ -184,24 +303,60 @@ def event_splits(inputs: Inputs) -> pl.DataFrame:
     return events
 
 
+def _histories_since(inputs: Inputs, wanted: Manifest) -> Change | None:
+    from curec_assets.datasets.histories import build_histories
+
+    before, now = inputs.before, inputs.manifest("interactions")
+    if (
+        before is None
+        or not only_changed(before, wanted, "interactions", "events")
+        or before.metrics["generation"] != now.generation
+        or inputs.manifest("events").generation != now.metrics["generation"]
+    ):
+        return None
+    new = inputs.above("events", "sequence", before.metrics["sequence"]).filter(
+        pl.col("sequence") <= now.metrics["sequence"]
+    )
+    changed = new.group_by("user_id").agg(since=pl.col("timestamp").min())
+    events = inputs.matching("interactions", changed.select("user_id"))
+    tail = events.join(changed, on="user_id").filter(pl.col("timestamp") >= pl.col("since"))
+    rows = build_histories(events, inputs.settings.data.max_history)
+    gone = new.select("event_id").unique().join(events, on="event_id", how="anti")
+    return Change(rows.join(tail, on="event_id", how="semi"), gone, _followed(now))
+
+
+def _followed(interactions: Manifest) -> dict[str, Any]:
+    return {
+        "generation": interactions.generation,
+        "sequence": interactions.metrics["sequence"],
+    }
+
+
 @table(
     group=_GROUP,
     kinds=_KINDS,
     key=["event_id"],
     schema=schema.HISTORIES,
-    tables=("interactions",),
+    tables=("interactions", "events"),
     settings=("data.max_history",),
-    describe=lambda rows, _: describe.histories(rows),
+    update=_histories_since,
+    order=("event_id",),
+    describe=describe.histories,
 )
-def histories(inputs: Inputs) -> pl.DataFrame:
-    """For every event, what its user did strictly before it: the latest items, oldest first."""
+def histories(inputs: Inputs) -> tuple[pl.DataFrame, Mapping[str, Any]]:
+    """For every event, what its user did strictly before it: the latest items, oldest first.
+
+    After new events only of the users who have some, from the first of them on.
+    """
     from curec_assets.datasets.histories import build_histories
 
-    return build_histories(inputs.table("interactions"), inputs.settings.data.max_history)
+    rows = build_histories(inputs.table("interactions"), inputs.settings.data.max_history)
+    return rows, _followed(inputs.manifest("interactions"))
 
 
 RECIPES = (
-    raw_interactions,
+    events,
+    batches,
     quarantine,
     raw_items,
     items,

@@ -1,9 +1,11 @@
-"""What is worth looking at in each table: numbers, texts and small tables, from the rows alone."""
+"""What is worth looking at in each table: numbers, texts and small tables."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import polars as pl
+
+from curec_assets.core.inputs import Inputs
+from resources.storage.warehouse import StoredTable
 
 Description = dict[str, Any]
 """Name → number, text, or a frame that is shown as a table."""
@@ -11,21 +13,42 @@ Description = dict[str, Any]
 _PEOPLE = ("director", "actor")
 _DAY = 86_400
 _EXAMPLES = 5
+_BATCHES = 20
 
 
-def raw_interactions(rows: pl.DataFrame) -> Description:
-    """Size and range of what was read."""
+def events(ledger: StoredTable, inputs: Inputs) -> Description:
+    """How many events there are, what was read last, and the latest batches."""
+    found = ledger.aggregate(
+        "batch, max(file) AS file, count(*) FILTER (operation = 'add') AS added, "
+        "count(*) FILTER (operation = 'correct') AS corrected, "
+        "count(*) FILTER (operation = 'delete') AS deleted, "
+        "strftime(epoch_ms(max(arrived_at) * 1000), '%Y-%m-%d %H:%M:%S UTC') AS arrived",
+        "batch",
+    )
+    metrics = inputs.metrics
     return {
-        "users": rows["user_id"].n_unique(),
-        "items": rows["item_id"].n_unique(),
-        "sample": rows.head(_EXAMPLES),
+        "current_events": metrics["current"],
+        "revisions": metrics["sequence"],
+        "rows_read": metrics["rows_read"],
+        "repeated_rows": metrics["repeated"],
+        "latest_batches": found.sort("batch", descending=True).head(_BATCHES),
     }
 
 
-def quarantine(rows: pl.DataFrame) -> Description:
+def batches(table: StoredTable, _: Inputs) -> Description:
+    """What came in all."""
+    sums = ", ".join(f"sum({name})::BIGINT AS {name}" for name in ("added", "corrected", "deleted"))
+    return table.aggregate(f"count(DISTINCT file) AS files, {sums}").row(0, named=True)
+
+
+def quarantine(table: StoredTable, _: Inputs) -> Description:
     """How many rows were left out, and why; values are in the table only, they may be personal."""
-    reasons = rows.group_by("column", "reason").agg(cells=pl.len()).sort("cells", descending=True)
-    return {"rows_left_out": rows["row"].n_unique(), "reasons": reasons}
+    return {
+        "rows_left_out": table.aggregate("count(DISTINCT (file, row)) AS rows").item(),
+        "reasons": table.aggregate('count(*) AS cells, "column", reason', '"column", reason').sort(
+            "cells", descending=True
+        ),
+    }
 
 
 def raw_items(rows: pl.DataFrame, source: str) -> Description:
@@ -63,19 +86,23 @@ def items(rows: pl.DataFrame) -> Description:
     }
 
 
-def interactions(events: pl.DataFrame, left_out: Mapping[str, Any]) -> Description:
-    """Counts, density, like rate, time range, and what was left out (`Outcome.left_out`)."""
-    users, catalogue = events["user_id"].n_unique(), events["item_id"].n_unique()
+def interactions(events: StoredTable, inputs: Inputs) -> Description:
+    """Counts, density, like rate, time range, and what was left out."""
+    found = events.aggregate(
+        "count(*) AS events, count(DISTINCT user_id) AS users, count(DISTINCT item_id) AS items, "
+        "coalesce(avg(liked::INT), 0) AS like_rate, min(timestamp) AS first, max(timestamp) AS last"
+    )
+    one = found.row(0, named=True)
+    ratings = events.aggregate("rating, liked, count(*) AS events", "rating, liked")
     return {
-        "users": users,
-        "items": catalogue,
-        "density": events.height / max(users * catalogue, 1),
-        "like_rate": _like_rate(events),
-        "left_out_repeated": left_out["repeated"],
-        "left_out_unknown_item": left_out["unknown"],
-        "unknown_items": ", ".join(left_out["unknown_items"]),
-        "ratings": events.group_by("rating", "liked").agg(events=pl.len()).sort("rating"),
-        **_time_range(events),
+        "users": one["users"],
+        "items": one["items"],
+        "density": one["events"] / max(one["users"] * one["items"], 1),
+        "like_rate": one["like_rate"],
+        "left_out_unknown_item": inputs.metrics["current"] - one["events"],
+        "unknown_items": ", ".join(inputs.metrics["unknown_items"]),
+        "ratings": ratings.sort("rating"),
+        **_time_range(found.select("first", "last").unpivot(value_name="timestamp")),
     }
 
 
@@ -100,21 +127,20 @@ def event_splits(rows: pl.DataFrame) -> Description:
     return {"splits": table}
 
 
-def histories(rows: pl.DataFrame) -> Description:
+def histories(table: StoredTable, _: Inputs) -> Description:
     """How long histories are, and how many are empty."""
-    lengths = rows["length"]
     quantiles = [0.0, 0.25, 0.5, 0.75, 1.0]
+    one = table.aggregate(
+        "count(*) FILTER (length = 0) AS empty, coalesce(avg(len(item_ids)), 0) AS shown, "
+        f"quantile_disc(length, {quantiles}) AS lengths"
+    ).row(0, named=True)
     return {
-        "without_history": int((lengths == 0).sum()),
-        "mean_shown": float(rows["item_ids"].list.len().mean() or 0.0),  # type: ignore[arg-type]
+        "without_history": one["empty"],
+        "mean_shown": one["shown"],
         "lengths": pl.DataFrame(
-            {"quantile": quantiles, "events before": [lengths.quantile(q) for q in quantiles]}
+            {"quantile": quantiles, "events before": one["lengths"] or [None] * len(quantiles)}
         ),
     }
-
-
-def _like_rate(events: pl.DataFrame) -> float:
-    return int(events["liked"].sum()) / max(events.height, 1)
 
 
 def _time_range(events: pl.DataFrame) -> Description:

@@ -1,8 +1,8 @@
-"""Events: raw interactions with an id and a label, without repetitions and unknown items."""
+"""Events: what the ledger holds now, of known items, with a label."""
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import polars as pl
 
@@ -19,53 +19,46 @@ class Outcome:
 
     events: pl.DataFrame
     """`schema.INTERACTIONS`, ordered by time and event id."""
-    repeated: int
-    """Rows replaced by a later row with the same user, item and time."""
     unknown: int
     """Rows whose item is not in the catalogue."""
     unknown_items: list[str]
     """Some of those items' ids."""
 
-    def left_out(self) -> dict[str, Any]:
-        """What is not among the events, as plain JSON."""
-        return {
-            "repeated": self.repeated,
-            "unknown": self.unknown,
-            "unknown_items": self.unknown_items,
-        }
+
+def with_event_ids(rows: pl.DataFrame) -> pl.DataFrame:
+    """Rows with `user_id`, `item_id`, `timestamp`, and their `event_id`."""
+    ids = [event_id(*row) for row in rows.select(_KEY).iter_rows()]
+    return rows.with_columns(pl.Series("event_id", ids, pl.Utf8))
 
 
 def build_interactions(
-    raw: pl.DataFrame, item_ids: pl.Series, *, liked_threshold: float
+    current: pl.DataFrame, item_ids: pl.Series, *, liked_threshold: float
 ) -> Outcome:
-    """Events of known items, one per (user, item, timestamp): the source's last row counts.
-
-    Raises `DataError` when there is no event, or when more than half of them name unknown items.
-    """
-    known = raw.filter(pl.col("item_id").is_in(item_ids.implode()))
-    unknown = raw.height - known.height
-    unknown_items = (
-        raw.filter(~pl.col("item_id").is_in(item_ids.implode()))["item_id"].unique().sort()
-    )
-    if not raw.height:
-        raise DataError("found no interaction, expected at least one; check the interactions file")
-    if unknown * 2 > raw.height:
-        raise DataError(
-            f"{unknown} of {raw.height} interactions name items that the catalogue lacks, such as "
-            f"{_some(unknown_items)}; the catalogue has {item_ids.len()} items, such as "
-            f"{_some(item_ids.sort())}. Check data.item_column in both files, or add the items"
-        )
-    kept = known.sort("row").unique(list(_KEY), keep="last", maintain_order=True)
-    events = kept.with_columns(
-        pl.Series("event_id", [event_id(*row) for row in kept.select(_KEY).iter_rows()], pl.Utf8),
-        liked=pl.col("rating") >= liked_threshold,
-    )
+    """Of events with id, user, item, rating and time, those of known items, with a label."""
+    known = pl.col("item_id").is_in(item_ids.implode())
+    unknown = current.filter(~known)
     return Outcome(
-        events=events.select(list(schema.INTERACTIONS)).sort("timestamp", "event_id"),
-        repeated=known.height - kept.height,
-        unknown=unknown,
-        unknown_items=unknown_items.head(_EXAMPLES).to_list(),
+        events=current.filter(known)
+        .with_columns(liked=pl.col("rating") >= liked_threshold)
+        .select(list(schema.INTERACTIONS))
+        .sort("timestamp", "event_id"),
+        unknown=unknown.height,
+        unknown_items=unknown["item_id"].unique().sort().head(_EXAMPLES).to_list(),
     )
+
+
+def require_mostly_known(found: Outcome, item_ids: pl.Series) -> None:
+    """Raises `DataError` when there is no event, or more than half of them name unknown items."""
+    events = found.events.height + found.unknown
+    if not events:
+        raise DataError("found no interaction, expected at least one; check the interactions file")
+    if found.unknown * 2 > events:
+        raise DataError(
+            f"{found.unknown} of {events} interactions name items that the catalogue lacks, such "
+            f"as {_some(found.unknown_items)}; the catalogue has {item_ids.len()} items, such as "
+            f"{_some(item_ids.sort().head(_EXAMPLES))}. Check data.item_column in both files, or "
+            "add the items"
+        )
 
 
 def event_id(user_id: str, item_id: str, timestamp: int) -> str:
@@ -75,5 +68,5 @@ def event_id(user_id: str, item_id: str, timestamp: int) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _some(values: pl.Series) -> str:
-    return ", ".join(repr(value) for value in values.head(_EXAMPLES))
+def _some(values: Iterable[str]) -> str:
+    return ", ".join(repr(value) for value in values)

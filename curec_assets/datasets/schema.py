@@ -4,13 +4,43 @@ import polars as pl
 
 ATTRIBUTE = pl.Struct({"kind": pl.Utf8(), "value": pl.Utf8()})
 
-RAW_INTERACTIONS = pl.Schema(
+EVENT = pl.Schema(
     {
-        "row": pl.Int64(),  # 1-based place in the source: the last of equal events counts
         "user_id": pl.Utf8(),
         "item_id": pl.Utf8(),
         "rating": pl.Float64(),
         "timestamp": pl.Int64(),  # Unix seconds
+    }
+)
+RAW_INTERACTIONS = pl.Schema(
+    {
+        "row": pl.Int64(),  # 1-based place in the file: the last of equal events counts
+        **EVENT,  # no rating where the row takes an event back
+        "deleted": pl.Boolean(),
+    }
+)
+EVENTS = pl.Schema(
+    {
+        "sequence": pl.Int64(),  # 1, 2, ... as revisions came
+        "batch": pl.Int64(),  # of one file at one time
+        "file": pl.Utf8(),
+        "row": pl.Int64(),  # null: deleted because the file no longer has it
+        "arrived_at": pl.Int64(),  # Unix seconds; in no data version
+        "event_id": pl.Utf8(),
+        "revision": pl.Int64(),  # 1, 2, ... of the event
+        "operation": pl.Utf8(),  # add, correct, delete
+        **EVENT,
+    }
+)
+BATCHES = pl.Schema(
+    {
+        "batch": pl.Int64(),
+        "file": pl.Utf8(),
+        "arrived_at": pl.Int64(),
+        "last_sequence": pl.Int64(),
+        "added": pl.Int64(),
+        "corrected": pl.Int64(),
+        "deleted": pl.Int64(),
     }
 )
 QUARANTINE = pl.Schema(

@@ -33,8 +33,16 @@ class Manifest(BaseModel):
     """What was measured while it was made (losses, counts, scores)."""
     files: dict[str, str] = Field(default_factory=dict)
     """Relative path → SHA-256, for model directories."""
+    sources: dict[str, str] = Field(default_factory=dict)
+    """File → content hash of what was read from outside, for tables that grow by files."""
     row_count: int | None = None
     """Number of rows, for tables."""
+    row_sum: str | None = None
+    """Sum of the hashes of the rows (hexadecimal), for tables that grow."""
+    generation: str = ""
+    """Random name of the last whole build of a table that grows; updates keep it."""
+    order: tuple[str, ...] = ()
+    """Columns that a table that grows is read in the order of; others are read as written."""
     seconds: float | None = None
     """Wall time of the work, in seconds."""
     created_at: datetime

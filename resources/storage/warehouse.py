@@ -5,11 +5,13 @@ process has the file open for writing no other can open it, even to read. What i
 transaction per table, with its manifest; a reader sees the old table or the new one.
 """
 
+import json
 import os
 import random
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,10 +44,44 @@ class Warehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
 
         Raises `ArtifactError` when it has never been materialised.
         """
-        wanted = ", ".join(f'"{column}"' for column in columns) if columns else "*"
         with self.reading() as connection:
-            self._require(connection, table)
-            return connection.sql(f'SELECT {wanted} FROM "{table}"').pl()
+            order = self._order(connection, table)
+            return connection.sql(f'SELECT {_names(columns)} FROM "{table}"{order}').pl()
+
+    def matching(
+        self, table: str, keys: pl.DataFrame, columns: Sequence[str] | None = None
+    ) -> pl.DataFrame:
+        """The rows of a table whose values in the columns of `keys` are a row of `keys`.
+
+        Raises `ArtifactError` when the table has never been materialised.
+        """
+        with self.reading() as connection:
+            order = self._order(connection, table)
+            connection.register("wanted_keys", keys)
+            return connection.sql(
+                f'SELECT {_names(columns)} FROM "{table}" SEMI JOIN wanted_keys '
+                f"USING ({_names(keys.columns)}){order}"
+            ).pl()
+
+    def above(self, table: str, column: str, value: int) -> pl.DataFrame:
+        """The rows of a table with more than `value` in a column, in the order of that column.
+
+        Raises `ArtifactError` when the table has never been materialised.
+        """
+        with self.reading() as connection:
+            self._order(connection, table)
+            return connection.sql(
+                f'SELECT * FROM "{table}" WHERE "{column}" > ? ORDER BY "{column}"', params=[value]
+            ).pl()
+
+    def aggregate(self, table: str, expressions: str, by: str = "") -> pl.DataFrame:
+        """SQL aggregates of a table, by the columns `by`; no row leaves DuckDB.
+
+        Raises `ArtifactError` when the table has never been materialised.
+        """
+        with self.reading() as connection:
+            self._order(connection, table)
+            return connection.table(table).aggregate(expressions, by).pl()
 
     def query(self, sql: str, **frames: pl.DataFrame) -> pl.DataFrame:
         """The result of a read-only query; `frames` can be named in it like tables."""
@@ -91,10 +127,32 @@ class Warehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
         with self.writing() as connection:
             connection.register("new_rows", frame)
             connection.execute(f'CREATE OR REPLACE TABLE "{table}" AS SELECT * FROM new_rows')
+            self._record(connection, table, manifest)
+
+    def change(
+        self, table: str, rows: pl.DataFrame, removed: pl.DataFrame, manifest: Manifest
+    ) -> None:
+        """Put `rows` in the place of those with the same key, remove others, in one transaction.
+
+        `removed`: the keys of rows that go, so all of its columns are the key.
+        """
+        key = _names(removed.columns)
+        with self.writing() as connection:
+            gone = pl.concat([removed, rows.select(removed.columns)])
+            connection.register("gone_keys", gone)
+            connection.register("new_rows", rows)
             connection.execute(
-                f"INSERT OR REPLACE INTO {_MANIFESTS} VALUES (?, ?)",
-                [table, manifest.model_dump_json()],
+                f'DELETE FROM "{table}" WHERE ({key}) IN (SELECT ({key}) FROM gone_keys)'
             )
+            connection.execute(f'INSERT INTO "{table}" BY NAME SELECT * FROM new_rows')
+            self._record(connection, table, manifest)
+
+    @staticmethod
+    def _record(connection: "duckdb.DuckDBPyConnection", table: str, manifest: Manifest) -> None:
+        connection.execute(
+            f"INSERT OR REPLACE INTO {_MANIFESTS} VALUES (?, ?)",
+            [table, manifest.model_dump_json()],
+        )
 
     @contextmanager
     def reading(self) -> Iterator["duckdb.DuckDBPyConnection"]:
@@ -199,12 +257,33 @@ class Warehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
                 f"one reads up to {SCHEMA_VERSION}. Upgrade CURec, or set CUREC_HOME elsewhere"
             )
 
-    def _require(self, connection: "duckdb.DuckDBPyConnection", table: str) -> None:
+    def _order(self, connection: "duckdb.DuckDBPyConnection", table: str) -> str:
+        """The clause that reads a table in its order. Raises when there is no such table."""
         found = connection.execute(
-            "SELECT 1 FROM duckdb_tables() WHERE table_name = ?", [table]
+            f"SELECT manifest -> '$.order' FROM duckdb_tables() LEFT JOIN {_MANIFESTS} "
+            "ON asset = table_name WHERE table_name = ?",
+            [table],
         ).fetchall()
         if not found:
             raise _never_made(table, self.path)
+        columns: list[str] = json.loads(found[0][0] or "[]")
+        return f" ORDER BY {_names(columns)}" if columns else ""
+
+
+@dataclass(frozen=True)
+class StoredTable:
+    """A table that is looked at where it is stored, because it may be larger than memory."""
+
+    warehouse: Warehouse
+    name: str
+
+    def aggregate(self, expressions: str, by: str = "") -> pl.DataFrame:
+        """See `Warehouse.aggregate`."""
+        return self.warehouse.aggregate(self.name, expressions, by)
+
+
+def _names(columns: Sequence[str] | None) -> str:
+    return ", ".join(f'"{column}"' for column in columns) if columns else "*"
 
 
 def _never_made(table: str, path: str) -> ArtifactError:

@@ -4,13 +4,13 @@ import polars as pl
 import pytest
 
 from curec_assets.datasets.histories import build_histories
-from curec_assets.datasets.interactions import build_interactions
 from curec_assets.datasets.items import build_items
 from curec_assets.datasets.sources.source import open_source
 from curec_assets.datasets.splits import assign_splits
 from curec_assets.settings import load_profile
 from resources.models.downloads import Downloads
 from tests.support.made_up_evidence import event_evidence
+from tests.support.reading import events_of
 
 Tables = dict[str, pl.DataFrame]
 TABLES = ("event_splits", "event_evidence", "histories", "items")
@@ -23,9 +23,7 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> Tables:
     downloads = Downloads(cache_dir=str(tmp_path_factory.mktemp("downloads")))
     source = open_source(profile.data, downloads, profile.seed)
     items = build_items(source.items())
-    events = build_interactions(
-        source.interactions(), items["item_id"], liked_threshold=profile.data.liked_threshold
-    ).events
+    events = events_of(source, items["item_id"], profile.data.liked_threshold)
     splits = assign_splits(events, profile.split, profile.seed)
     histories = build_histories(events, profile.data.max_history)
     evidence = event_evidence(splits, histories, items)

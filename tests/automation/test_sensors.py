@@ -12,7 +12,7 @@ from curec_assets.automation import sensors as module
 from curec_assets.automation.lanes import SLOW
 from curec_assets.automation.sensors import WHY, sensors
 from curec_assets.core.asset import as_asset
-from curec_assets.datasets.assets import raw_interactions, raw_items
+from curec_assets.datasets.assets import events, raw_items
 from curec_assets.definitions import recipes
 from curec_assets.settings import Settings
 from resources.models.downloads import Downloads
@@ -71,7 +71,7 @@ def test_a_file_that_is_being_written_is_not_read(settings: Settings) -> None:
         cursor = found.cursor
     [request] = look(settings, cursor).run_requests
     names = {key.to_user_string() for key in request.asset_selection}
-    assert names >= {"raw_interactions", "raw_items", "items", "interactions", "histories"}
+    assert names >= {"events", "raw_items", "items", "interactions", "histories"}
     assert not names & set(SLOW)
     assert "interactions.csv" in request.tags[WHY]
 
@@ -121,7 +121,7 @@ def test_what_was_read_already_is_not_asked_for(
     cursor = look(settings, None, instance).cursor
     assert look(settings, cursor, instance).run_requests
     read = dg.materialize(
-        [as_asset(raw_interactions), as_asset(raw_items)],
+        [as_asset(events), as_asset(raw_items)],
         instance=instance,
         resources={
             "settings": settings,

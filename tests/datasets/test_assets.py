@@ -1,6 +1,7 @@
 """The stage as Dagster runs it, on the toy set: everything passes, and twice means no work."""
 
 import shutil
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from curec_assets.cli import main
 from curec_assets.core.asset import as_asset
 from curec_assets.datasets import assets, checks, schema
+from curec_assets.datasets.ledger import current_events
 from curec_assets.settings import Settings
 from resources.models.downloads import Downloads
 from resources.storage.model_store import ModelStore
@@ -66,7 +68,8 @@ def test_all_checks_pass_and_tables_have_their_columns(
     assert [check.check_name for check in evaluations if not check.passed] == []
     warehouse = Warehouse(path=str(first_home / "warehouse.duckdb"))
     tables = {
-        "raw_interactions": schema.RAW_INTERACTIONS,
+        "events": schema.EVENTS,
+        "batches": schema.BATCHES,
         "quarantine": schema.QUARANTINE,
         "raw_items": schema.RAW_ITEMS,
         "items": schema.ITEMS,
@@ -126,7 +129,7 @@ def test_a_bad_row_is_left_out_warned_of_and_listed(
         rating=pl.when(pl.int_range(pl.len()) == 7).then(pl.lit("?")).otherwise("rating")
     )
     result = run(home, data=files(home, broken))
-    assert recorded(result)["raw_interactions"]["dagster/row_count"] == 99
+    assert recorded(result)["events"]["current_events"] == 99
     assert recorded(result)["quarantine"]["rows_left_out"] == 1
     [check] = [c for c in result.get_asset_check_evaluations() if not c.passed]
     assert check.check_name == "nothing_in_quarantine"
@@ -143,7 +146,8 @@ def test_a_bad_row_is_left_out_warned_of_and_listed(
 
 def test_a_half_copied_file_is_refused_and_what_was_stored_stays(home: Path) -> None:
     def stored() -> pl.DataFrame:
-        return Warehouse(path=str(home / "warehouse.duckdb")).read("raw_interactions")
+        ledger = Warehouse(path=str(home / "warehouse.duckdb")).read("events")
+        return current_events(ledger)
 
     assert run(home, data=files(home, MANY)).success
     before = stored()
@@ -159,3 +163,114 @@ def test_a_half_copied_file_is_refused_and_what_was_stored_stays(home: Path) -> 
     assert stored().height == 95
     assert run(home, data=files(home, MANY.head(50), most_lost_share=1)).success
     assert stored().height == 50
+
+
+def inbox(home: Path, *contents: tuple[str, pl.DataFrame]) -> dict[str, Any]:
+    """The settings of a source whose interactions come in a folder, after files have come in."""
+    folder = home / "inbox"
+    folder.mkdir(exist_ok=True)
+    for name, rows in contents:
+        rows.write_csv(folder / name)
+        (folder / f"{name}.done").touch()
+    (home / "items.csv").write_text("item_id,title\na,A\nb,B\n", encoding="utf-8")
+    return {
+        "source": "files",
+        "interactions_path": str(folder),
+        "items_path": str(home / "items.csv"),
+        "most_lost_share": 1,
+    }
+
+
+JANUARY, FEBRUARY = MANY.head(60), MANY.slice(50, 40)  # they overlap
+CORRECTED = JANUARY.with_columns(  # what February says too stays, and two events are gone
+    rating=pl.when(pl.int_range(pl.len()) < 40).then(6 - pl.col("rating")).otherwise("rating")
+).tail(58)
+TAKEN_BACK = MANY.slice(70, 3).with_columns(operation=pl.lit("delete"))
+LATE = pl.DataFrame({**EVENTS.row(0, named=True), "timestamp": 1_600_000_000})
+ARRIVALS = {
+    "1.csv": JANUARY,
+    "2.csv": FEBRUARY,
+    "3.csv": TAKEN_BACK,
+    "4.csv": LATE,
+}
+
+
+def tables(home: Path) -> dict[str, pl.DataFrame]:
+    warehouse = Warehouse(path=str(home / "warehouse.duckdb"))
+    return {name: warehouse.read(name) for name in ("interactions", "histories", "quarantine")}
+
+
+def versions(result: dg.ExecuteInProcessResult) -> dict[str, str]:
+    return {
+        name: metadata["manifest"]["data_version"] for name, metadata in recorded(result).items()
+    }
+
+
+def test_files_that_come_one_by_one_make_what_files_that_come_at_once_make(
+    tmp_path: Path,
+) -> None:
+    one_by_one, at_once = tmp_path / "one by one", tmp_path / "at once"
+    for each in (one_by_one, at_once):
+        each.mkdir()
+    for arrival in ARRIVALS.items():
+        last = run(one_by_one, data=inbox(one_by_one, arrival))
+        assert last.success
+    whole = run(at_once, data=inbox(at_once, *ARRIVALS.items()))
+    assert versions(last) == versions(whole)
+    for name, rows in tables(one_by_one).items():
+        assert rows.equals(tables(at_once)[name]), name
+
+    corrected = run(one_by_one, data=inbox(one_by_one, ("1.csv", CORRECTED)))
+    from_scratch = tmp_path / "from scratch"
+    from_scratch.mkdir()
+    fresh = run(from_scratch, data=inbox(from_scratch, *(ARRIVALS | {"1.csv": CORRECTED}).items()))
+    for name in ("interactions", "histories"):
+        assert versions(corrected)[name] == versions(fresh)[name]
+        assert tables(one_by_one)[name].equals(tables(from_scratch)[name]), name
+
+
+def test_a_file_that_says_what_is_known_changes_nothing(home: Path) -> None:
+    before = run(home, data=inbox(home, ("1.csv", MANY)))
+    after = run(home, data=inbox(home, ("copy.csv", MANY)))
+    assert versions(after) == versions(before)
+    cached = [name for name, metadata in recorded(after).items() if metadata["cached"]]
+    assert set(cached) == recorded(after).keys() - {"events", "quarantine"}
+
+
+def test_a_file_that_went_leaves_its_events_and_takes_its_quarantine(home: Path) -> None:
+    broken = MANY.with_columns(rating=pl.col("rating").cast(pl.Utf8).replace("5", "?"))
+    data = inbox(home, ("1.csv", MANY.head(50)), ("2.csv", broken.tail(50)))
+    assert recorded(run(home, data={**data, "most_bad_share": 1}))["quarantine"]["rows_left_out"]
+    (home / "inbox" / "2.csv").unlink()
+    found = recorded(run(home, data={**data, "most_bad_share": 1}))
+    assert found["quarantine"]["rows_left_out"] == 0
+    assert found["events"]["current_events"] == 90
+
+
+def test_a_file_that_is_being_written_is_left_for_later(home: Path) -> None:
+    data = inbox(home, ("1.csv", MANY.head(50)))
+    growing = home / "inbox" / "2.csv"
+
+    def write() -> None:
+        with growing.open("w", encoding="utf-8") as stream:
+            stream.write("user_id,item_id,rating,timestamp\n")
+            while not stop.wait(0.2):
+                stream.write("u,a,1,1700000000\n")
+                stream.flush()
+
+    stop = threading.Event()
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        found = run(home, data=data)
+    finally:
+        stop.set()
+        writer.join()
+    assert recorded(found)["events"]["current_events"] == 50
+
+
+def test_another_source_begins_another_ledger(home: Path) -> None:
+    run(home)
+    found = recorded(run(home, data=files(home, MANY)))
+    assert found["events"]["dagster/row_count"] == 100
+    assert found["interactions"]["dagster/row_count"] == 80

@@ -4,42 +4,47 @@ import polars as pl
 import pytest
 
 from curec_assets.datasets import schema
-from curec_assets.datasets.interactions import build_interactions, event_id
+from curec_assets.datasets.interactions import (
+    build_interactions,
+    event_id,
+    require_mostly_known,
+    with_event_ids,
+)
 from resources.errors import DataError
 
 CATALOGUE = pl.Series(["a", "b"])
 
 
-def raw(rows: list[tuple[str, str, float, int]]) -> pl.DataFrame:
-    return pl.DataFrame(
-        [(number, *row) for number, row in enumerate(rows, 1)],
-        schema=schema.RAW_INTERACTIONS,
-        orient="row",
-    )
+def current(rows: list[tuple[str, str, float, int]]) -> pl.DataFrame:
+    return with_event_ids(pl.DataFrame(rows, schema=schema.EVENT, orient="row"))
 
 
-def test_the_last_of_repeated_rows_counts_and_unknown_items_are_left_out() -> None:
-    rows = [("u", "a", 1.0, 10), ("u", "a", 5.0, 10), ("u", "zz", 5.0, 11), ("v", "b", 3.0, 9)]
-    found = build_interactions(raw(rows).reverse(), CATALOGUE, liked_threshold=4.0)
+def test_unknown_items_are_left_out_and_named() -> None:
+    rows = [("u", "a", 5.0, 10), ("u", "zz", 5.0, 11), ("v", "b", 3.0, 9)]
+    found = build_interactions(current(rows), CATALOGUE, liked_threshold=4.0)
     assert found.events.schema == schema.INTERACTIONS
     assert found.events.drop("event_id").rows() == [
         ("v", "b", 3.0, False, 9),
         ("u", "a", 5.0, True, 10),
     ]
-    assert (found.repeated, found.unknown, found.unknown_items) == (1, 1, ["zz"])
+    assert (found.unknown, found.unknown_items) == (1, ["zz"])
+
+
+def refusal(rows: list[tuple[str, str, float, int]]) -> str:
+    found = build_interactions(current(rows), CATALOGUE, liked_threshold=4.0)
+    with pytest.raises(DataError) as error:
+        require_mostly_known(found, CATALOGUE)
+    return str(error.value)
 
 
 def test_mostly_unknown_items_are_an_error_with_examples() -> None:
-    rows = [("u", "tt1", 1.0, 10), ("u", "tt2", 5.0, 10), ("v", "b", 3.0, 9)]
-    with pytest.raises(DataError) as error:
-        build_interactions(raw(rows), CATALOGUE, liked_threshold=4.0)
+    said = refusal([("u", "tt1", 1.0, 10), ("u", "tt2", 5.0, 10), ("v", "b", 3.0, 9)])
     for part in ("2 of 3", "'tt1', 'tt2'", "'a', 'b'", "data.item_column"):
-        assert part in str(error.value)
+        assert part in said
 
 
 def test_no_events_are_an_error() -> None:
-    with pytest.raises(DataError, match="no interaction"):
-        build_interactions(raw([]), CATALOGUE, liked_threshold=4.0)
+    assert "no interaction" in refusal([])
 
 
 def test_event_ids_do_not_run_together() -> None:

@@ -6,11 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curec_assets.datasets.contracts import split_disorder
-from curec_assets.datasets.interactions import build_interactions
 from curec_assets.datasets.sources.toy import ToySource
 from curec_assets.datasets.splits import assign_splits, user_fold
 from curec_assets.settings import SplitSettings
 from resources.errors import DataError
+from tests.support.reading import events_of
 
 SETTINGS = SplitSettings()
 
@@ -79,9 +79,7 @@ def test_too_few_times_are_refused() -> None:
 
 def test_toy_has_users_in_both_folds() -> None:
     source = ToySource(20260101)
-    events = build_interactions(
-        source.interactions(), source.items()["item_id"], liked_threshold=4.0
-    ).events
+    events = events_of(source, source.items()["item_id"], 4.0)
     train = assign_splits(events, SETTINGS, 20260101).filter(pl.col("split") == "train")
     users = dict(train.group_by("fold").agg(pl.col("user_id").n_unique()).iter_rows())
     assert min(users["reward"], users["policy"]) > 15

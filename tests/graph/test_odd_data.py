@@ -9,6 +9,7 @@ import pytest
 
 from curec_assets.datasets.sources.toy import ToySource
 from curec_assets.definitions import build_definitions
+from tests.support.reading import all_rows
 
 pytestmark = [pytest.mark.graph, pytest.mark.timeout(600)]
 
@@ -23,7 +24,7 @@ items_path = "items.csv"
 
 
 def events() -> pl.DataFrame:
-    rows = ToySource(3).interactions()
+    rows = all_rows(ToySource(3))
     return rows.select("user_id", "item_id", "rating", "timestamp")
 
 

@@ -108,7 +108,7 @@ def test_a_run_whose_process_was_killed_holds_nothing_up(tmp_path: Path) -> None
     with home.process("-c", HOLDS_THE_WAREHOUSE) as holder:
         read_until(holder, "holds")
         with home.demo() as demo:
-            read_until(demo, "raw_interactions waits for pool 'warehouse'")
+            read_until(demo, "events waits for pool 'warehouse'")
             assert "ended by SIGTERM" in ended(demo, signal.SIGTERM)
         with home.instance() as instance:
             assert list(fail_dead_runs(instance)) == []  # it lives

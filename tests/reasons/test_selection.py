@@ -9,7 +9,6 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from curec_assets.datasets.histories import build_histories
-from curec_assets.datasets.interactions import build_interactions
 from curec_assets.datasets.items import build_items
 from curec_assets.datasets.sources.source import open_source
 from curec_assets.datasets.splits import assign_splits
@@ -20,6 +19,7 @@ from curec_assets.reward.drafting import events_to_draft
 from curec_assets.settings import Profile, load_profile
 from resources.models.downloads import Downloads
 from tests.support.made_up_evidence import event_evidence
+from tests.support.reading import events_of
 
 Tables = tuple[pl.DataFrame, pl.DataFrame]
 SPLITS = ("train", "validation", "test")
@@ -32,9 +32,7 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> Tables:
     downloads = Downloads(cache_dir=str(tmp_path_factory.mktemp("downloads")))
     source = open_source(profile.data, downloads, profile.seed)
     items = build_items(source.items())
-    interactions = build_interactions(
-        source.interactions(), items["item_id"], liked_threshold=profile.data.liked_threshold
-    ).events
+    interactions = events_of(source, items["item_id"], profile.data.liked_threshold)
     splits = assign_splits(interactions, profile.split, profile.seed)
     histories = build_histories(interactions, profile.data.max_history)
     return splits, event_evidence(splits, histories, items)

@@ -88,12 +88,8 @@ def home(tmp_path_factory: pytest.TempPathFactory, profile: Profile) -> ExportSo
         generator_factory=resources["generator_factory"],
     )
     base = made.language_model.prepare("tiny")
-    raw = manifest(
-        "raw_interactions", config={"data.source": "toy"}, inputs={SECRET: "1"}, row_count=9
-    )
-    interactions = manifest(
-        "interactions", inputs={"raw_interactions": raw.data_version}, row_count=7
-    )
+    raw = manifest("events", config={"data.source": "toy"}, inputs={SECRET: "1"}, row_count=9)
+    interactions = manifest("interactions", inputs={"events": raw.data_version}, row_count=7)
     corpus = manifest(
         "alignment_corpus",
         config={"teacher.model": "big-teacher"},

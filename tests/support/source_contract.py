@@ -8,21 +8,22 @@ import polars as pl
 
 from curec_assets.datasets import schema
 from curec_assets.datasets.sources.source import DataSource
+from tests.support.reading import all_quarantined, all_rows
 
 
 class SourceContract:
     """The laws of `DataSource`, whatever it reads."""
 
     def test_tables_have_the_declared_columns(self, opened: DataSource) -> None:
-        assert opened.interactions().schema == schema.RAW_INTERACTIONS
+        assert all_rows(opened).schema == schema.RAW_INTERACTIONS
         assert opened.items().schema == schema.RAW_ITEMS
 
     def test_there_is_something_to_read(self, opened: DataSource) -> None:
-        assert opened.interactions().height > 0
+        assert all_rows(opened).height > 0
         assert opened.items().height > 0
 
     def test_reading_twice_gives_the_same(self, opened: DataSource) -> None:
-        assert opened.interactions().equals(opened.interactions())
+        assert all_rows(opened).equals(all_rows(opened))
         assert opened.items().equals(opened.items())
 
     def test_fingerprints_name_the_content_and_stay(self, opened: DataSource) -> None:
@@ -33,7 +34,7 @@ class SourceContract:
             assert found == fingerprint()
 
     def test_events_are_complete_and_numbered_as_in_the_source(self, opened: DataSource) -> None:
-        events = opened.interactions()
+        events = all_rows(opened)
         assert events.null_count().sum_horizontal().item() == 0
         assert events["row"].is_unique().all()
         assert events["row"].min() >= 1
@@ -42,9 +43,9 @@ class SourceContract:
             assert (events[column].str.len_chars() > 0).all()
 
     def test_nothing_is_both_read_and_in_quarantine(self, opened: DataSource) -> None:
-        found = opened.quarantine()
+        found = all_quarantined(opened)
         assert found.schema == schema.QUARANTINE
-        assert not set(found["row"]) & set(opened.interactions()["row"])
+        assert not set(found["row"]) & set(all_rows(opened)["row"])
 
     def test_items_are_named_once(self, opened: DataSource) -> None:
         items = opened.items()

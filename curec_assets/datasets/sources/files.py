@@ -1,99 +1,99 @@
-"""Your own two files: CSV, TSV or Parquet, with the column mapping of `DataSettings`.
+"""Your own files: CSV, TSV or Parquet, with the column mapping of `DataSettings`.
 
-Interactions: user, item, time, rating or boolean label. Items: id, title and any text columns. Only
+Interactions: user, item, time, rating or boolean label, in one file or in a folder of files
+(`inbox`). Items, one file: id, title and any text columns. Only
 the mapped columns of the interactions are read, so names and texts of people stay where they are.
 """
 
-import hashlib
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 
 import polars as pl
 
+from curec_assets.core.provenance import digest
 from curec_assets.datasets import schema
 from curec_assets.datasets.sources import parsing
+from curec_assets.datasets.sources.inbox import SUFFIXES, file_hash, files_in, standing_still
 from curec_assets.settings import DataSettings
 from resources.errors import DataError
 
 _DAY = 86_400
 _ROLES = {"user": "user_id", "item": "item_id", "rating": "rating", "time": "timestamp"}
 """What is mapped → column of `schema.RAW_INTERACTIONS`."""
+_OPERATION = "operation"
 _SEPARATORS = {".csv": ",", ".tsv": "\t"}
 _LONGEST_ATTRIBUTE = 60  # characters; a column with longer values is prose
 # Plural and other common names of the kinds that reasons have words for.
 _KINDS = {"genres": "genre", "directors": "director", "actors": "actor", "cast": "actor"}
 
 
-def file_hash(path: Path) -> str:
-    """SHA-256 of a file."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
 class FilesSource:
-    """Interactions and items from two files named in the settings."""
+    """Interactions and items from the files that the settings name."""
 
     def __init__(self, settings: DataSettings) -> None:
         self._settings = settings
         self._interactions = Path(settings.interactions_path)
         self._items = Path(settings.items_path)
 
-    def interactions(self) -> pl.DataFrame:
+    @property
+    def whole(self) -> bool:
+        """Whether there is one file, which says everything."""
+        return self._interactions.is_file()
+
+    def files(self) -> dict[str, str]:
+        """The file, or those of the folder that are not being written, by name."""
+        return self._ready
+
+    @cached_property
+    def _ready(self) -> dict[str, str]:
+        files = files_in(self._interactions)
+        ready = files if self.whole else standing_still(files)
+        if not ready:
+            raise DataError(
+                f"{self._interactions}: found no file that can be read, expected one that ends in "
+                f"{', '.join(SUFFIXES)} and is not being written; put one in"
+            )
+        return {file.name: file_hash(file) for file in ready}
+
+    def interactions(self, file: str) -> pl.DataFrame:
         """The events that can be used, in the file's order.
 
         Raises `DataError` when more than `data.most_bad_share` of the rows cannot be.
         """
-        frame, columns = self._parsed()
-        bad = {
-            row for _, parsed in columns.values() for fault in parsed.faults for row in fault.rows
-        }
-        if len(bad) > self._settings.most_bad_share * frame.height:
-            raise self._too_many_bad(columns, len(bad), frame.height)
-        rows = pl.DataFrame(
-            {
-                "row": pl.int_range(1, frame.height + 1, eager=True),
-                **{name: columns[role][1].values for role, name in _ROLES.items()},
-            },
-            schema=schema.RAW_INTERACTIONS,
-        )
+        rows, cells, faults = self._parsed(file)
+        bad = {row for found in faults.values() for fault in found for row in fault.rows}
+        if len(bad) > self._settings.most_bad_share * rows.height:
+            raise self._too_many_bad(cells, faults, len(bad), rows.height)
         return rows.filter(~(pl.col("row") - 1).is_in(sorted(bad)))
 
-    def quarantine(self) -> pl.DataFrame:
-        """The cells for which rows of the interactions were left out."""
-        _, columns = self._parsed()
+    def quarantine(self, file: str) -> pl.DataFrame:
+        """The cells for which rows of the file were left out."""
+        _, cells, faults = self._parsed(file)
         found = [
             (
-                self._interactions.name,
+                file,
                 row + 1,
-                cells.values.name,
-                None if (value := cells.values[row]) is None else str(value),
+                column.values.name,
+                None if (value := column.values[row]) is None else str(value),
                 f"expected {fault.expected}",
                 fault.fix,
             )
-            for cells, parsed in columns.values()
-            for fault in parsed.faults
+            for role, column in cells.items()
+            for fault in faults[role]
             for row in fault.rows
         ]
         return pl.DataFrame(found, schema=schema.QUARANTINE, orient="row").sort("row", "column")
 
-    def _parsed(self) -> tuple[pl.DataFrame, Mapping[str, tuple[parsing.Cells, parsing.Parsed]]]:
-        """The file as it is, and by role each mapped column and what it says."""
-        settings = self._settings
-        names = {role: getattr(settings, f"{role}_column") for role in _ROLES}
-        frame = _read(self._interactions, "data.interactions_path")
-        for role, name in names.items():
-            why = " (without ratings nothing tells likes from dislikes)" if role == "rating" else ""
-            _require(frame, name, self._interactions, f"data.{role}_column", why)
-        if not frame.height:
-            raise DataError(f"{self._interactions}: found no data row, expected one per event")
-        offset = _line_offset(self._interactions, frame)
-        cells = {
-            role: parsing.Cells(frame[name], str(self._interactions), offset)
-            for role, name in names.items()
-        }
-        earliest = datetime.combine(settings.earliest_time, datetime.min.time(), UTC)
+    def _parsed(
+        self, file: str
+    ) -> tuple[pl.DataFrame, Mapping[str, parsing.Cells], Mapping[str, Sequence[parsing.Fault]]]:
+        """Every row of a file as far as it can be read; by role, its columns and their faults."""
+        path = self._interactions if self.whole else self._interactions / file
+        cells = self._cells(path)
+        earliest = datetime.combine(self._settings.earliest_time, datetime.min.time(), UTC)
         parsed = {
             "user": parsing.ids(cells["user"]),
             "item": parsing.ids(cells["item"]),
@@ -104,19 +104,49 @@ class FilesSource:
                 latest=int(time.time()) + _DAY,
             ),
         }
-        return frame, {role: (cells[role], parsed[role]) for role in _ROLES}
+        rows = len(cells["user"].values)
+        deleted = pl.repeat(value=False, n=rows, eager=True)
+        if _OPERATION in cells:
+            parsed[_OPERATION] = parsing.deletions(cells[_OPERATION])
+            deleted = parsed[_OPERATION].values
+        faults = {role: found.faults for role, found in parsed.items()}
+        # What takes an event back needs no rating.
+        faults["rating"] = parsing.without(faults["rating"], deleted)
+        frame = pl.DataFrame(
+            {
+                "row": pl.int_range(1, rows + 1, eager=True),
+                **{name: parsed[role].values for role, name in _ROLES.items()},
+                "deleted": deleted,
+            },
+            schema=schema.RAW_INTERACTIONS,
+        )
+        return frame, cells, faults
+
+    def _cells(self, path: Path) -> Mapping[str, parsing.Cells]:
+        """By role, the mapped columns of a file."""
+        settings = self._settings
+        names = {role: getattr(settings, f"{role}_column") for role in _ROLES}
+        frame = _read(path, "data.interactions_path")
+        for role, name in names.items():
+            why = " (without ratings nothing tells likes from dislikes)" if role == "rating" else ""
+            _require(frame, name, path, f"data.{role}_column", why)
+        if settings.operation_column in frame.columns:
+            names[_OPERATION] = settings.operation_column
+        if not frame.height:
+            raise DataError(f"{path}: found no data row, expected one per event")
+        offset = _line_offset(path, frame)
+        return {role: parsing.Cells(frame[name], str(path), offset) for role, name in names.items()}
 
     def _too_many_bad(
         self,
-        columns: Mapping[str, tuple[parsing.Cells, parsing.Parsed]],
+        cells: Mapping[str, parsing.Cells],
+        faults: Mapping[str, Sequence[parsing.Fault]],
         bad: int,
         rows: int,
     ) -> DataError:
         """The error that names the first bad cell, and how many rows are bad."""
-        cells, fault = next(
-            (cells, fault) for cells, parsed in columns.values() for fault in parsed.faults
-        )
-        first = cells.problem(min(fault.rows), fault.expected, fault.fix)
+        role, fault = next((role, fault) for role, found in faults.items() for fault in found)
+        first = cells[role].problem(min(fault.rows), fault.expected, fault.fix)
         return DataError(
             f"{first}. {bad} of {rows} rows cannot be used, more than data.most_bad_share = "
             f"{self._settings.most_bad_share} allows to leave out; nothing was stored"
@@ -161,16 +191,17 @@ class FilesSource:
         )
 
     def interactions_fingerprint(self) -> dict[str, str]:
-        """Hash of the interactions file, and the mapping."""
+        """Hash of the interactions files, and the mapping."""
         settings = self._settings
         return {
-            "interactions": _existing_hash(self._interactions, "data.interactions_path"),
+            "files": digest(self.files()),
             "columns": "|".join(
                 (
                     settings.user_column,
                     settings.item_column,
                     settings.time_column,
                     settings.rating_column,
+                    settings.operation_column,
                 )
             ),
             "bounds": f"{settings.earliest_time} {settings.most_bad_share}",

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import polars as pl
 
+from curec_assets.core.provenance import digest
 from curec_assets.datasets import schema
-from curec_assets.datasets.sources.files import file_hash
+from curec_assets.datasets.sources.inbox import file_hash
 from curec_assets.datasets.sources.wikidata import (
     MAX_DIRECTORS,
     Film,
@@ -24,6 +25,7 @@ from resources.errors import DataError
 from resources.models.downloads import RECBOLE, WIKIDATA_FILMS, Downloads
 
 _UNKNOWN = "unkonwn"  # sic: RecBole's word for the one film without title and year
+_RATINGS = "ml-100k.inter"
 _YEAR_AT_END = re.compile(r"^(?P<title>.+) \((?P<year>\d{4})\)$")
 
 
@@ -54,20 +56,27 @@ class MovieLensSource:
     def _films(self) -> Path:
         return self._downloads.fetch(WIKIDATA_FILMS, member=WIKIDATA_FILMS.member)
 
-    def interactions(self) -> pl.DataFrame:
+    whole = True
+
+    def files(self) -> dict[str, str]:
+        """The file of ratings."""
+        return {_RATINGS: file_hash(self._folder / _RATINGS)}
+
+    def interactions(self, file: str) -> pl.DataFrame:
         """The ratings, 1 to 5."""
-        frame = _read(self._folder / "ml-100k.inter", "user_id", "item_id", "rating", "timestamp")
+        frame = _read(self._folder / file, "user_id", "item_id", "rating", "timestamp")
         return (
             frame.with_columns(
                 pl.col("rating").cast(pl.Float64),
                 pl.col("timestamp").cast(pl.Float64).cast(pl.Int64),
+                deleted=pl.lit(value=False),
             )
             .with_row_index("row", offset=1)
             .cast({"row": pl.Int64})
             .select(list(schema.RAW_INTERACTIONS))
         )
 
-    def quarantine(self) -> pl.DataFrame:
+    def quarantine(self, file: str) -> pl.DataFrame:
         """Nothing: every event can be used."""
         return pl.DataFrame(schema=schema.QUARANTINE)
 
@@ -94,7 +103,7 @@ class MovieLensSource:
 
     def interactions_fingerprint(self) -> dict[str, str]:
         """Hash of the file of ratings."""
-        return {"ml-100k.inter": file_hash(self._folder / "ml-100k.inter")}
+        return {"files": digest(self.files())}
 
     def items_fingerprint(self) -> dict[str, str]:
         """Hashes of MovieLens' and Wikidata's files."""

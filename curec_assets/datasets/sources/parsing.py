@@ -6,7 +6,8 @@ unit) raises `DataError`.
 """
 
 import math
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,6 +17,8 @@ from resources.errors import DataError
 
 _TRUE = {"true", "t", "yes", "y"}
 _FALSE = {"false", "f", "no", "n"}
+_DELETE = ["delete", "deleted", "remove"]
+_KEEP = ["", "add", "correct", "update", "upsert"]
 _FIRST_MILLISECOND = 100_000_000_000  # as seconds this is the year 5138
 
 
@@ -123,6 +126,28 @@ def ratings(cells: Cells) -> Parsed:
     numbers = values.cast(pl.Float64, strict=False)
     bad = numbers.is_null() | ~numbers.is_finite().fill_null(False)
     return Parsed(numbers.set(bad, None), tuple(_faults(bad, expected, fix)))
+
+
+def deletions(cells: Cells) -> Parsed:
+    """Whether a row takes its event back; nothing, "add" and "correct" mean that it does not."""
+    words = cells.values.cast(pl.Utf8).str.strip_chars().str.to_lowercase().fill_null("")
+    deleted = words.is_in(_DELETE)
+    return Parsed(
+        deleted,
+        tuple(
+            _faults(
+                ~(deleted | words.is_in(_KEEP)),
+                "add, correct, delete or nothing",
+                "Correct the value, or set data.operation_column to another column",
+            )
+        ),
+    )
+
+
+def without(faults: Iterable[Fault], excused: pl.Series) -> tuple[Fault, ...]:
+    """The faults of rows where `excused` is false."""
+    kept = [replace(f, rows=tuple(row for row in f.rows if not excused[row])) for f in faults]
+    return tuple(fault for fault in kept if fault.rows)
 
 
 def times(cells: Cells, *, earliest: int, latest: int) -> Parsed:

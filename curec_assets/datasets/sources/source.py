@@ -18,12 +18,21 @@ class DataSource(Protocol):
     be used.
     """
 
-    def interactions(self) -> pl.DataFrame:
-        """One row per event, in the source's order: `schema.RAW_INTERACTIONS`."""
+    @property
+    def whole(self) -> bool:
+        """Whether the files say everything: an event that none of them has is no event."""
         ...
 
-    def quarantine(self) -> pl.DataFrame:
-        """Cells for which events were left out: `schema.QUARANTINE`; most sources have none."""
+    def files(self) -> dict[str, str]:
+        """Name → content hash of the files that interactions come in, in the order of reading."""
+        ...
+
+    def interactions(self, file: str) -> pl.DataFrame:
+        """The rows of a file, in its order: `schema.RAW_INTERACTIONS`."""
+        ...
+
+    def quarantine(self, file: str) -> pl.DataFrame:
+        """Its cells for which rows were left out: `schema.QUARANTINE`; most sources have none."""
         ...
 
     def items(self) -> pl.DataFrame:
@@ -31,7 +40,9 @@ class DataSource(Protocol):
         ...
 
     def interactions_fingerprint(self) -> dict[str, str]:
-        """Name → content hash of everything that `interactions` depends on."""
+        """Name → content hash of everything that `interactions` depends on: `files`, and how they
+        are read.
+        """
         ...
 
     def items_fingerprint(self) -> dict[str, str]:

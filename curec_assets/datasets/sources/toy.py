@@ -47,7 +47,13 @@ class ToySource:
     def __init__(self, seed: int) -> None:
         self._seed = seed
 
-    def quarantine(self) -> pl.DataFrame:
+    whole = True
+
+    def files(self) -> dict[str, str]:
+        """One, which the seed and the sizes tell."""
+        return {"toy": digest([self._seed, N_USERS, N_ITEMS, N_EVENTS])}
+
+    def quarantine(self, file: str) -> pl.DataFrame:
         """Nothing: every event can be used."""
         return pl.DataFrame(schema=schema.QUARANTINE)
 
@@ -74,7 +80,7 @@ class ToySource:
             )
         return pl.DataFrame(rows, schema=schema.RAW_ITEMS)
 
-    def interactions(self) -> pl.DataFrame:
+    def interactions(self, file: str) -> pl.DataFrame:
         """Ratings 1 to 5, each user's items drawn without repetition."""
         random = random_generator(self._seed, "toy interactions")
         loved = _indicators(self.items())
@@ -100,11 +106,12 @@ class ToySource:
                 )
             )
         frame = pl.concat(parts).with_row_index("row", offset=1)
+        frame = frame.with_columns(deleted=pl.lit(value=False))
         return frame.cast(schema.RAW_INTERACTIONS).select(list(schema.RAW_INTERACTIONS))
 
     def interactions_fingerprint(self) -> dict[str, str]:
         """The seed and sizes."""
-        return {"toy": digest([self._seed, N_USERS, N_ITEMS, N_EVENTS])}
+        return {"files": digest(self.files())}
 
     def items_fingerprint(self) -> dict[str, str]:
         """The seed and sizes."""

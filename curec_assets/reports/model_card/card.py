@@ -79,7 +79,7 @@ def model_card(content: CardContent) -> str:
 
 
 def _source(content: CardContent) -> str | None:
-    raw = content.lineage.get("raw_interactions")
+    raw = content.lineage.get("events")
     return None if raw is None else raw.config.get("data.source")
 
 

@@ -16,7 +16,9 @@ class DataSettings(Section):
         "files, or a small synthetic set for tests."
     )
     interactions_path: str = Field(
-        "", description="source=files: CSV or Parquet with one row per user-item event."
+        "",
+        description="source=files: CSV, TSV or Parquet with one row per user-item event: one file "
+        "that holds all of them, or a folder that files with new or corrected ones are put into.",
     )
     items_path: str = Field("", description="source=files: CSV or Parquet with one row per item.")
     user_column: str = Field("user_id", description="Interactions column that names the user.")
@@ -27,6 +29,11 @@ class DataSettings(Section):
     )
     rating_column: str = Field(
         "rating", description="Interactions column with a rating, or a boolean label."
+    )
+    operation_column: str = Field(
+        "operation",
+        description="Interactions column, where there is one, that says `delete` in rows that take "
+        "an event back (same user, item and time).",
     )
     title_column: str = Field("title", description="Items column with the title.")
     attribute_columns: tuple[str, ...] = Field(

@@ -12,6 +12,7 @@ from curec_assets.datasets.sources.files import FilesSource
 from curec_assets.settings import DataSettings
 from resources.errors import DataError
 from resources.models.downloads import Downloads
+from tests.support.reading import all_quarantined, all_rows
 from tests.support.source_contract import SourceContract
 
 INTERACTIONS = "user_id,item_id,rating,timestamp\nann,x1,4.5,1700000000\nbob,x2,2,1700000001.9\n"
@@ -47,7 +48,7 @@ def write(folder: Path, name: str, content: str | pl.DataFrame) -> Path:
 
 def refused(source: FilesSource, table: str = "interactions") -> str:
     with pytest.raises(DataError) as error:
-        getattr(source, table)()
+        source.items() if table == "items" else all_rows(source)
     return str(error.value)
 
 
@@ -61,10 +62,10 @@ class TestFiles(SourceContract):
 
 def test_two_csv_files(tmp_path: Path) -> None:
     found = source(tmp_path)
-    events, items = found.interactions(), found.items()
+    events, items = all_rows(found), found.items()
     assert events.rows() == [
-        (1, "ann", "x1", 4.5, 1_700_000_000),
-        (2, "bob", "x2", 2.0, 1_700_000_001),
+        (1, "ann", "x1", 4.5, 1_700_000_000, False),
+        (2, "bob", "x2", 2.0, 1_700_000_001, False),
     ]
     assert items["attributes"].to_list() == [
         [{"kind": "genre", "value": "Action"}, {"kind": "genre", "value": "Crime"}],
@@ -88,7 +89,7 @@ def test_parquet_with_a_mapping(tmp_path: Path) -> None:
         time_column="at",
         title_column="name",
     )
-    assert found.interactions().drop("row").rows() == [
+    assert all_rows(found).drop("row", "deleted").rows() == [
         ("7", "1", 1.0, int(moment.timestamp())),
         ("8", "2", 0.0, int(moment.timestamp())),
     ]
@@ -114,7 +115,7 @@ def test_parquet_with_a_mapping(tmp_path: Path) -> None:
 def test_times(tmp_path: Path, cell: str, seconds: int) -> None:
     events = f"user_id,item_id,rating,timestamp\nu,i,1,{cell}\n"
     opened = source(tmp_path, events, earliest_time=date(1960, 1, 1))
-    assert opened.interactions()["timestamp"].to_list() == [seconds]
+    assert all_rows(opened)["timestamp"].to_list() == [seconds]
 
 
 @pytest.mark.parametrize(
@@ -129,7 +130,7 @@ def test_times(tmp_path: Path, cell: str, seconds: int) -> None:
 )
 def test_times_in_parquet(tmp_path: Path, times: list[Any]) -> None:
     events = pl.DataFrame({"user_id": ["u"], "item_id": ["i"], "rating": [1], "timestamp": times})
-    assert source(tmp_path, events).interactions()["timestamp"].to_list() == [1_714_521_600]
+    assert all_rows(source(tmp_path, events))["timestamp"].to_list() == [1_714_521_600]
 
 
 @pytest.mark.parametrize(
@@ -160,10 +161,10 @@ def test_a_few_bad_rows_go_into_quarantine_and_the_others_are_read(tmp_path: Pat
     bad = ["u,i,three,1700000000", "u,i,3,5", ",i,3,1700000000", "u,i,nan,4102444800"]
     rows = [*good[:50], *bad, *good[50:]]
     opened = source(tmp_path, "\n".join(["user_id,item_id,rating,timestamp", *rows]))
-    events = opened.interactions()
+    events = all_rows(opened)
     assert events["user_id"].to_list() == [f"u{number}" for number in range(96)]
     assert events["row"].to_list() == [*range(1, 51), *range(55, 101)]
-    found = opened.quarantine()
+    found = all_quarantined(opened)
     assert found.schema == schema.QUARANTINE
     assert found.select("row", "column", "value").rows() == [
         (51, "rating", "three"),
@@ -183,7 +184,7 @@ def test_too_many_bad_rows_refuse_the_file(tmp_path: Path) -> None:
     message = refused(source(tmp_path, text))
     for part in ("data row 9 (line 10)", "2 of 10 rows", "data.most_bad_share = 0.05"):
         assert part in message
-    assert source(tmp_path, text, most_bad_share=0.2).interactions().height == 8
+    assert all_rows(source(tmp_path, text, most_bad_share=0.2)).height == 8
 
 
 @pytest.mark.parametrize(
@@ -206,7 +207,7 @@ def test_whole_floats_are_ids(tmp_path: Path) -> None:
     events = pl.DataFrame(
         {"user_id": [1.0], "item_id": [2], "rating": [1.0], "timestamp": [1_700_000_000]}
     )
-    assert source(tmp_path, events).interactions()["user_id"].to_list() == ["1"]
+    assert all_rows(source(tmp_path, events))["user_id"].to_list() == ["1"]
 
 
 def test_a_line_is_not_named_where_rows_span_lines(tmp_path: Path) -> None:
@@ -313,7 +314,7 @@ def test_ids_that_look_alike_are_refused_by_name_and_unseen_characters_go(tmp_pa
     header = "user_id,item_id,rating,timestamp\n"
     row = "{},i,1,1700000000\n"
     hidden = source(tmp_path, header + row.format("a\u200bb"))
-    assert hidden.interactions()["user_id"].to_list() == ["ab"]
+    assert all_rows(hidden)["user_id"].to_list() == ["ab"]
     both = source(tmp_path, header + row.format("a\u200bb") + row.format("ab"))
     message = refused(both)
     assert "'a\\u200bb' and 'ab'" in message and "'user_id'" in message

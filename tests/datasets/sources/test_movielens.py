@@ -13,6 +13,7 @@ from curec_assets.datasets.sources.wikidata import Film, FilmIndex, choose_actor
 from curec_assets.datasets.titles import match_key, natural_order, split_alternative
 from resources.errors import DataError
 from resources.models.downloads import RECBOLE, WIKIDATA_FILMS, Downloads, Package
+from tests.support.reading import all_rows
 from tests.support.source_contract import SourceContract
 
 FILMS = [
@@ -70,8 +71,8 @@ class TestMovieLens(SourceContract):
 
 
 def test_ratings(source: MovieLensSource) -> None:
-    found = source.interactions()
-    assert found.rows() == [(1, "1", "2", 4.0, 881250949)]
+    found = all_rows(source)
+    assert found.rows() == [(1, "1", "2", 4.0, 881250949, False)]
 
 
 def test_films(source: MovieLensSource) -> None:
@@ -116,7 +117,7 @@ def test_films(source: MovieLensSource) -> None:
 
 
 def test_fingerprints_name_the_files(source: MovieLensSource) -> None:
-    assert set(source.interactions_fingerprint()) == {"ml-100k.inter"}
+    assert set(source.files()) == {"ml-100k.inter"}
     assert set(source.items_fingerprint()) == {"ml-100k.item", "movies.db"}
 
 
@@ -124,7 +125,7 @@ def test_a_changed_file_is_named(source: MovieLensSource, tmp_path: Path) -> Non
     path = tmp_path / RECBOLE.member / "ml-100k.inter"
     path.write_text("user_id:token\n1\n", encoding="utf-8")
     with pytest.raises(DataError, match="column 'item_id' was expected, found user_id"):
-        source.interactions()
+        all_rows(source)
 
 
 def test_a_file_without_films_is_named(tmp_path: Path) -> None:

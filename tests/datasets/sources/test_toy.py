@@ -4,6 +4,7 @@ import polars as pl
 import pytest
 
 from curec_assets.datasets.sources.toy import N_EVENTS, N_ITEMS, N_USERS, ToySource
+from tests.support.reading import all_rows
 from tests.support.source_contract import SourceContract
 
 
@@ -17,7 +18,7 @@ class TestToy(SourceContract):
 
 def test_shape() -> None:
     source = ToySource(1)
-    events, items = source.interactions(), source.items()
+    events, items = all_rows(source), source.items()
     assert (events["user_id"].n_unique(), items.height) == (N_USERS, N_ITEMS)
     assert abs(events.height - N_EVENTS) <= 30
     assert items["title"].n_unique() == N_ITEMS
@@ -27,7 +28,7 @@ def test_shape() -> None:
 
 
 def test_the_seed_decides() -> None:
-    assert not ToySource(1).interactions().equals(ToySource(2).interactions())
+    assert not all_rows(ToySource(1)).equals(all_rows(ToySource(2)))
     assert ToySource(1).items_fingerprint() != ToySource(2).items_fingerprint()
 
 
@@ -41,7 +42,7 @@ def test_earlier_ratings_of_a_genre_tell_about_the_next() -> None:
         .filter(pl.col("kind") == "genre")
         .select("item_id", "value")
     )
-    events = source.interactions().join(genres, on="item_id").sort("timestamp")
+    events = all_rows(source).join(genres, on="item_id").sort("timestamp")
     means = events.with_columns(
         before=(pl.col("rating").cum_sum() - pl.col("rating")).over("user_id", "value")
         / pl.col("rating").cum_count().sub(1).over("user_id", "value")

@@ -1,0 +1,163 @@
+"""The ledger of events: what each file said, as revisions that are added and never altered.
+
+An event is a user, an item and a time; a revision adds it, corrects its rating, or deletes it. A
+file that is read again supersedes what it said before: an event that it no longer has is deleted.
+An event that several files say alike is the first one's.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from curec_assets.datasets import schema
+from curec_assets.datasets.interactions import with_event_ids
+from resources.errors import DataError
+
+ADD, CORRECT, DELETE = "add", "correct", "delete"
+Known = Callable[[pl.DataFrame], pl.DataFrame]
+"""Ledger rows whose values in the columns of a frame are one of its rows."""
+
+
+@dataclass(frozen=True)
+class Read:
+    """One file, as it is now."""
+
+    name: str
+    rows: pl.DataFrame
+    """`schema.RAW_INTERACTIONS`."""
+    supersedes: bool
+    """Whether the ledger may have revisions from an earlier content of it."""
+    whole: bool
+    """Whether it says everything, so that whatever it does not have is deleted."""
+
+
+@dataclass(frozen=True)
+class Revisions:
+    """What files add to the ledger."""
+
+    rows: pl.DataFrame
+    """`schema.EVENTS`, by sequence."""
+    metrics: Mapping[str, Any]
+    """`sequence` and `batch` of the last revision, `current`: events that are not deleted,
+    `rows_read`, `repeated`: rows that a later row of the same file replaced."""
+
+
+def revisions(
+    files: Iterable[Read],
+    known: Known,
+    *,
+    before: Mapping[str, Any],
+    arrived_at: int,
+    most_lost_share: float,
+) -> Revisions:
+    """Of files, read in the order given. `before`: metrics of the ledger so far, or nothing.
+
+    `arrived_at`: Unix seconds. Raises `DataError` where a file has lost more than `most_lost_share`
+    of the events that it said before.
+    """
+    sequence, batch, current = (before.get(n, 0) for n in ("sequence", "batch", "current"))
+    rows_read = repeated = 0
+    added = pl.DataFrame(schema=schema.EVENTS)
+
+    def so_far(keys: pl.DataFrame) -> pl.DataFrame:
+        fresh = added.join(keys, on=keys.columns, how="semi")
+        return pl.concat([known(keys), fresh])
+
+    for file in files:
+        said = with_event_ids(file.rows).unique("event_id", keep="last", maintain_order=True)
+        rows_read += file.rows.height
+        repeated += file.rows.height - said.height
+        latest = _latest(so_far(said.select("event_id")))
+        owned = _owned(file, so_far)
+        lost = owned.join(said, on="event_id", how="anti").sort("sequence")
+        if lost.height > most_lost_share * owned.height:
+            raise _too_much_lost(file, lost.height, owned.height, most_lost_share)
+        new = _revised(said, latest, lost)
+        batch += 1 if new.height else 0
+        new = new.with_columns(
+            sequence=pl.int_range(sequence + 1, sequence + new.height + 1, dtype=pl.Int64),
+            batch=pl.lit(batch, pl.Int64),
+            file=pl.lit(file.name),
+            arrived_at=pl.lit(arrived_at, pl.Int64),
+        ).select(schema.EVENTS.names())
+        added = pl.concat([added, new])
+        sequence += new.height
+        current += int((new["operation"] == ADD).sum()) - int((new["operation"] == DELETE).sum())
+    return Revisions(
+        added,
+        {
+            "sequence": sequence,
+            "batch": batch,
+            "current": current,
+            "rows_read": rows_read,
+            "repeated": repeated,
+        },
+    )
+
+
+def current_events(ledger: pl.DataFrame) -> pl.DataFrame:
+    """The last revision of each event that is not deleted; of rows that hold all of its revisions
+    or at least the last.
+    """
+    return _latest(ledger).filter(pl.col("operation") != DELETE)
+
+
+def _latest(ledger: pl.DataFrame) -> pl.DataFrame:
+    return ledger.sort("sequence").unique("event_id", keep="last", maintain_order=True)
+
+
+def _owned(file: Read, known: Known) -> pl.DataFrame:
+    """Current events of which the file spoke last; all, if it says everything."""
+    if not file.supersedes:
+        return pl.DataFrame(schema=schema.EVENTS)
+    if file.whole:
+        return current_events(known(pl.DataFrame({"operation": [ADD, CORRECT, DELETE]})))
+    spoken = known(pl.DataFrame({"file": [file.name]})).select("event_id").unique()
+    return current_events(known(spoken)).filter(file=file.name)
+
+
+def _revised(said: pl.DataFrame, latest: pl.DataFrame, lost: pl.DataFrame) -> pl.DataFrame:
+    """What changes: rows of the ledger without their place in it."""
+    stored = latest.select("event_id", "revision", stored="operation", stored_rating="rating")
+    asked = said.join(stored, on="event_id", how="left", maintain_order="left")
+    there = (pl.col("stored") != DELETE).fill_null(False)
+    operation = (
+        pl.when(pl.col("deleted") & there)
+        .then(pl.lit(DELETE))
+        .when(~pl.col("deleted") & ~there)
+        .then(pl.lit(ADD))
+        .when(~pl.col("deleted") & (pl.col("rating") != pl.col("stored_rating")))
+        .then(pl.lit(CORRECT))
+    )
+    come = asked.with_columns(operation=operation).filter(pl.col("operation").is_not_null())
+    columns = ["row", "event_id", "revision", "operation", *schema.EVENT]
+    gone = lost.with_columns(operation=pl.lit(DELETE), row=pl.lit(None, pl.Int64))
+    return pl.concat([come.select(columns), gone.select(columns)]).with_columns(
+        revision=pl.col("revision").fill_null(0) + 1
+    )
+
+
+def _too_much_lost(file: Read, lost: int, owned: int, share: float) -> DataError:
+    return DataError(
+        f"{file.name}: its {file.rows.height} rows lack {lost} of the {owned} known ones, more "
+        f"than data.most_lost_share = {share} allows; what was stored stays. Copy the file again "
+        "in full; if it is meant, set data.most_lost_share to 1 for this one run"
+    )
+
+
+def by_batch(ledger: pl.DataFrame) -> pl.DataFrame:
+    """`schema.BATCHES` of rows of the ledger."""
+    operation = pl.col("operation")
+    return (
+        ledger.group_by("batch", "file", "arrived_at")
+        .agg(
+            last_sequence=pl.col("sequence").max(),
+            added=(operation == ADD).sum(),
+            corrected=(operation == CORRECT).sum(),
+            deleted=(operation == DELETE).sum(),
+        )
+        .sort("batch")
+        .cast(schema.BATCHES)
+    )
