@@ -15,7 +15,7 @@ VLLM_STAMP := .venv-vllm/.ready
 RECBOLE_BIN := .venv-recbole/bin
 RECBOLE_STAMP := .venv-recbole/.ready
 
-.PHONY: help setup demo outcome ui test lint test-vllm bench-speed benchmark
+.PHONY: help setup demo outcome ui test lint test-vllm bench-speed bench-incremental benchmark
 .DEFAULT_GOAL := help
 
 help:
@@ -27,6 +27,7 @@ help:
 	@echo 'make test-vllm the tests of the vLLM engine, on its CPU build, in an environment of its own'
 	@echo 'make benchmark    the rungs of the method and its peers, resumable; RUNGS=numbers needs no language model'
 	@echo 'make bench-speed  measure writing and training, renew docs/speed.md (after make demo)'
+	@echo 'make bench-incremental  what new events cost beside 100 thousand and 10 million stored ones'
 	@echo 'Settings: CUREC_PROFILE=smoke|laptop|benchmark|gpu|file.toml, CUREC_HOME=folder'
 
 setup: $(STAMP) $(DAGSTER_HOME)/dagster.yaml
@@ -93,6 +94,9 @@ bench-speed-asset-vllm: $(VLLM_STAMP)
 
 bench-speed-%: setup
 	@$(BIN)/python -m benchmarks.$* --home $(CUREC_HOME)
+
+bench-incremental: setup
+	@$(BIN)/python -m benchmarks.incremental
 
 $(RECBOLE_STAMP): benchmarks/requirements-recbole.txt
 	@echo 'Setting up .venv-recbole (RecBole and what it needs, takes minutes) ...'

@@ -3,8 +3,9 @@
 `curec demo [--profile smoke]` materialises every asset in this process and prints the outcome;
 `curec outcome` prints the outcome of what is stored; `curec export-policy FOLDER` writes the policy
 for `transformers`, `peft` and `vllm serve`; `curec accept-code ASSET` declares that changed code
-does not alter a stored result; `curec quarantine` lists what of your file was left out; `curec
-prune` lists and removes old models; `curec profiles` lists every setting.
+does not alter a stored result; `curec quarantine` lists what of your files was left out; `curec
+prune` lists and removes old models; `curec forget USER` takes a user out of the home; `curec
+profiles` lists every setting.
 """
 
 import argparse
@@ -56,6 +57,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--keep", type=int, default=1, help="versions kept beside the current one (default: 1)"
     )
     pruning.add_argument("--delete", action="store_true", help="remove what is listed")
+    forgetting = commands.add_parser(
+        "forget", help="take a user out of the home for good, and prove that nothing is left"
+    )
+    forgetting.add_argument("user", help="id of the user, as in your file")
+    forgetting.add_argument(
+        "--profile", help="profile that the home was made with; else CUREC_PROFILE, else laptop"
+    )
     commands.add_parser("profiles", help="list every setting of every profile")
     chosen = parser.parse_args(arguments)
     try:
@@ -67,6 +75,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(_accept_code(chosen.asset))
         elif chosen.command == "quarantine":
             print(_quarantine())
+        elif chosen.command == "forget":
+            _forget(chosen.user, chosen.profile)
         elif chosen.command == "prune":
             print(_prune(chosen.keep, delete=chosen.delete))
         else:
@@ -78,16 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _demo(profile: str | None) -> int:
-    if not os.environ.get("DAGSTER_HOME"):
-        raise ConfigError(
-            "DAGSTER_HOME is not set, so the run could not be shown in the UI; use `make demo`, or "
-            "set it to a folder that holds deploy/dagster.yaml as dagster.yaml"
-        )
-    if not Path(os.environ["DAGSTER_HOME"], "dagster.yaml").is_file():
-        raise ConfigError(
-            f"DAGSTER_HOME {os.environ['DAGSTER_HOME']!r} holds no dagster.yaml; copy "
-            "deploy/dagster.yaml there, or use `make setup`"
-        )
+    _require_dagster_home()
     _silence_libraries()
     started = time.monotonic()
 
@@ -117,6 +118,19 @@ def _demo(profile: str | None) -> int:
     write_costs(home_folder() / "costs.json", progress.run_costs(), chosen)
     print(f"\n{cost_table(progress.run_costs(), time.monotonic() - started)}\n\n{_outcome()}")
     return 0
+
+
+def _require_dagster_home() -> None:
+    if not os.environ.get("DAGSTER_HOME"):
+        raise ConfigError(
+            "DAGSTER_HOME is not set, so the run could not be shown in the UI; use `make demo`, or "
+            "set it to a folder that holds deploy/dagster.yaml as dagster.yaml"
+        )
+    if not Path(os.environ["DAGSTER_HOME"], "dagster.yaml").is_file():
+        raise ConfigError(
+            f"DAGSTER_HOME {os.environ['DAGSTER_HOME']!r} holds no dagster.yaml; copy "
+            "deploy/dagster.yaml there, or use `make setup`"
+        )
 
 
 def _silence_libraries() -> None:
@@ -180,6 +194,28 @@ def _quarantine() -> str:
         f"read again as a whole.\n\n"
         + text_table(rows.columns, [[str(cell) for cell in row] for row in rows.iter_rows()])
     )
+
+
+def _forget(user: str, profile: str | None) -> None:
+    import dagster as dg
+
+    from curec_assets.definitions import build_definitions, default_resources, home_folder, recipes
+    from curec_assets.lifecycle.forget import forget_user
+
+    _require_dagster_home()
+    _silence_libraries()
+    chosen = profile or os.environ.get("CUREC_PROFILE") or "laptop"
+    resources = default_resources(chosen, home_folder())
+    with dg.DagsterInstance.get() as instance:
+        forget_user(
+            user,
+            build_definitions(profile=chosen),
+            recipes(),
+            resources["warehouse"],
+            resources["model_store"],
+            instance,
+            say=lambda text: print(text, flush=True),
+        )
 
 
 def _prune(keep: int, *, delete: bool) -> str:

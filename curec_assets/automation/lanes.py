@@ -37,6 +37,17 @@ SLOW = (
 """Made by `retrain` only, so that new data alone never retrains a language model. The evidence of
 the snapshot is among them: a corpus must not be made from the evidence of another snapshot."""
 
+FITTED = (
+    "evidence_model",
+    "aligned_llm",
+    "reward_model",
+    "reason_policy",
+    "baseline_recommenders",
+    "recommender",
+    "recommender_ranking",
+)
+"""Models: what a user who is forgotten stays in until they are fitted again."""
+
 ON_DEVICE = (
     "aligned_llm",
     "draft_reasons",

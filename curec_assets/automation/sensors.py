@@ -16,6 +16,7 @@ import dagster as dg
 
 from curec_assets.automation.lanes import FAST, INGEST, SLOW
 from curec_assets.automation.staleness import Staleness, inputs_of_last, staleness
+from curec_assets.automation.unfinished import going_on
 from curec_assets.core.recipe import Recipe
 from curec_assets.datasets.sources.files import FilesSource
 from curec_assets.datasets.sources.inbox import files_in, marked_done, state
@@ -88,9 +89,9 @@ def sensors(
     def fast_lane(
         context: dg.SensorEvaluationContext, settings: Settings, model_store: ModelStore
     ) -> dg.SensorResult | dg.SkipReason:
-        going_on = _going_on(context.instance)
-        if going_on:
-            return dg.SkipReason(f"waits for the end of {going_on}")
+        busy = going_on(context.instance)
+        if busy:
+            return dg.SkipReason(f"waits for the end of {busy}")
         found = now(context, settings, model_store)
         read_before = [name for name in INGEST if name not in found.missing]
         wanted = found.following((*read_before, *FAST))
@@ -148,9 +149,9 @@ def sensors(
             seen = _looked_at(seen, FilesSource(data))
         if all(inputs_of_last(context.instance, name) == seen.there[name] for name in seen.there):
             return _no_run("the files have been read", seen)
-        going_on = _going_on(context.instance)
-        if going_on:
-            return _no_run(f"waits for the end of {going_on}", seen)
+        busy = going_on(context.instance)
+        if busy:
+            return _no_run(f"waits for the end of {busy}", seen)
         if seen.asked.attempts >= _ATTEMPTS:
             return _no_run(f"asked {_ATTEMPTS} times in vain; see the last run's error", seen)
         if time.time() < seen.asked.not_before:
@@ -192,23 +193,6 @@ def _once_more(asked: _Asked) -> _Asked:
 
 def _no_run(why: str, seen: _Seen) -> dg.SensorResult:
     return dg.SensorResult(skip_reason=why, cursor=_written(seen))
-
-
-def _going_on(instance: dg.DagsterInstance) -> str:
-    """A run that has not ended, in words; empty when there is none."""
-    runs = instance.get_runs(
-        dg.RunsFilter(
-            statuses=[
-                dg.DagsterRunStatus.QUEUED,
-                dg.DagsterRunStatus.NOT_STARTED,
-                dg.DagsterRunStatus.STARTING,
-                dg.DagsterRunStatus.STARTED,
-                dg.DagsterRunStatus.CANCELING,
-            ]
-        ),
-        limit=1,
-    )
-    return " ".join(f"run {run.run_id} ({run.job_name})" for run in runs)
 
 
 def _nothing_to_do(found: Staleness) -> str:

@@ -21,6 +21,7 @@ from curec_assets.datasets.ledger import (
 )
 from curec_assets.datasets.sources.source import DataSource, open_source
 from resources.storage.manifest import Manifest
+from resources.storage.tombstones import without_forgotten
 
 _GROUP = "datasets"
 _KINDS = {"duckdb", "polars"}
@@ -56,7 +57,12 @@ def _revisions(
     source: DataSource = inputs.view
     return revisions(
         (
-            Read(name, source.interactions(name), supersedes=bool(before), whole=source.whole)
+            Read(
+                name,
+                without_forgotten(inputs.warehouse, source.interactions(name)),
+                supersedes=bool(before),
+                whole=source.whole,
+            )
             for name in files
         ),
         known,

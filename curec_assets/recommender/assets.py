@@ -223,7 +223,8 @@ def _models_are_of_one_snapshot(inputs: Inputs) -> None:
 
 
 def _describe_recommendations(rows: pl.DataFrame, _: Inputs) -> Mapping[str, Any]:
-    shown = rows.select("user_id", "rank", "title", "score", "level", "reason")
+    viewer = pl.col("user_id").rank("dense").alias("viewer")  # no id: metadata outlives the rows
+    shown = rows.select(viewer, "rank", "title", "score", "level", "reason")
     return {
         "samples": markdown_table(shown, limit=15),
         "composer_share": float((rows["source"] == "composer").sum()) / max(rows.height, 1),

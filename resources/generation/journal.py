@@ -47,6 +47,8 @@ class Journal:
         self._lines: dict[str, tuple[int, int]] = {}  # key → where its JSON stands, and its length
         self._end = 0
         self._read_through()
+        earlier = set_aside_from(path)
+        self._earlier = Journal(earlier, identity) if earlier.exists() else None
 
     def __enter__(self) -> Self:
         return self
@@ -58,6 +60,8 @@ class Journal:
         at: TracebackType | None,
     ) -> None:
         self._file.close()
+        if self._earlier:
+            self._earlier._file.close()
 
     def key(self, prompt: Prompt, sampling: Sampling) -> str:
         """What names the completions of `prompt`: they depend on nothing else."""
@@ -65,6 +69,8 @@ class Journal:
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:_KEY]
 
     def __contains__(self, key: str) -> bool:
+        if key not in self._lines and self._earlier and key in self._earlier:
+            self.keep(key, self._earlier[key])
         return key in self._lines
 
     def __getitem__(self, key: str) -> list[Completion]:
@@ -131,6 +137,26 @@ class DeliversEach(Protocol):
     ) -> Iterator[tuple[int, list[Completion]]]:
         """The position of a prompt and its completions, in any order of prompts."""
         ...
+
+
+def set_aside(path: Path) -> None:
+    """Let the journal at `path` go on with nothing but what is asked for from now on.
+
+    What was kept is looked up in a file beside it, and taken over when it is asked for; removing
+    that file ends it.
+    """
+    earlier = set_aside_from(path)
+    if earlier.exists():  # set aside before, and not ended: nothing is lost
+        with earlier.open("ab") as stream:
+            stream.write(path.read_bytes())
+        path.unlink()
+    else:
+        path.rename(earlier)
+
+
+def set_aside_from(path: Path) -> Path:
+    """Where `set_aside` puts what was kept at `path`."""
+    return path.with_name(f"{path.name}.earlier")
 
 
 class JournaledGenerator:

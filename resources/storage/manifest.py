@@ -35,6 +35,10 @@ class Manifest(BaseModel):
     """Relative path → SHA-256, for model directories."""
     sources: dict[str, str] = Field(default_factory=dict)
     """File → content hash of what was read from outside, for tables that grow by files."""
+    forgotten: tuple[str, ...] = ()
+    """Tombstones of users whose events this was fitted on before they were forgotten."""
+    erased_from: tuple[str, ...] = ()
+    """Data versions before rows of forgotten users were taken out, the oldest first."""
     row_count: int | None = None
     """Number of rows, for tables."""
     row_sum: str | None = None

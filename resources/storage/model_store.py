@@ -76,6 +76,10 @@ class ModelStore(dg.ConfigurableResource):  # type: ignore[type-arg]
             )
         return found
 
+    def has(self, asset: str) -> bool:
+        """Whether there is a current version, damaged or not."""
+        return (Path(self.root) / asset / CURRENT).exists()
+
     def set_current(self, asset: str, fingerprint: str) -> None:
         """Point `current(asset)` at this fingerprint, atomically."""
         folder = Path(self.root) / asset
@@ -161,6 +165,14 @@ def hash_files(folder: Path) -> dict[str, str]:
         for file in sorted(folder.rglob("*"))
         if file.is_file() and file.name != _MANIFEST
     }
+
+
+def rewrite_manifest(folder: Path, manifest: Manifest) -> None:
+    """Put a manifest in the place of a stored version's, atomically."""
+    temporary = folder / f".{_MANIFEST}.{os.getpid()}"
+    temporary.write_text(manifest.model_dump_json(indent=2), encoding="utf-8")
+    _sync(temporary)
+    temporary.replace(folder / _MANIFEST)
 
 
 def _verified(path: Path) -> Artifact:

@@ -129,6 +129,56 @@ class Warehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
             connection.execute(f'CREATE OR REPLACE TABLE "{table}" AS SELECT * FROM new_rows')
             self._record(connection, table, manifest)
 
+    def has(self, table: str) -> bool:
+        """Whether there is such a table, with a manifest or without."""
+        return table in self.tables()
+
+    def tables(self) -> dict[str, tuple[str, ...]]:
+        """Every table → its columns; none where there is no file yet."""
+        if not Path(self.path).exists():
+            return {}
+        with self.reading() as connection:
+            found = connection.execute(
+                "SELECT table_name, list(column_name ORDER BY column_index) "
+                "FROM duckdb_columns() WHERE NOT internal GROUP BY table_name"
+            ).fetchall()
+        return {name: tuple(columns) for name, columns in found}
+
+    def manifests(self) -> list[Manifest]:
+        """How every stored table was made."""
+        found = (self.manifest(name) for name in sorted(self.tables()))
+        return [manifest for manifest in found if manifest is not None]
+
+    def record(self, manifests: Sequence[Manifest]) -> None:
+        """Put manifests in the place of those of the same tables, in one transaction."""
+        with self.writing() as connection:
+            for manifest in manifests:
+                self._record(connection, manifest.asset, manifest)
+
+    def compact(self) -> None:
+        """Write the file anew, without what deleted rows left in it; atomically."""
+        import duckdb
+
+        path = Path(self.path)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}")
+        temporary.unlink(missing_ok=True)
+        connection = self._connect(read_only=False)  # nobody writes meanwhile
+        try:
+            connection.execute("CHECKPOINT")
+            connection.execute(f"ATTACH '{str(temporary).replace(chr(39), chr(39) * 2)}' AS anew")
+            [(name,)] = connection.execute("SELECT current_database()").fetchall()
+            connection.execute(f'COPY FROM DATABASE "{name}" TO anew')
+            connection.execute("DETACH anew")
+            temporary.replace(path)
+        except duckdb.IOException as error:
+            raise ArtifactError(
+                f"warehouse {self.path} could not be written anew: {error}. It is as it was. Free "
+                "disk space and run again"
+            ) from error
+        finally:
+            connection.close()
+            temporary.unlink(missing_ok=True)
+
     def change(
         self, table: str, rows: pl.DataFrame, removed: pl.DataFrame, manifest: Manifest
     ) -> None:

@@ -1,0 +1,117 @@
+"""`curec forget`: everything that erasure takes, in one command that can be repeated.
+
+Rows and models first (`erasure`), then the fast lane is made again from what is left, then what
+only the user's reasons needed is dropped from the kept completions, then Dagster's own records, and
+at the end the whole home is searched (`traces`).
+"""
+
+import os
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import dagster as dg
+import polars as pl
+
+from curec_assets.automation.interruption import interruptible
+from curec_assets.automation.lanes import FAST, FITTED
+from curec_assets.automation.unfinished import going_on
+from curec_assets.core.recipe import Recipe
+from curec_assets.lifecycle.erasure import forget, tainted
+from curec_assets.lifecycle.traces import traces
+from resources.errors import ConfigError, CurecError
+from resources.generation.journal import set_aside, set_aside_from
+from resources.storage.model_store import ModelStore
+from resources.storage.warehouse import Warehouse
+
+Say = Callable[[str], None]
+
+
+def forget_user(
+    user_id: str,
+    definitions: dg.Definitions,
+    recipes: Sequence[Recipe],
+    warehouse: Warehouse,
+    store: ModelStore,
+    instance: dg.DagsterInstance,
+    say: Say,
+) -> None:
+    """Take a user out of the home, and prove it. `say` is told each step.
+
+    Raises `ConfigError` while a run is going on, `CurecError` when something still knows the user.
+    """
+    busy = going_on(instance)
+    if busy:
+        raise ConfigError(f"{busy} is going on; wait for its end or cancel it, then forget again")
+    items = _items(warehouse, user_id)
+    found = forget(user_id, recipes, warehouse, store, fitted=FITTED)
+    say(f"{len(found.event_ids)} events, and what was made for them, are taken out")
+    journals = list(Path(store.root).glob("*/.*.kept/completions.jsonl"))
+    for journal in journals:
+        set_aside(journal)
+    follow = [name for name in ("events", *FAST) if name in _made(recipes, warehouse, store)]
+    if follow:
+        say("the fast lane is made again from what is left")
+        result = interruptible(
+            definitions.resolve_job_def("everything"),
+            instance,
+            raise_on_error=False,
+            asset_selection=[dg.AssetKey(name) for name in follow],
+        )
+        if not result.success:
+            raise CurecError(
+                f"run {result.run_id} failed; see it in `make ui`, then forget again: it goes on"
+            )
+    for journal in Path(store.root).glob("*/.*.kept/completions.jsonl"):
+        set_aside_from(journal).unlink(missing_ok=True)
+    dagster_home = _dagster_home()
+    for run_id in _runs_that_name(user_id, instance):
+        instance.delete_run(run_id)
+        say(f"run {run_id} named the user and is deleted from Dagster's records")
+    if dagster_home:
+        _compact(dagster_home)
+    left = traces(user_id, items, warehouse, store, dagster_home)
+    if left:
+        raise CurecError("the user is still known:\n  " + "\n  ".join(left))
+    models = tainted(store, FITTED)
+    say("nothing in this home knows the user any more" + ("" if models else "."))
+    if models:
+        say(f"fitted on the user's events, until `retrain`: {', '.join(models)}")
+
+
+def _items(warehouse: Warehouse, user_id: str) -> list[str]:
+    """The user's items in the order of time, as far as the home still knows them."""
+    if not warehouse.has("interactions"):
+        return []
+    rows = warehouse.matching("interactions", pl.DataFrame({"user_id": [user_id]}))
+    return rows.sort("timestamp", "event_id")["item_id"].to_list()
+
+
+def _made(recipes: Sequence[Recipe], warehouse: Warehouse, store: ModelStore) -> set[str]:
+    """Assets that the home has; a report that showed people was removed, and counts."""
+    tables = warehouse.tables()
+    return {recipe.name for recipe in recipes if recipe.name in tables or store.has(recipe.name)}
+
+
+def _dagster_home() -> Path | None:
+    home = os.environ.get("DAGSTER_HOME")
+    return Path(home) if home else None
+
+
+def _runs_that_name(user_id: str, instance: dg.DagsterInstance) -> Iterator[str]:
+    """Runs with an event that has the user's id as a value of its own."""
+    marks = [
+        f"{left}{user_id}{right}" for left, right in (('\\"', '\\"'), ("'", "'"), ("| ", " |"))
+    ]
+    for run in instance.get_runs():
+        events = instance.all_logs(run.run_id)
+        if any(mark in repr(event) for event in events for mark in marks):
+            yield run.run_id
+
+
+def _compact(folder: Path) -> None:
+    """Write Dagster's SQLite files anew, without what deleted rows left in them."""
+    for file in sorted(folder.rglob("*.db")):
+        with sqlite3.connect(file) as connection:
+            connection.execute("VACUUM")
+        connection.close()
