@@ -12,22 +12,15 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import dagster as dg
 import polars as pl
 
 from curec_assets.core.accepted_code import Acceptance, acceptance
+from curec_assets.core.growing import write_change, write_whole
 from curec_assets.core.inputs import Inputs, declared_settings, values_at
 from curec_assets.core.metadata import as_metadata
-from curec_assets.core.provenance import (
-    advanced,
-    content_hash,
-    digest,
-    fingerprint,
-    row_sum,
-    version_of_rows,
-)
+from curec_assets.core.provenance import content_hash, digest, fingerprint
 from curec_assets.core.recipe import Recipe, explain
 from curec_assets.settings import Profile
 from resources.errors import ArtifactError
@@ -212,47 +205,8 @@ class _Work:
         if change is None:
             return None
         _require_promised(recipe, change.rows)
-        keys = pl.concat([change.removed, change.rows.select(recipe.key)])
-        gone = self._warehouse.matching(recipe.name, keys)
-        manifest = self._grown(
-            wanted,
-            (before.row_count or 0) - gone.height + change.rows.height,
-            advanced(
-                int(before.row_sum, 16),
-                come=change.rows.drop(recipe.unversioned),
-                gone=gone.drop(recipe.unversioned),
-            ),
-            change.metrics,
-            generation=before.generation,
-            started=started,
-        )
-        self._warehouse.change(recipe.name, change.rows, change.removed, manifest)
+        manifest = write_change(recipe, self._warehouse, _timed(wanted, started), before, change)
         return _Stored(manifest, StoredTable(self._warehouse, recipe.name))
-
-    def _grown(
-        self,
-        wanted: Manifest,
-        rows: int,
-        total: int,
-        metrics: Mapping[str, Any],
-        *,
-        generation: str,
-        started: float,
-    ) -> Manifest:
-        """The manifest of a table that grows."""
-        schema = self._recipe.schema or {}
-        return wanted.model_copy(
-            update={
-                "data_version": version_of_rows(schema, rows, total),
-                "metrics": dict(metrics),
-                "row_count": rows,
-                "row_sum": f"{total:032x}",
-                "generation": generation,
-                "order": self._recipe.order,
-                "seconds": round(time.monotonic() - started, 3),
-                "created_at": datetime.now(UTC),
-            }
-        )
 
     def _make_table(self, inputs: Inputs, wanted: Manifest) -> "_Stored":
         recipe, folders = self._recipe, _Workspaces(self._store, self._recipe.name)
@@ -261,11 +215,7 @@ class _Work:
         rows, metrics = built if isinstance(built, tuple) else (built, {})
         _require_promised(recipe, rows)
         if recipe.update:
-            total = row_sum(rows.drop(recipe.unversioned))
-            manifest = self._grown(
-                wanted, rows.height, total, metrics, generation=uuid4().hex, started=started
-            )
-            self._warehouse.write(recipe.name, rows, manifest)
+            manifest = write_whole(recipe, self._warehouse, _timed(wanted, started), rows, metrics)
             return _Stored(manifest, StoredTable(self._warehouse, recipe.name))
         manifest = wanted.model_copy(
             update={
@@ -374,6 +324,10 @@ class _Workspaces:
     def remove(self) -> None:
         for folder in self._given:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _timed(wanted: Manifest, started: float) -> Manifest:
+    return wanted.model_copy(update={"seconds": round(time.monotonic() - started, 3)})
 
 
 def _require_promised(recipe: Recipe, rows: pl.DataFrame) -> None:

@@ -13,6 +13,7 @@ import polars as pl
 
 from curec_assets.datasets import schema
 from curec_assets.datasets.interactions import with_event_ids
+from curec_assets.datasets.sources.source import DataSource
 from resources.errors import DataError
 
 ADD, CORRECT, DELETE = "add", "correct", "delete"
@@ -95,6 +96,20 @@ def revisions(
             "repeated": repeated,
         },
     )
+
+
+def read_all(source: DataSource) -> pl.DataFrame:
+    """The events of a source that is read for the first time, without a warehouse.
+
+    Columns of `schema.EVENTS`, one row per event.
+    """
+    files = (
+        Read(name, source.interactions(name), supersedes=False, whole=source.whole)
+        for name in source.files()
+    )
+    empty = pl.DataFrame(schema=schema.EVENTS)
+    found = revisions(files, lambda _: empty, before={}, arrived_at=0, most_lost_share=0.0)
+    return current_events(found.rows)
 
 
 def current_events(ledger: pl.DataFrame) -> pl.DataFrame:

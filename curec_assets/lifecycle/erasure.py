@@ -16,7 +16,8 @@ from typing import Any
 
 import polars as pl
 
-from curec_assets.core.provenance import advanced, content_hash, digest, version_of_rows
+from curec_assets.core.growing import without_rows
+from curec_assets.core.provenance import content_hash, digest
 from curec_assets.core.recipe import Recipe
 from curec_assets.datasets.ledger import current_events
 from resources.storage.manifest import Manifest
@@ -97,32 +98,23 @@ def _forget_in_tables(recipes: Sequence[Recipe], warehouse: Warehouse, user: For
         manifest = warehouse.manifest(recipe.name)
         if manifest is None or gone.is_empty():
             continue
-        rows = (manifest.row_count or 0) - gone.height
         if manifest.row_sum is None:
             kept = warehouse.read(recipe.name)
             kept = kept.join(gone.select(recipe.key), on=recipe.key, how="anti")
-            changed = {"data_version": content_hash(kept, key=recipe.key)}
+            now = manifest.model_copy(
+                update={
+                    "data_version": content_hash(kept, key=recipe.key),
+                    "row_count": kept.height,
+                }
+            )
         else:
-            gone_sum = gone.drop(recipe.unversioned)
-            total = advanced(int(manifest.row_sum, 16), come=gone_sum.clear(), gone=gone_sum)
-            changed = {
-                "row_sum": f"{total:032x}",
-                "data_version": version_of_rows(recipe.schema or {}, rows, total),
-            }
+            now = without_rows(recipe, manifest, gone)
         metrics = dict(manifest.metrics)
         if "current" in metrics:
             metrics["current"] -= events
-        was = {
-            "row_count": rows,
-            "metrics": metrics,
-            "erased_from": (*manifest.erased_from, manifest.data_version),
-        }
-        warehouse.change(
-            recipe.name,
-            gone.clear(),
-            gone.select(recipe.key),
-            manifest.model_copy(update={**changed, **was}),
-        )
+        erased_from = (*manifest.erased_from, manifest.data_version)
+        now = now.model_copy(update={"metrics": metrics, "erased_from": erased_from})
+        warehouse.change(recipe.name, gone.clear(), gone.select(recipe.key), now)
 
 
 def _versions(store: ModelStore) -> Iterator[Path]:
@@ -141,6 +133,8 @@ def _forget_in_folder(folder: Path, user: Forgotten, tombstone: str, fitted: Seq
     if manifest.asset == "quality_report":  # it shows people: made again from what is left
         shutil.rmtree(folder)
         return
+    for left in folder.rglob(".*"):  # by an erasure that was killed
+        left.unlink()
     for file in folder.rglob("*.parquet"):
         rows = pl.read_parquet(file)
         theirs = user.rows_of(rows.columns)

@@ -40,7 +40,7 @@ def without_forgotten(warehouse: Warehouse, rows: pl.DataFrame) -> pl.DataFrame:
     salt, hashes = forgotten["salt"][0], set(forgotten["user_hash"])
     users = rows["user_id"].unique().to_list()
     gone = [user for user in users if user is not None and _hash(user, salt) in hashes]
-    return rows.filter(~pl.col("user_id").is_in(gone))
+    return rows.filter(~pl.col("user_id").is_in(gone).fill_null(value=False))
 
 
 def _tombstones(warehouse: Warehouse) -> pl.DataFrame:

@@ -2,9 +2,8 @@
 
 import polars as pl
 
-from curec_assets.datasets import schema
 from curec_assets.datasets.interactions import build_interactions
-from curec_assets.datasets.ledger import Read, current_events, revisions
+from curec_assets.datasets.ledger import read_all
 from curec_assets.datasets.sources.source import DataSource
 
 
@@ -20,18 +19,4 @@ def all_quarantined(source: DataSource) -> pl.DataFrame:
 
 def events_of(source: DataSource, item_ids: pl.Series, liked_threshold: float) -> pl.DataFrame:
     """`schema.INTERACTIONS`."""
-    files = (
-        Read(name, source.interactions(name), supersedes=False, whole=source.whole)
-        for name in source.files()
-    )
-    ledger = revisions(
-        files,
-        lambda _: pl.DataFrame(schema=schema.EVENTS),
-        before={},
-        arrived_at=0,
-        most_lost_share=0,
-    )
-    found = build_interactions(
-        current_events(ledger.rows), item_ids, liked_threshold=liked_threshold
-    )
-    return found.events
+    return build_interactions(read_all(source), item_ids, liked_threshold=liked_threshold).events

@@ -1,0 +1,160 @@
+"""Erasure on a home of data sets and one model; whatever interrupts it, it can be ended."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from curec_assets.automation.lanes import SLOW
+from curec_assets.core.provenance import digest
+from curec_assets.datasets.assets import RECIPES
+from curec_assets.lifecycle.erasure import forget, tainted
+from curec_assets.lifecycle.traces import traces
+from resources.storage.manifest import Manifest
+from resources.storage.model_store import ModelStore, hash_files
+from resources.storage.tombstones import without_forgotten
+from resources.storage.warehouse import Warehouse
+from tests.datasets.test_assets import run
+
+USER = "u07"
+
+
+class Home:
+    """Warehouse and model store of a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.warehouse = Warehouse(path=str(folder / "warehouse.duckdb"))
+        self.store = ModelStore(root=str(folder / "models"))
+
+    def forget(self, user: str = USER) -> None:
+        forget(user, RECIPES, self.warehouse, self.store, fitted=["evidence_model"])
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """Of every table and of the model, and what these name as their inputs."""
+        manifests = [*self.warehouse.manifests(), self.store.current("evidence_model").manifest]
+        return {m.asset: f"{m.data_version} {sorted(m.inputs.items())}" for m in manifests}
+
+    @property
+    def traces(self) -> list[str]:
+        return traces(USER, [], self.warehouse, self.store, None)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home of the toy set, with a model that keeps what it said of each event."""
+    folder = tmp_path_factory.mktemp("made")
+    assert run(folder).success
+    home = Home(folder)
+    splits = home.warehouse.read("event_splits", ["event_id", "user_id"])
+    with home.store.writing("evidence_model") as files:
+        splits.select("event_id").write_parquet(files / "predictions.parquet")
+        (files / "pool.json").write_text('[{"user_id": "u07"}, {"user_id": "u08"}]', "utf-8")
+        manifest = Manifest(
+            asset="evidence_model",
+            fingerprint="f",
+            data_version=digest(hash_files(files)),
+            code_version="c",
+            inputs={"event_splits": f"f {home.warehouse.data_version('event_splits')}"},
+            files=hash_files(files),
+            created_at=datetime.now(UTC),
+        )
+        home.store.commit(files, manifest)
+    return folder
+
+
+@pytest.fixture
+def home(made: Path, tmp_path: Path) -> Home:
+    return Home(Path(shutil.copytree(made, tmp_path / "home")))
+
+
+def test_rows_go_from_tables_and_models_and_the_others_stay(home: Home) -> None:
+    before = home.warehouse.read("interactions")
+    assert len(home.traces) > 4
+    home.forget()
+    assert home.traces == []
+    others = before.filter(pl.col("user_id") != USER)
+    assert home.warehouse.read("interactions").equals(others)
+    kept = home.store.current("evidence_model")
+    assert pl.read_parquet(kept.path / "predictions.parquet").height == others.height
+    assert tainted(home.store, ["evidence_model"]) == ["evidence_model"]
+
+
+def test_manifests_name_what_is_there(home: Home) -> None:
+    home.forget()
+    versions = {m.asset: m.data_version for m in home.warehouse.manifests()}
+    for manifest in home.warehouse.manifests():
+        for name, version in manifest.inputs.items():
+            assert version == versions.get(name, version), (manifest.asset, name)
+    model = home.store.current("evidence_model").manifest
+    assert model.inputs == {"event_splits": f"f {versions['event_splits']}"}
+
+
+def test_what_follows_new_data_is_as_it_would_be_made(home: Home) -> None:
+    home.forget()
+    before = home.versions
+    assert run(home.folder).success
+    after = home.versions
+    assert {name for name in before if after[name] != before[name]} <= set(SLOW)
+
+
+def test_no_file_brings_the_user_back(home: Home) -> None:
+    home.forget()
+    rows = pl.DataFrame({"user_id": [USER, "u08", None]})
+    assert without_forgotten(home.warehouse, rows)["user_id"].to_list() == ["u08", None]
+
+
+def test_whom_nobody_knows_is_forgotten_too(home: Home) -> None:
+    before = home.versions
+    home.forget("nobody")
+    assert home.versions == before
+    rows = pl.DataFrame({"user_id": ["nobody"]})
+    assert without_forgotten(home.warehouse, rows).is_empty()
+
+
+class Killed(BaseException):
+    """As if the process had ended there."""
+
+
+@contextmanager
+def killed_at(step: int, patch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Ends at the n-th time that a file is put in place or a transaction begins."""
+    steps = count()
+
+    def counted(function):  # type: ignore[no-untyped-def]
+        def call(*arguments, **named):  # type: ignore[no-untyped-def]
+            if next(steps) == step:
+                raise Killed
+            return function(*arguments, **named)
+
+        return call
+
+    with patch.context() as patched:
+        patched.setattr(Path, "replace", counted(Path.replace))
+        patched.setattr(Warehouse, "writing", counted(Warehouse.writing))
+        yield
+
+
+def test_an_erasure_that_was_killed_anywhere_is_ended_by_the_same_command(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = Home(Path(shutil.copytree(made, tmp_path / "whole")))
+    whole.forget()
+    for step in count():
+        home = Home(Path(shutil.copytree(made, tmp_path / str(step))))
+        try:
+            with killed_at(step, monkeypatch):
+                home.forget()
+        except Killed:
+            home.forget()
+            assert home.versions == whole.versions, step
+            assert home.traces == [], step
+        else:
+            break
+    assert step > 8
