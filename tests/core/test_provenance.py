@@ -9,7 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from curec_assets.core import seeds
-from curec_assets.core.provenance import content_hash, fingerprint
+from curec_assets.core.provenance import (
+    advanced,
+    content_hash,
+    fingerprint,
+    row_sum,
+    version_of_rows,
+)
 
 SCHEMA = {
     "key": pl.String,
@@ -159,3 +165,30 @@ def test_derived_generators_are_repeatable_and_independent():
     draw = seeds.random_generator(1, "user", "7").integers(0, 2**62)
     assert draw == seeds.random_generator(1, "user", "7").integers(0, 2**62)
     assert draw != seeds.random_generator(1, "user", "8").integers(0, 2**62)
+
+
+EVENTS = st.sets(st.tuples(st.text(max_size=3), st.integers(0, 9), st.floats(0, 5)), max_size=8)
+
+
+def events(rows) -> pl.DataFrame:
+    columns = {"user": pl.String, "time": pl.Int64, "rating": pl.Float64}
+    return pl.DataFrame(list(rows), schema=columns, orient="row")
+
+
+@given(EVENTS, EVENTS, st.randoms(use_true_random=False))
+def test_a_sum_of_rows_that_is_advanced_is_that_of_the_rows(before, after, shuffler) -> None:
+    advanced_to = advanced(
+        row_sum(events(before)), come=events(after - before), gone=events(before - after)
+    )
+    shuffled = list(after)
+    shuffler.shuffle(shuffled)
+    assert advanced_to == row_sum(events(shuffled).select("time", "rating", "user"))
+
+
+@given(EVENTS, EVENTS)
+def test_other_rows_have_another_version(before, after) -> None:
+    def version(rows) -> str:
+        frame = events(rows)
+        return version_of_rows(frame.schema, frame.height, row_sum(frame))
+
+    assert (version(before) == version(after)) == (before == after)
