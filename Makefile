@@ -40,8 +40,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $@
 
 $(DAGSTER_HOME)/dagster.yaml:
-	@mkdir -p $(@D)
-	@cp deploy/dagster.yaml $@
+	@umask 077 && mkdir -p $(@D) && cp deploy/dagster.yaml $@
 
 demo: setup
 	@$(BIN)/curec demo
@@ -49,8 +48,9 @@ demo: setup
 outcome: setup
 	@$(BIN)/curec outcome
 
+# Dagster's own processes keep what this shell lets them keep: nothing for other users.
 ui: setup
-	@$(BIN)/dagster dev --workspace workspace.yaml
+	@umask 077 && $(BIN)/dagster dev --workspace workspace.yaml
 
 lint: setup
 	@$(BIN)/ruff check .

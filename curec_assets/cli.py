@@ -66,6 +66,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     commands.add_parser("profiles", help="list every setting of every profile")
     chosen = parser.parse_args(arguments)
+    if chosen.command not in ("profiles", "export-policy"):  # an export is for others
+        _keep_private()
     try:
         if chosen.command == "demo":
             return _demo(chosen.profile)
@@ -85,6 +87,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"curec: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _keep_private() -> None:
+    from curec_assets.definitions import private_home
+
+    private_home()
 
 
 def _demo(profile: str | None) -> int:

@@ -30,6 +30,7 @@ from resources.models.base_models import LanguageModel
 from resources.models.downloads import Downloads
 from resources.models.text_encoder import TextEncoder
 from resources.storage.model_store import ModelStore
+from resources.storage.private import keep_private
 from resources.storage.warehouse import Warehouse
 
 STAGES = (
@@ -45,6 +46,11 @@ STAGES = (
 )
 DEFAULT_PROFILE = "laptop"
 DEFAULT_HOME = ".curec"
+KEPT = (
+    *("warehouse.duckdb*", ".warehouse.duckdb*", "models", "downloads", "base_models", "encoder"),
+    *("dagster", "benchmark", "costs.json"),
+)
+"""Patterns of what is kept in the home; what else lies there is not ours."""
 
 
 def build_definitions(
@@ -98,6 +104,16 @@ def home_folder() -> Path:
     return Path(os.environ.get("CUREC_HOME") or DEFAULT_HOME).resolve()
 
 
+def private_home() -> Path:
+    """The home, closed to other users, as is all that this process makes from here on.
+
+    To be called where a process begins: what is kept says what people liked.
+    """
+    home = home_folder()
+    keep_private(home, KEPT)
+    return home
+
+
 def default_resources(profile: str, home: Path) -> dict[str, Any]:
     """Every resource by its role name, with what it keeps below `home`."""
     accelerator = Accelerator()
@@ -118,7 +134,8 @@ def default_resources(profile: str, home: Path) -> dict[str, Any]:
 
 @dg.definitions
 def defs() -> dg.Definitions:
-    """What `dagster` and `dg` load."""
+    """What `dagster` and `dg` load, in every process that makes something."""
+    private_home()
     return build_definitions()
 
 

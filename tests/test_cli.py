@@ -1,8 +1,11 @@
 """The console script: what it prints, and how it fails."""
 
 import io
+import os
+import stat
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
@@ -13,6 +16,14 @@ from curec_assets.cli import describe_profiles, main
 from curec_assets.reports.costs import cost_table
 from curec_assets.reports.outcome import text_table
 from curec_assets.settings import PROFILES
+
+
+@pytest.fixture(autouse=True)
+def umask() -> Iterator[None]:
+    """What commands set for their process."""
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
 
 
 def test_profiles_describe_every_setting() -> None:
@@ -65,6 +76,20 @@ def test_export_of_an_unknown_asset_lists_the_valid_ones(
     with pytest.raises(SystemExit):
         main(["export-policy", "out", "--asset", "recommender"])
     assert "aligned_llm" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("command", "mode"), [("prune", 0o700), ("profiles", 0o755)])
+def test_an_old_home_is_closed_to_other_users(home: Path, command: str, mode: int) -> None:
+    models = home / "models"
+    models.mkdir()
+    models.chmod(0o755)
+    subprocess.run(
+        [sys.executable, "-m", "curec_assets.cli", command],
+        env={**os.environ, "CUREC_HOME": str(home)},
+        check=True,
+        capture_output=True,
+    )
+    assert stat.S_IMODE(models.stat().st_mode) == mode
 
 
 def test_help_is_had_without_the_heavy_libraries() -> None:

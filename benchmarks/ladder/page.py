@@ -9,6 +9,7 @@ import polars as pl
 
 from benchmarks.harness import ROOT
 from curec_assets.display.charts import line_chart, reliability_chart
+from curec_assets.display.markdown import escaped
 from curec_assets.evaluation.metrics import reliability
 from curec_assets.policy.metrics import reward_means, step_means
 
@@ -88,7 +89,7 @@ def with_samples(page: str, reasons: pl.DataFrame) -> str:
         first = round((ranked.height - 1) * percentile / 100) - _AROUND // 2
         for row in ranked.slice(max(first, 0), _AROUND).iter_rows(named=True):
             outcome = "liked" if row["liked"] else "not liked"
-            text = f"{row['verdict']} {row['why']}".replace("|", "\\|")
+            text = escaped(f"{row['verdict']} {row['why']}")
             lines.append(f"| {percentile} | {row['reward']:+.2f} | {outcome} | {text} |")
     table = "\n".join(lines) + "\n"
     return _SAMPLES.sub(lambda found: found[1] + table + found[2], page)

@@ -11,11 +11,11 @@ therefore never depends on its own outcome or a later one, whatever split it is 
 time share a note.
 
 Every shard is a Parquet file, named by a hash of all that it depends on, the notes it starts from
-included. A walk that was interrupted finds its shards again and goes on.
+included. A walk that was interrupted finds its shards again and goes on; a damaged one is written
+again.
 """
 
 import logging
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -39,6 +39,7 @@ from curec_assets.explanation.thinking import MIDPOINTS
 from curec_assets.explanation.writing import ReasonRequest, WrittenReason, write_reasons
 from curec_assets.policy.rewards import PolicyEvent
 from curec_assets.reasons.rows import REASON, reason_rows
+from curec_assets.reasons.shards import keep_shard, kept_shard
 from curec_assets.reward.scoring import ScoredEvent
 from curec_assets.reward.texts import Sentences
 from curec_assets.settings import Profile
@@ -137,9 +138,10 @@ class Walk:
         notes: dict[str, str] = {}
         paths = []
         for number, events in enumerate(shards):
-            path = self._folder / f"{number:04d}-{self._name(events, notes)}.parquet"
-            if not path.exists():
-                _write_atomically(self._shard(events, notes), path)
+            name = f"{number:04d}-{self._name(events, notes)}"
+            path = kept_shard(self._folder, name)
+            if path is None:
+                path = keep_shard(self._shard(events, notes), self._folder, name)
             shard = pl.read_parquet(path)
             notes.update(zip(shard["user_id"], shard["next_note"], strict=True))
             paths.append(path)
@@ -287,10 +289,3 @@ def _requests(events: Sequence[WalkEvent], notes: dict[str, str]) -> list[Reason
         ReasonRequest(event.event_id, event.facts.with_note(notes[event.user_id]), event.level)
         for event in events
     ]
-
-
-def _write_atomically(frame: pl.DataFrame, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    frame.write_parquet(temporary)
-    temporary.rename(path)

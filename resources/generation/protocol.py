@@ -108,7 +108,7 @@ class ServerEndpoint:
     concurrency: int = 16
     """Requests under way at once."""
     timeout_seconds: float = 120.0
-    """Longest wait for one request."""
+    """Longest wait for one whole answer."""
     retries: int = 5
     """Attempts after the first, with exponential backoff."""
 

@@ -215,10 +215,11 @@ class TeacherServer:
                 self.say(
                     200,
                     {
+                        "model": state.model,
                         "choices": [
                             {"index": index, "message": {"content": text}, "finish_reason": "stop"}
                             for index, text in enumerate(texts)
-                        ]
+                        ],
                     },
                 )
 

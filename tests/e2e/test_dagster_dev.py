@@ -6,17 +6,22 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import psutil
 import pytest
+
+from curec_assets.datasets.sources.toy import ToySource
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
@@ -146,18 +151,25 @@ def browser(folder: Path) -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
-    home = tmp_path_factory.mktemp("e2e")
+    environment = environment_of(tmp_path_factory.mktemp("e2e"), "smoke")
+    with serving("dagster dev", environment) as server:
+        yield server
+
+
+def environment_of(home: Path, profile: str) -> dict[str, str]:
+    """Of every process of a new home."""
     dagster_home = home / "dagster"
     dagster_home.mkdir()
     shutil.copy(REPOSITORY / "deploy" / "dagster.yaml", dagster_home)
-    port, log = free_port(), home / "dagster-dev.log"
-    command = f"dagster dev --workspace workspace.yaml --host 127.0.0.1 --port {port}"
-    environment = {
-        **os.environ,
-        "DAGSTER_HOME": str(dagster_home),
-        "CUREC_HOME": str(home),
-        "CUREC_PROFILE": "smoke",
-    }
+    names = {"DAGSTER_HOME": str(dagster_home), "CUREC_HOME": str(home), "CUREC_PROFILE": profile}
+    return {**os.environ, **names}
+
+
+@contextmanager
+def serving(module: str, environment: dict[str, str]) -> Iterator[Dev]:
+    """What serves the UI, as a process of its own: `dagster dev`, or `dagster_webserver` alone."""
+    port, log = free_port(), Path(environment["CUREC_HOME"], "server.log")
+    command = f"{module} --workspace workspace.yaml --host 127.0.0.1 --port {port}"
     with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", *command.split()],
@@ -169,7 +181,7 @@ def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
         )
         try:
             server = Dev(f"http://127.0.0.1:{port}", log)
-            wait_for("dagster dev", server.is_up, 120, log)
+            wait_for(module, server.is_up, 120, log)
             yield server
         finally:
             end_all(process)
@@ -244,3 +256,77 @@ def test_automation_leaves_finished_work_alone(dev: Dev, finished_run: str) -> N
     wait_for("a tick of the automation sensor", ticked, 120, dev.log)
     runs = [run["runId"] for run in dev.graphql(RUNS)["runsOrError"]["results"]]
     assert runs == [finished_run]
+
+
+@contextmanager
+def elsewhere() -> Iterator[tuple[str, list[str]]]:
+    """A server that is not ours: its address, and the paths that were asked for."""
+    asked: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            pass
+
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_response(204)
+            self.end_headers()
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}", asked
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+HOSTILE = """
+extends = "smoke"
+[data]
+source = "files"
+interactions_path = "interactions.csv"
+items_path = "items.csv"
+"""
+
+
+def test_no_title_makes_the_page_ask_elsewhere(tmp_path: Path) -> None:
+    with elsewhere() as (address, asked):
+        titles = [
+            f"<img src='{address}/html'>",
+            f"![seen]({address}/markdown)",
+            f"[click]({address}/link)",
+            f"<script src='{address}/script'> x",
+            f"{address}/bare",
+        ]
+        items = ToySource(1).items().select("item_id", "title").sort("item_id")
+        hostile = pl.DataFrame({"item_id": items["item_id"].head(5), "title": titles})
+        items.update(hostile, on="item_id").write_csv(tmp_path / "items.csv")
+        ToySource(1).interactions().write_csv(tmp_path / "interactions.csv")
+        profile = tmp_path / "hostile.toml"
+        profile.write_text(HOSTILE, encoding="utf-8")
+        environment = environment_of(tmp_path, str(profile))
+        make = "dagster asset materialize -m curec_assets.definitions --select raw_items,items"
+        subprocess.run(
+            [sys.executable, "-m", *make.split()], cwd=REPOSITORY, env=environment, check=True
+        )
+        with serving("dagster_webserver", environment) as server, browser(tmp_path) as chromium:
+            chromium.get(f"{server.url}/assets/items?view=events")
+
+            def rendered() -> bool:
+                for button in chromium.find_elements("xpath", "//*[text()='[Show Markdown]']"):
+                    button.click()  # where it is too long to be shown at once
+                return bool(chromium.find_elements("xpath", "//th[text()='item_id']"))
+
+            wait_for("the table of items", rendered, 60, server.log)
+            table = chromium.find_element("xpath", "//th[text()='item_id']/ancestor::table[1]")
+            cells = table.find_elements("tag name", "td")
+            shown = "\n".join(cell.text for cell in cells)
+            made = [cell.find_elements("css selector", "a, img, script") for cell in cells]
+            chromium.execute_script("new Image().src = arguments[0]", f"{address}/control")
+            wait_for("the request that must be seen", lambda: "/control" in asked, 30, server.log)
+    assert asked == ["/control"]
+    assert not any(made)
+    assert [title for title in titles if title not in shown] == []

@@ -20,7 +20,10 @@ extends = "smoke"
 source = "files"
 interactions_path = "interactions.csv"
 items_path = "items.csv"
+attribute_columns = {attributes}
+confirmed_columns = ["director", "actor"]
 """
+_CONTACT = "somebody@example.org"
 
 
 def events() -> pl.DataFrame:
@@ -29,13 +32,23 @@ def events() -> pl.DataFrame:
 
 
 def items() -> pl.DataFrame:
+    """A column for each kind of attribute, and one that no setting names."""
+    value = pl.element().struct.field("value")
+    kinds = ("genre", "director", "actor")
     return (
         ToySource(3)
         .items()
         .select(
             "item_id",
             "title",
-            genre=pl.col("attributes").list.eval(pl.element().struct.field("value")).list.join(","),
+            *(
+                pl.col("attributes")
+                .list.eval(value.filter(pl.element().struct.field("kind") == kind))
+                .list.join(",")
+                .alias(kind)
+                for kind in kinds
+            ),
+            contact=pl.lit(_CONTACT),
         )
     )
 
@@ -45,7 +58,8 @@ def everything(
 ) -> dg.ExecuteInProcessResult:
     interactions.write_csv(folder / "interactions.csv")
     catalogue.write_csv(folder / "items.csv")
-    (folder / "odd.toml").write_text(_PROFILE, encoding="utf-8")
+    named = [name for name in catalogue.columns if name in ("genre", "director", "actor")]
+    (folder / "odd.toml").write_text(_PROFILE.format(attributes=named), encoding="utf-8")
     definitions = build_definitions(profile=str(folder / "odd.toml"), home=folder / "home")
     with dg.DagsterInstance.ephemeral() as instance:
         return definitions.resolve_job_def("everything").execute_in_process(
@@ -91,6 +105,15 @@ def test_odd_data_runs_and_its_reasons_invent_nothing(case: str, tmp_path: Path)
             "select reason, grounded from recommendation_reasons "
             "union all select reason, grounded from recommendations"
         ).pl()
+        tables = [name for (name,) in warehouse.sql("show tables").fetchall()]
+        query = 'select 1 from "{}" t where contains(t::varchar, $address)'
+        holding = [
+            name
+            for name in tables
+            if warehouse.execute(query.format(name), {"address": _CONTACT}).fetchall()
+        ]
+    assert holding == [], "an address that no setting names was kept"
+    assert not any(_CONTACT in str(event) for event in result.all_events)
     assert reasons.height > 0
     assert reasons["grounded"].all()
     assert reasons["reason"].str.len_chars().min() > 0

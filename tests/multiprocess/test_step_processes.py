@@ -13,7 +13,8 @@ import dagster as dg
 import pytest
 
 from curec_assets.automation.lanes import FAST, INGEST, SLOW
-from curec_assets.definitions import build_definitions
+from curec_assets.definitions import KEPT, build_definitions
+from resources.storage.private import open_to_others
 
 pytestmark = [pytest.mark.multiprocess, pytest.mark.timeout(900)]
 
@@ -41,6 +42,8 @@ class Execution:
     instance: dg.DagsterInstance
     run: dg.DagsterRun
     steps: list[Step]
+    open_to_others: list[Path]
+    """What of the home other users may read, once the run has ended."""
 
 
 def execute(home: Path, environment: dict[str, str]) -> None:
@@ -52,6 +55,7 @@ def execute(home: Path, environment: dict[str, str]) -> None:
         capture_output=True,
         text=True,
         check=False,
+        umask=0o022,
     )
     assert done.returncode == 0, done.stderr[-4000:]
 
@@ -62,7 +66,9 @@ def execution(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Execution]:
     dagster_home = home / "dagster"
     dagster_home.mkdir()
     shutil.copy(REPOSITORY / "deploy" / "dagster.yaml", dagster_home)
+    home.chmod(0o755)
     execute(home, {**os.environ, "DAGSTER_HOME": str(dagster_home)})
+    readable = list(open_to_others(home, KEPT))
     definitions = build_definitions(profile="smoke", home=home)
     assets = definitions.resolve_asset_graph()
     pools = {
@@ -71,7 +77,7 @@ def execution(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Execution]:
     }
     with dg.DagsterInstance.from_config(str(dagster_home)) as instance:
         [run] = instance.get_runs()
-        yield Execution(instance, run, steps_of(instance, run, pools))
+        yield Execution(instance, run, steps_of(instance, run, pools), readable)
 
 
 def steps_of(instance: dg.DagsterInstance, run: dg.DagsterRun, pools: dict[str, str]) -> list[Step]:
@@ -90,6 +96,10 @@ def steps_of(instance: dg.DagsterInstance, run: dg.DagsterRun, pools: dict[str, 
             pool = pools.get(key, "")
             steps.append(Step(key, pool, processes[key], starts[key], entry.timestamp))
     return steps
+
+
+def test_nothing_of_the_home_is_open_to_other_users(execution: Execution) -> None:
+    assert execution.open_to_others == []
 
 
 def test_everything_is_made(execution: Execution) -> None:

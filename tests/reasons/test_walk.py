@@ -1,5 +1,6 @@
 """Laws of the chronological walk, with a generator that answers from its prompt alone."""
 
+import logging
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -185,6 +186,38 @@ def test_a_finished_shard_is_not_written_again(tmp_path: Path) -> None:
     again = ScriptedWriter()
     walked(events, tmp_path, again)
     assert not again.prompts
+
+
+DAMAGES = {
+    "one byte": lambda content, at: content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :],
+    "cut off": lambda content, at: content[:at],
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@given(shard=st.integers(0, 2), share=st.floats(0, 1, exclude_max=True))
+@hypothesis_settings(max_examples=15)
+def test_a_damaged_shard_is_said_and_written_again(
+    tmp_path_factory: pytest.TempPathFactory, damage: str, shard: int, share: float
+) -> None:
+    folder = tmp_path_factory.mktemp("walk")
+    events = rounds([[True, False], [False, True], [True, True]])
+    whole = walked(events, folder)
+    file = sorted(folder.glob("*.parquet"))[shard]
+    content = file.read_bytes()
+    file.write_bytes(DAMAGES[damage](content, int(share * len(content))))
+    warnings: list[logging.LogRecord] = []
+    handler = logging.Handler(logging.WARNING)
+    handler.emit = warnings.append  # type: ignore[method-assign]
+    log = logging.getLogger("curec_assets.reasons")
+    log.addHandler(handler)
+    try:
+        assert walked(events, folder).equals(whole)
+    finally:
+        log.removeHandler(handler)
+    assert [str(file) in warning.getMessage() for warning in warnings] == [True]
+    assert file.read_bytes() == content
+    assert len(list(folder.iterdir())) == len(events)
 
 
 class FarWriter(ScriptedWriter):

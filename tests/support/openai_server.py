@@ -82,6 +82,7 @@ def _sampling(request: dict[str, Any]) -> Sampling:
 
 def _answer(written: Sequence[Completion], words: ScaleTokens) -> dict[str, Any]:
     return {
+        "model": MODEL,
         "prompt_token_ids": list(written[0].prompt_ids),
         "choices": [
             {

@@ -1,10 +1,12 @@
 """Your own files: CSV, TSV or Parquet, with the column mapping of `DataSettings`.
 
 Interactions: user, item, time, rating or boolean label, in one file or in a folder of files
-(`inbox`). Items, one file: id, title and any text columns. Only
-the mapped columns of the interactions are read, so names and texts of people stay where they are.
+(`inbox`). Items, one file: id, title, year, attributes and prose. Only the columns that the
+settings name are read, so names and texts of people stay where they are; an attribute that looks
+like them is refused until it is confirmed.
 """
 
+import logging
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -17,15 +19,17 @@ from curec_assets.core.provenance import digest
 from curec_assets.datasets import schema
 from curec_assets.datasets.sources import parsing
 from curec_assets.datasets.sources.inbox import SUFFIXES, file_hash, files_in, standing_still
+from curec_assets.datasets.sources.personal import suspicion
 from curec_assets.settings import DataSettings
 from resources.errors import DataError
+
+log = logging.getLogger(__name__)
 
 _DAY = 86_400
 _ROLES = {"user": "user_id", "item": "item_id", "rating": "rating", "time": "timestamp"}
 """What is mapped → column of `schema.RAW_INTERACTIONS`."""
 _OPERATION = "operation"
 _SEPARATORS = {".csv": ",", ".tsv": "\t"}
-_LONGEST_ATTRIBUTE = 60  # characters; a column with longer values is prose
 # Plural and other common names of the kinds that reasons have words for.
 _KINDS = {"genres": "genre", "directors": "director", "actors": "actor", "cast": "actor"}
 
@@ -153,13 +157,19 @@ class FilesSource:
         )
 
     def items(self) -> pl.DataFrame:
-        """The catalogue. Text columns that are not attributes are kept as the description."""
+        """The catalogue, from the columns that the settings name.
+
+        Raises `DataError` for a missing or repeated id, and for an attribute that looks like what
+        belongs to people and is not confirmed.
+        """
         frame = _read(self._items, "data.items_path")
         settings = self._settings
         _require(frame, settings.item_column, self._items, "data.item_column")
         _require(frame, settings.title_column, self._items, "data.title_column")
-        for name in settings.attribute_columns:
-            _require(frame, name, self._items, "data.attribute_columns")
+        for setting in ("attribute_columns", "text_columns"):
+            for name in getattr(settings, setting):
+                _require(frame, name, self._items, f"data.{setting}")
+        self._say_what_is_not_read(frame)
         cells = parsing.Cells(
             frame[settings.item_column], str(self._items), _line_offset(self._items, frame)
         )
@@ -168,12 +178,16 @@ class FilesSource:
             raise cells.problem(fault.rows[0], fault.expected, fault.fix)
         item_ids = found.values
         _refuse_duplicates(item_ids, cells)
-        attributes, prose = self._text_columns(frame)
+        attributes = {name: self._attribute(frame, name) for name in settings.attribute_columns}
+        prose = [
+            [" ".join(parsing.attribute_values(cell, "\n")) for cell in frame[name].to_list()]
+            for name in settings.text_columns
+        ]
         return pl.DataFrame(
             {
                 "item_id": item_ids,
                 "title": frame[settings.title_column].cast(pl.Utf8),
-                "year": _years(frame),
+                "year": _years(frame, settings.year_column),
                 "attributes": [
                     [
                         {"kind": _KINDS.get(name.lower(), name.lower()), "value": value}
@@ -212,31 +226,44 @@ class FilesSource:
         settings = self._settings
         return {
             "items": _existing_hash(self._items, "data.items_path"),
-            "columns": "|".join(
-                (settings.item_column, settings.title_column, *settings.attribute_columns)
+            "columns": digest(
+                [
+                    *(settings.item_column, settings.title_column, settings.year_column),
+                    *(settings.attribute_columns, settings.text_columns),
+                    settings.confirmed_columns,
+                ]
             ),
             "separator": settings.attribute_separator,
         }
 
-    def _text_columns(
-        self, frame: pl.DataFrame
-    ) -> tuple[dict[str, list[list[str]]], list[list[str]]]:
-        """Attribute values by column, and columns of prose, each with one entry per row."""
-        named = self._settings.attribute_columns
-        reserved = {self._settings.item_column, self._settings.title_column, "year"}
-        attributes: dict[str, list[list[str]]] = {}
-        prose: list[list[str]] = []
-        for name in (*named, *(c for c in frame.columns if c not in named and c not in reserved)):
-            if name not in named and not parsing.is_text(frame[name]):
-                continue
-            cells = frame[name].to_list()
-            split = [parsing.attribute_values(c, self._settings.attribute_separator) for c in cells]
-            short = all(len(v) <= _LONGEST_ATTRIBUTE for values in split for v in values)
-            if name in named or (not named and short):
-                attributes[name] = split
-            else:
-                prose.append([" ".join(parsing.attribute_values(c, "\n")) for c in cells])
-        return attributes, prose
+    def _say_what_is_not_read(self, frame: pl.DataFrame) -> None:
+        """Warn where nothing but titles is read, although the file has more."""
+        settings = self._settings
+        read = {settings.item_column, settings.title_column, settings.year_column}
+        others = [name for name in frame.columns if name not in read]
+        if others and not (settings.attribute_columns or settings.text_columns):
+            log.warning(
+                "%s: only titles are read, for no setting names %s; name what reasons may say in "
+                "data.attribute_columns, and prose in data.text_columns",
+                self._items,
+                ", ".join(map(repr, others)),
+            )
+
+    def _attribute(self, frame: pl.DataFrame, name: str) -> list[list[str]]:
+        """Values of the attribute column `name`, by row."""
+        settings = self._settings
+        cells = frame[name].to_list()
+        rows = [parsing.attribute_values(cell, settings.attribute_separator) for cell in cells]
+        found = None if name in settings.confirmed_columns else suspicion(rows)
+        if found:
+            column = parsing.Cells(frame[name], str(self._items), _line_offset(self._items, frame))
+            raise DataError(
+                f"{column.where(found.row)}: found what looks like {found.kind} (not repeated "
+                f"here), as do {found.found} of {found.of} different values; expected values that "
+                f"reasons may name to anybody. Remove {name!r} from data.attribute_columns, or, if "
+                "they are public (directors, brands), add it to data.confirmed_columns"
+            )
+        return rows
 
 
 def _read(path: Path, setting: str) -> pl.DataFrame:
@@ -298,8 +325,8 @@ def _refuse_duplicates(item_ids: pl.Series, cells: parsing.Cells) -> None:
         )
 
 
-def _years(frame: pl.DataFrame) -> pl.Series:
-    """The column `year`, where there is one and it holds whole numbers."""
-    if "year" not in frame.columns or frame["year"].dtype.is_nested():
+def _years(frame: pl.DataFrame, column: str) -> pl.Series:
+    """The column of years, where there is one and it holds whole numbers."""
+    if column not in frame.columns or frame[column].dtype.is_nested():
         return pl.repeat(None, frame.height, dtype=pl.Int64, eager=True)
-    return frame["year"].cast(pl.Int64, strict=False)
+    return frame[column].cast(pl.Int64, strict=False)

@@ -241,17 +241,6 @@ def attribute_values(value: Any, separator: str) -> list[str]:
     return [text for part in parts if part is not None and (text := " ".join(str(part).split()))]
 
 
-def is_text(values: pl.Series) -> bool:
-    """Whether a column holds words: text or lists of text, and not numbers or dates as text."""
-    if values.dtype == pl.List(pl.Utf8) or values.dtype in (pl.Categorical, pl.Enum):
-        return True
-    if values.dtype != pl.Utf8:
-        return False
-    filled = values.drop_nulls().str.strip_chars()
-    filled = filled.filter(filled != "")
-    return bool(filled.cast(pl.Float64, strict=False).is_null().any())
-
-
 def _faults(mask: pl.Series, expected: str, fix: str) -> list[Fault]:
     """One, of the rows where the mask is true or null; none where there are no such rows."""
     rows = tuple(mask.fill_null(True).arg_true().to_list())

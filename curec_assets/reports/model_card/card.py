@@ -6,6 +6,7 @@ invented.
 
 import polars as pl
 
+from curec_assets.display.markdown import fenced
 from curec_assets.display.tables import markdown_table
 from curec_assets.explanation.facts import Fact, Facts
 from curec_assets.explanation.prompts import reason_prompt
@@ -159,26 +160,20 @@ def _prompt(content: CardContent) -> str:
     constrained = (
         "CURec's grammar changes nothing here."
         if same
-        else f"Under CURec's grammar:\n\n```text\n{content.constrained_completion}\n```"
+        else f"Under CURec's grammar:\n\n{fenced(content.constrained_completion)}"
     )
     system, user = (text for _, text in EXAMPLE.messages)
     return f"""A chat of a system and a user turn: the task, a note on the user's taste, the item,
 and one fact a line under a short handle, graded on one scale from *strongly against* to *strongly
 for*. An invented example:
 
-```text
-{system}
-```
+{fenced(system)}
 
-```text
-{user}
-```
+{fenced(user)}
 
 `merged/` writes (greedy, no grammar):
 
-```text
-{content.free_completion}
-```
+{fenced(content.free_completion)}
 
 {constrained} The first line cites facts by their handles and names one of nine levels; CURec
 decodes it under a grammar made from the prompt, so that it can only cite what is there, writes the

@@ -36,10 +36,24 @@ class DataSettings(Section):
         "an event back (same user, item and time).",
     )
     title_column: str = Field("title", description="Items column with the title.")
+    year_column: str = Field(
+        "year",
+        description="Items column with the year, which tells equal titles apart; the file may lack "
+        "it.",
+    )
     attribute_columns: tuple[str, ...] = Field(
         (),
-        description="Items columns whose values may be named in reasons (genre, brand, ...); empty "
-        "means every text column besides id and title.",
+        description="Items columns whose values may be named in reasons (genre, brand, ...). A "
+        "column that no setting names is not read.",
+    )
+    text_columns: tuple[str, ...] = Field(
+        (),
+        description="Items columns with prose: part of an item's embedded text, never named.",
+    )
+    confirmed_columns: tuple[str, ...] = Field(
+        (),
+        description="Attribute columns that may be used although they look like e-mail addresses, "
+        "phone numbers or names of people (directors, actors). Others that do are refused.",
     )
     attribute_separator: str = Field(
         ",", description="Separator inside a text cell that holds several attribute values."

@@ -57,7 +57,9 @@ class ServerSettings(Section):
         16, description="Requests under way at once.", json_schema_extra=OPERATIONAL
     )
     timeout_seconds: PositiveFloat = Field(
-        120.0, description="Longest wait for one request.", json_schema_extra=OPERATIONAL
+        120.0,
+        description="Longest wait for one whole answer.",
+        json_schema_extra=OPERATIONAL,
     )
     retries: NonNegativeInt = Field(
         5,

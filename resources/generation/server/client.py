@@ -2,12 +2,15 @@
 
 The `openai` client sends, times out, and repeats after 408, 409, 429, 5xx and broken connections,
 waiting as `Retry-After` says (up to two minutes) or exponentially longer. What it takes for an
-answer may still be no answer: a body that lacks what was asked for is asked for again here.
+answer may still be no answer: a body that lacks what was asked for, or is another model's, is asked
+for again here.
 """
 
 import asyncio
 import os
+import re
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from pydantic import BaseModel, Field, ValidationError
@@ -16,11 +19,13 @@ from resources.errors import ConfigError, EngineError
 from resources.generation.protocol import ServerEndpoint
 
 if TYPE_CHECKING:
+    from httpx2 import AsyncClient
     from openai import APIConnectionError, APIStatusError, AsyncOpenAI
 
 _CONNECT_SECONDS = 10.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 8.0  # the client's own
 _SHOWN = 200  # characters of an answer in an error message
+_SNAPSHOT = re.compile(r"(-\d{4}(-\d{2}-\d{2}|\d{4})?)?")  # of an alias: gpt-x-2026-01-31
 
 
 class _ServedModel(BaseModel):
@@ -32,7 +37,7 @@ class _Models(BaseModel):
 
 
 class _Message(BaseModel):
-    content: str | None
+    content: str
 
 
 class TokenProbability(BaseModel):
@@ -71,6 +76,7 @@ class Choice(BaseModel):
 class Answer(BaseModel):
     """What a server answers to a chat: the parts of it that are used."""
 
+    model: str
     choices: list[Choice] = Field(min_length=1)
     prompt_token_ids: list[int] | None = None
     """vLLM's: the prompt's tokens."""
@@ -82,6 +88,24 @@ class _Raw(Protocol):
 
 
 _Shape = TypeVar("_Shape", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class _Flaw:
+    """Why what was answered cannot be used, and what to do about it."""
+
+    what: str
+    fix: str
+
+
+_NO_ANSWER = _Flaw(
+    "what is no answer",
+    "see whether the address is that of an OpenAI-compatible server (it ends in /v1)",
+)
+_NO_TEXT = _Flaw(
+    "without a text (content is null)",
+    "serve the model without tools, filters and a reasoning parser, which leave nothing of it",
+)
 
 
 class ServerClient:
@@ -96,18 +120,25 @@ class ServerClient:
         answer = await self._ask(self._client.models.with_raw_response.list, _Models)
         return [model.id for model in answer.data]
 
-    async def chat(self, count: int, **request: Any) -> Answer:
+    async def chat(self, count: int, *, model: str, **request: Any) -> Answer:
         """`count` completions of one chat; `request` as the client's `create` takes it."""
 
         async def send() -> _Raw:
             create: Any = self._client.chat.completions.with_raw_response.create
-            raw: _Raw = await create(n=count, **request)
+            raw: _Raw = await create(n=count, model=model, **request)
             return raw
 
-        def complete(answer: Answer) -> bool:
-            return sorted(choice.index for choice in answer.choices) == list(range(count))
+        def flaw(answer: Answer) -> _Flaw | None:
+            if sorted(choice.index for choice in answer.choices) != list(range(count)):
+                return _NO_ANSWER
+            if not _is_model(answer.model, model):
+                return _Flaw(
+                    f"as {answer.model!r}, not as {model!r}, which was asked for",
+                    "serve that one, or name in the settings the one that is served",
+                )
+            return None
 
-        answer = await self._ask(send, Answer, complete)
+        answer = await self._ask(send, Answer, flaw)
         answer.choices.sort(key=lambda choice: choice.index)
         return answer
 
@@ -115,29 +146,30 @@ class ServerClient:
         self,
         send: Callable[[], Awaitable[_Raw]],
         shape: type[_Shape],
-        complete: Callable[[_Shape], bool] = lambda _: True,
+        flaw: Callable[[_Shape], _Flaw | None] = lambda _: None,
     ) -> _Shape:
         import openai
 
-        body = ""
+        body, found = "", _NO_ANSWER
         for attempt in range(self._endpoint.retries + 1):
             if attempt:
                 await asyncio.sleep(min(_FIRST_PAUSE * 2.0 ** (attempt - 1), _LONGEST_PAUSE))
             try:
                 body = (await send()).text
                 answer = shape.model_validate_json(body)
-            except ValidationError:
+            except ValidationError as error:
+                found = _misshapen(error)
                 continue
             except openai.APIStatusError as error:
                 raise self._refused(error) from error
             except openai.APIConnectionError as error:
                 raise self._unreachable(error) from error
-            if complete(answer):
+            wrong = flaw(answer)
+            if wrong is None:
                 return answer
+            found = wrong
         raise self._failed(
-            f"answered what is no answer: {body[:_SHOWN]!r}",
-            self._endpoint.retries + 1,
-            "see whether the address is that of an OpenAI-compatible server (it ends in /v1)",
+            f"answered {found.what}: {body[:_SHOWN]!r}", self._endpoint.retries + 1, found.fix
         )
 
     def _refused(self, error: "APIStatusError") -> EngineError:
@@ -190,7 +222,42 @@ def connect(endpoint: ServerEndpoint) -> "AsyncOpenAI":
             endpoint.timeout_seconds, connect=min(endpoint.timeout_seconds, _CONNECT_SECONDS)
         ),
         max_retries=endpoint.retries,
+        http_client=_impatient(endpoint.timeout_seconds),
     )
+
+
+def _impatient(seconds: float) -> "AsyncClient":
+    """A client whose every request, body included, ends within `seconds`.
+
+    A timeout of httpx2 is the longest wait for the next bytes: a server that sends one at a time
+    never meets it.
+    """
+    import httpx2
+    import openai
+
+    class Impatient(openai.DefaultAsyncHttpxClient):
+        async def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
+            try:
+                async with asyncio.timeout(seconds):
+                    return await super().send(request, **options)
+            except TimeoutError as error:
+                message = f"not answered in full within {seconds:g} s"
+                raise httpx2.ReadTimeout(message, request=request) from error
+
+    return Impatient()
+
+
+def _misshapen(error: ValidationError) -> _Flaw:
+    without_text = any(
+        problem["loc"][-2:] == ("message", "content") and problem["input"] is None
+        for problem in error.errors()
+    )
+    return _NO_TEXT if without_text else _NO_ANSWER
+
+
+def _is_model(answering: str, asked: str) -> bool:
+    """Whether that is the model asked for, or a dated snapshot that its name stands for."""
+    return answering.startswith(asked) and bool(_SNAPSHOT.fullmatch(answering[len(asked) :]))
 
 
 def _attempts(headers: Any) -> int:

@@ -207,7 +207,7 @@ class ServerGenerator:
         same = self._texts is not None
         written = []
         for choice in answer.choices:
-            text = choice.message.content or ""
+            text = choice.message.content
             # The limit may have cut the last character.
             part = (
                 constrained_part(prompt.grammar, text.rstrip("\ufffd"), prompt.scale)

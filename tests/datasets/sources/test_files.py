@@ -6,6 +6,8 @@ from typing import Any
 
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from curec_assets.datasets import schema
 from curec_assets.datasets.sources.files import FilesSource
@@ -29,11 +31,8 @@ def source(
         write(folder, "interactions", interactions),
         write(folder, "items", items),
     ]
-    return FilesSource(
-        DataSettings(
-            source="files", interactions_path=str(paths[0]), items_path=str(paths[1]), **settings
-        )
-    )
+    files = {"interactions_path": str(paths[0]), "items_path": str(paths[1])}
+    return FilesSource(DataSettings(source="files", **files, **settings))
 
 
 def write(folder: Path, name: str, content: str | pl.DataFrame) -> Path:
@@ -57,11 +56,11 @@ class TestFiles(SourceContract):
 
     @pytest.fixture
     def opened(self, tmp_path: Path) -> FilesSource:
-        return source(tmp_path)
+        return source(tmp_path, attribute_columns=("genres", "brand"))
 
 
 def test_two_csv_files(tmp_path: Path) -> None:
-    found = source(tmp_path)
+    found = source(tmp_path, attribute_columns=("genres", "brand"))
     events, items = all_rows(found), found.items()
     assert events.rows() == [
         (1, "ann", "x1", 4.5, 1_700_000_000, False),
@@ -88,6 +87,7 @@ def test_parquet_with_a_mapping(tmp_path: Path) -> None:
         rating_column="ok",
         time_column="at",
         title_column="name",
+        attribute_columns=("tags",),
     )
     assert all_rows(found).drop("row", "deleted").rows() == [
         ("7", "1", 1.0, int(moment.timestamp())),
@@ -223,11 +223,6 @@ def test_a_missing_column_is_named_with_those_there(tmp_path: Path, table: str) 
         assert part in message
 
 
-def test_a_missing_attribute_column_is_named(tmp_path: Path) -> None:
-    message = refused(source(tmp_path, attribute_columns=("colour",)), "items")
-    assert "'colour'" in message and "data.attribute_columns" in message
-
-
 @pytest.mark.parametrize("table", ["interactions", "items"])
 def test_a_missing_file_is_named(tmp_path: Path, table: str) -> None:
     found = source(tmp_path)
@@ -267,25 +262,65 @@ def test_damaged_parquet_is_an_error(tmp_path: Path) -> None:
     assert "cannot be read as PARQUET" in refused(found)
 
 
-def test_prose_and_numbers_are_no_attributes(tmp_path: Path) -> None:
-    prose = "A cream, mild and light, " + "very " * 20 + "mild"
-    items = f'item_id,title,brand,about,price,year\n1,A,Acme,"{prose}",9.99,2001\n2,B,,,5,\n'
-    rows = source(tmp_path, items=items).items().rows(named=True)
-    assert rows[0]["attributes"] == [{"kind": "brand", "value": "Acme"}]
-    assert (rows[0]["description"], rows[0]["year"]) == (prose, 2001)
-    assert (rows[1]["attributes"], rows[1]["description"]) == ([], None)
+@pytest.mark.parametrize("setting", ["attribute_columns", "text_columns"])
+def test_a_missing_item_column_is_named(tmp_path: Path, setting: str) -> None:
+    message = refused(source(tmp_path, **{setting: ("colour",)}), "items")
+    assert "'colour'" in message and f"data.{setting}" in message
 
 
-def test_named_attribute_columns_are_the_only_ones(tmp_path: Path) -> None:
-    items = "item_id,title,brand,colour\n1,A,Acme,red|blue\n"
+def test_attributes_and_prose_are_what_the_settings_name(tmp_path: Path) -> None:
+    items = 'item_id,title,colour,about,more,made\n1,A,red|blue,"Mild,\nlight.",So.,2001\n2,B,,,,\n'
     found = source(
-        tmp_path, items=items, attribute_columns=("colour",), attribute_separator="|"
+        tmp_path,
+        items=items,
+        attribute_columns=("colour",),
+        attribute_separator="|",
+        text_columns=("about", "more"),
+        year_column="made",
     ).items()
-    assert found.row(0, named=True)["attributes"] == [
+    first, second = found.rows(named=True)
+    assert first["attributes"] == [
         {"kind": "colour", "value": "red"},
         {"kind": "colour", "value": "blue"},
     ]
-    assert found.row(0, named=True)["description"] == "Acme"
+    assert (first["description"], first["year"]) == ("Mild, light. So.", 2001)
+    assert (second["attributes"], second["description"], second["year"]) == ([], None, None)
+
+
+@given(st.lists(st.text(min_size=1), min_size=2, max_size=2))
+def test_a_column_that_no_setting_names_leaves_no_trace(
+    tmp_path_factory: pytest.TempPathFactory, cells: list[str]
+) -> None:
+    items = pl.DataFrame({"item_id": ["x1", "x2"], "title": ["A", "B"], "genres": ["x", "y"]})
+    more = items.with_columns(mail=pl.Series(cells))
+    settings = {"attribute_columns": ("genres",)}
+    plain, found = (
+        source(tmp_path_factory.mktemp("files"), items=each, **settings).items()
+        for each in (items, more)
+    )
+    assert found.equals(plain)
+
+
+def test_where_only_titles_are_read_it_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    source(tmp_path).items()
+    (said,) = caplog.messages
+    assert "'genres', 'brand'" in said and "data.attribute_columns" in said
+
+
+def test_an_attribute_that_looks_personal_is_refused_until_confirmed(tmp_path: Path) -> None:
+    items = "item_id,title,who\n1,A,Ada Brook\n2,B,Ben Castle\n3,C,none\n"
+    message = refused(source(tmp_path, items=items, attribute_columns=("who",)), "items")
+    for part in (
+        *("items.csv, data row 1 (line 2)", "'who'", "a personal name", "2 of 3"),
+        *("data.attribute_columns", "data.confirmed_columns"),
+    ):
+        assert part in message
+    assert "Ada" not in message, "the message is stored, and so would be the name"
+    confirmed = {"attribute_columns": ("who",), "confirmed_columns": ("who",)}
+    found = source(tmp_path, items=items, **confirmed).items()
+    assert found["attributes"][0].to_list() == [{"kind": "who", "value": "Ada Brook"}]
 
 
 def test_fingerprints_follow_content_and_mapping(tmp_path: Path) -> None:
@@ -293,6 +328,16 @@ def test_fingerprints_follow_content_and_mapping(tmp_path: Path) -> None:
     first = found.interactions_fingerprint()
     assert first == source(tmp_path).interactions_fingerprint()
     assert first != source(tmp_path, rating_column="item_id").interactions_fingerprint()
+    named = {"attribute_columns": ("brand",)}
+    mappings = [
+        {},
+        named,
+        {"text_columns": ("brand",)},
+        {**named, "confirmed_columns": ("brand",)},
+        {"year_column": "brand"},
+    ]
+    of_items = [source(tmp_path, **mapping).items_fingerprint() for mapping in mappings]
+    assert all(of_items.count(each) == 1 for each in of_items)
     assert first != source(tmp_path, INTERACTIONS + "u,x1,3,1\n").interactions_fingerprint()
     assert (
         found.items_fingerprint() != source(tmp_path, items=ITEMS + "x9,A,,\n").items_fingerprint()

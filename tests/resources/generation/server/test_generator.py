@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -44,6 +44,8 @@ class Reply:
     headers: dict[str, str] = field(default_factory=dict)
     hang: bool = False
     close: bool = False
+    drip: bool = False
+    """A blank every tenth of a second, without end."""
 
 
 @dataclass
@@ -105,7 +107,9 @@ def serving(script: Script) -> Iterator[str]:
             probe = request["messages"] == [{"role": "user", "content": "Hello"}]
             reply = Reply() if probe else script.reply(request, attempt)
             if reply.body is None:
-                reply = replace(reply, body=json.dumps(script.answer(request)))
+                reply = replace(
+                    reply, body=json.dumps({"model": request["model"], **script.answer(request)})
+                )
             self.respond(reply)
 
         def respond(self, reply: Reply) -> None:
@@ -118,9 +122,12 @@ def serving(script: Script) -> Iterator[str]:
             self.send_response(reply.status)
             for name, value in {"Content-Type": "application/json", **reply.headers}.items():
                 self.send_header(name, value)
-            self.send_header("Content-Length", str(len(content)))
+            self.send_header("Content-Length", str(10**6 if reply.drip else len(content)))
             self.end_headers()
-            self.wfile.write(content)
+            with suppress(ConnectionError):
+                while reply.drip and not script.released.wait(0.1):
+                    self.wfile.write(b" ")
+                self.wfile.write(content)
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = False
@@ -192,6 +199,10 @@ def test_the_bound_on_requests_at_once_is_held_and_used(base: Path, concurrency:
     assert script.most_at_once == concurrency
 
 
+ONE = (
+    '{"model": "policy", "choices": '
+    '[{"index": 0, "message": {"content": "x"}, "finish_reason": "stop"}]}'
+)
 TRANSIENT = {
     "429, told when to come back": Reply(429, "{}", {"Retry-After": "1"}),
     "500": Reply(500, "oops"),
@@ -199,9 +210,9 @@ TRANSIENT = {
     "no JSON": Reply(body="<html>busy</html>"),
     "no JSON, and not called so": Reply(body="<html>", headers={"Content-Type": "text/html"}),
     "another shape": Reply(body='{"choices": []}'),
-    "too few completions": Reply(
-        body='{"choices": [{"index": 0, "message": {"content": "x"}, "finish_reason": "stop"}]}'
-    ),
+    "too few completions": Reply(body=ONE),
+    "another model": Reply(body=ONE.replace("policy", "policy-mini")),
+    "null": Reply(body=ONE.replace('"x"', "null")),
 }
 
 
@@ -227,17 +238,43 @@ def test_a_server_that_recovers(base: Path, trouble: str) -> None:
         (Reply(body="<html>"), 2, r"answered what is no answer: '<html>'; tried 2 times"),
         (Reply(close=True), 2, r"cannot be reached or broke off.*tried 2 times"),
         (Reply(hang=True), 2, r"did not answer within 0.3 s; tried 2 times.*timeout_seconds"),
+        (Reply(drip=True), 2, r"did not answer within 0.3 s; tried 2 times.*timeout_seconds"),
+        (
+            Reply(body=ONE.replace("policy", "policy-mini")),
+            2,
+            r"answered as 'policy-mini', not as 'policy'.*tried 2 times.*serve that one",
+        ),
+        (
+            Reply(body=ONE.replace('"policy"', "null")),
+            2,
+            r"answered what is no answer.*tried 2 times",
+        ),
+        (
+            Reply(body=ONE.replace('"x"', "null")),
+            2,
+            r"answered without a text \(content is null\).*tried 2 times.*reasoning parser",
+        ),
     ],
 )
 def test_a_server_that_does_not(base: Path, reply: Reply, attempts: int, said: str) -> None:
     """The error says what happened, where, how often it was tried, and what to do."""
     script = Script(reply=lambda _, __: reply)
+    started = time.monotonic()
     with (
         pytest.raises(EngineError, match=rf"http://127\.0\.0\.1:\d+/v1 {said}.*is kept"),
         writing(base, script, retries=1, timeout_seconds=0.3) as generator,
     ):
         generator.write(PROMPTS[:1], Sampling(8))
     assert script.asked(PROMPTS[0]) == attempts
+    assert time.monotonic() - started < 10
+
+
+@pytest.mark.parametrize("answering", ["policy", "policy-2026-01-31", "policy-0613"])
+def test_a_dated_snapshot_of_the_model_is_the_model(base: Path, answering: str) -> None:
+    script = Script(reply=lambda _, __: Reply(body=ONE.replace("policy", answering)))
+    with writing(base, script, retries=0) as generator:
+        (completion,) = generator.write(PROMPTS[:1], Sampling(8))
+    assert completion.text == "x"
 
 
 def test_no_server(base: Path) -> None:
