@@ -16,6 +16,7 @@ import dagster as dg
 
 from curec_assets.automation.lanes import FAST, INGEST, SLOW
 from curec_assets.automation.staleness import Staleness, inputs_of_last, staleness
+from curec_assets.automation.unended import unended_run as _going_on
 from curec_assets.core.recipe import Recipe
 from curec_assets.datasets.sources.files import FilesSource
 from curec_assets.settings import Settings
@@ -187,23 +188,6 @@ def _once_more(asked: _Asked) -> _Asked:
 
 def _no_run(why: str, seen: _Seen) -> dg.SensorResult:
     return dg.SensorResult(skip_reason=why, cursor=_written(seen))
-
-
-def _going_on(instance: dg.DagsterInstance) -> str:
-    """A run that has not ended, in words; empty when there is none."""
-    runs = instance.get_runs(
-        dg.RunsFilter(
-            statuses=[
-                dg.DagsterRunStatus.QUEUED,
-                dg.DagsterRunStatus.NOT_STARTED,
-                dg.DagsterRunStatus.STARTING,
-                dg.DagsterRunStatus.STARTED,
-                dg.DagsterRunStatus.CANCELING,
-            ]
-        ),
-        limit=1,
-    )
-    return " ".join(f"run {run.run_id} ({run.job_name})" for run in runs)
 
 
 def _nothing_to_do(found: Staleness) -> str:
