@@ -192,7 +192,7 @@ def policy_archive(inputs: Inputs) -> Mapping[str, Any]:
     Tables as Parquet, since the next `retrain` replaces them; models by fingerprint.
     """
     write_archive(inputs.output(), ((inputs.table(name), inputs.manifest(name)) for name in TABLES))
-    return {}
+    return {"events": inputs.manifest("training_snapshot").row_count}
 
 
 RECIPES = (reason_policy, policy_archive)

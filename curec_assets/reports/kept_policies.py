@@ -5,7 +5,6 @@ from pathlib import Path
 
 from curec_assets.policy.archive import (
     ARCHIVE,
-    archived_manifest,
     members,
     present_members,
     unfinished_switch,
@@ -21,10 +20,7 @@ _BELONGING = ("training_snapshot", "evidence_model", "aligned_llm", "reward_mode
 
 
 def kept_policies(warehouse: Warehouse, store: ModelStore) -> str:
-    """Each policy that can be taken up again: measures, what belongs to it, which is current.
-
-    Raises `ArtifactError` when an archive is damaged.
-    """
+    """Each policy that can be taken up again: measures, what belongs to it, which is current."""
     archives = store.versions(ARCHIVE)
     if not archives:
         return (
@@ -53,7 +49,6 @@ def kept_policies(warehouse: Warehouse, store: ModelStore) -> str:
 def _row(archive: Manifest, store: ModelStore, *, current: bool) -> list[str]:
     from curec_assets.reward.gate import stored_gate
 
-    folder = Path(store.root) / ARCHIVE / archive.fingerprint
     models = _models(archive, store)
     missing = [name for name in _BELONGING[1:] if name not in models]
     state = ["current"] if current else []
@@ -70,7 +65,7 @@ def _row(archive: Manifest, store: ModelStore, *, current: bool) -> list[str]:
     return [
         archive.fingerprint,
         f"{archive.created_at:%Y-%m-%d %H:%M}",
-        f"{archived_manifest(folder, 'training_snapshot').row_count:,}",
+        f"{archive.metrics['events']:,}",
         loss,
         gate,
         rewards,
