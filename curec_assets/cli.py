@@ -4,6 +4,7 @@
 `curec outcome` prints the outcome of what is stored; `curec export-policy FOLDER` writes the policy
 for `transformers`, `peft` and `vllm serve`; `curec accept-code ASSET` declares that changed code
 does not alter a stored result; `curec quarantine` lists what of your files was left out; `curec
+policies` lists the policies that are kept, and `curec use-policy ID` goes back to one; `curec
 prune` lists and removes old models; `curec forget USER` takes a user out of the home; `curec
 profiles` lists every setting.
 """
@@ -50,6 +51,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands.add_parser(
         "quarantine", help="list the cells for which rows of your file were left out"
     )
+    listing = commands.add_parser(
+        "policies", help="list the policies that are kept, with all that was made with each"
+    )
+    listing.add_argument("--pin", metavar="ID", help="keep this one whatever `prune` removes")
+    listing.add_argument("--unpin", metavar="ID", help="keep it no longer than others")
+    using = commands.add_parser(
+        "use-policy", help="go back to a kept policy and all that was made with it; trains nothing"
+    )
+    using.add_argument("policy", help="its id in `curec policies`, or how that begins")
+    using.add_argument(
+        "--discard", action="store_true", help="give up present tables that no archive holds"
+    )
+    using.add_argument(
+        "--profile", help="profile that the fast lane runs with; else CUREC_PROFILE, else laptop"
+    )
     pruning = commands.add_parser(
         "prune", help="list old models and leftovers of unfinished work; remove them with --delete"
     )
@@ -79,6 +95,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(_quarantine())
         elif chosen.command == "forget":
             _forget(chosen.user, chosen.profile)
+        elif chosen.command == "policies":
+            print(_policies(chosen.pin, chosen.unpin))
+        elif chosen.command == "use-policy":
+            print(_use_policy(chosen.policy, chosen.profile, discard=chosen.discard))
         elif chosen.command == "prune":
             print(_prune(chosen.keep, delete=chosen.delete))
         else:
@@ -131,8 +151,9 @@ def _demo(profile: str | None) -> int:
 def _require_dagster_home() -> None:
     if not os.environ.get("DAGSTER_HOME"):
         raise ConfigError(
-            "DAGSTER_HOME is not set, so the run could not be shown in the UI; use `make demo`, or "
-            "set it to a folder that holds deploy/dagster.yaml as dagster.yaml"
+            "DAGSTER_HOME is not set, so the UI and its sensors would not know of this; set it to "
+            "a folder that holds deploy/dagster.yaml as dagster.yaml (`make demo` and `make ui` "
+            "use $CUREC_HOME/dagster)"
         )
     if not Path(os.environ["DAGSTER_HOME"], "dagster.yaml").is_file():
         raise ConfigError(
@@ -224,6 +245,45 @@ def _forget(user: str, profile: str | None) -> None:
             instance,
             say=lambda text: print(text, flush=True),
         )
+
+
+def _policies(pinned: str | None, unpinned: str | None) -> str:
+    from curec_assets.automation.use_policy import kept_policy
+    from curec_assets.definitions import default_resources, home_folder
+    from curec_assets.policy.archive import ARCHIVE
+    from curec_assets.reports.kept_policies import kept_policies
+
+    resources = default_resources("laptop", home_folder())
+    store = resources["model_store"]
+    if pinned is not None:
+        store.pin(ARCHIVE, kept_policy(store, pinned).fingerprint)
+    if unpinned is not None:
+        store.unpin(ARCHIVE, kept_policy(store, unpinned).fingerprint)
+    return kept_policies(resources["warehouse"], store)
+
+
+def _use_policy(policy: str, profile: str | None, *, discard: bool) -> str:
+    _require_dagster_home()
+
+    import dagster as dg
+
+    from curec_assets.automation.run_launcher import fail_dead_runs
+    from curec_assets.automation.use_policy import use_policy, waiting_for
+    from curec_assets.definitions import DEFAULT_PROFILE, default_resources, home_folder, recipes
+    from curec_assets.settings import load_profile
+
+    chosen = load_profile(profile or os.environ.get("CUREC_PROFILE") or DEFAULT_PROFILE)
+    resources = default_resources(chosen.name, home_folder())
+    warehouse, store = resources["warehouse"], resources["model_store"]
+    with dg.DagsterInstance.get() as instance:
+        said = list(fail_dead_runs(instance))
+        used = use_policy(policy, recipes(), warehouse, store, instance, discard=discard)
+        held = waiting_for(recipes(), chosen, store, instance)
+    said.append(
+        f"Policy {used.fingerprint} is current, with its models, its snapshot and their tables. "
+        "The fast lane follows: by its sensor while `make ui` runs, or by the job `refresh`."
+    )
+    return "\n".join((*said, *(f"The fast lane's sensor waits: {each}" for each in held)))
 
 
 def _prune(keep: int, *, delete: bool) -> str:

@@ -104,6 +104,11 @@ def test_retraining_makes_all_that_it_reads(definitions: dg.Definitions) -> None
         assert read <= retrained | set(INGEST), name
 
 
+def test_a_policys_archive_has_all_of_the_slow_lane(definitions: dg.Definitions) -> None:
+    node = definitions.resolve_asset_graph().get(dg.AssetKey("policy_archive"))
+    assert {key.to_user_string() for key in node.parent_keys} == {*SLOW} - {"policy_archive"}
+
+
 def test_every_asset_says_what_it_is(definitions: dg.Definitions) -> None:
     assets = definitions.resolve_asset_graph()
     for key in assets.get_all_asset_keys():

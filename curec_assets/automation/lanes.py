@@ -33,6 +33,7 @@ SLOW = (
     "draft_reasons",
     "reward_model",
     "reason_policy",
+    "policy_archive",
 )
 """Made by `retrain` only, so that new data alone never retrains a language model. The evidence of
 the snapshot is among them: a corpus must not be made from the evidence of another snapshot."""

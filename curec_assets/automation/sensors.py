@@ -16,7 +16,7 @@ import dagster as dg
 
 from curec_assets.automation.lanes import FAST, INGEST, SLOW
 from curec_assets.automation.staleness import Staleness, inputs_of_last, staleness
-from curec_assets.automation.unfinished import going_on
+from curec_assets.automation.unended import unended_run
 from curec_assets.core.recipe import Recipe
 from curec_assets.datasets.sources.files import FilesSource
 from curec_assets.datasets.sources.inbox import files_in, marked_done, state
@@ -89,7 +89,7 @@ def sensors(
     def fast_lane(
         context: dg.SensorEvaluationContext, settings: Settings, model_store: ModelStore
     ) -> dg.SensorResult | dg.SkipReason:
-        busy = going_on(context.instance)
+        busy = unended_run(context.instance)
         if busy:
             return dg.SkipReason(f"waits for the end of {busy}")
         found = now(context, settings, model_store)
@@ -149,7 +149,7 @@ def sensors(
             seen = _looked_at(seen, FilesSource(data))
         if all(inputs_of_last(context.instance, name) == seen.there[name] for name in seen.there):
             return _no_run("the files have been read", seen)
-        busy = going_on(context.instance)
+        busy = unended_run(context.instance)
         if busy:
             return _no_run(f"waits for the end of {busy}", seen)
         if seen.asked.attempts >= _ATTEMPTS:

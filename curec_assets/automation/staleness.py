@@ -15,6 +15,7 @@ import dagster as dg
 
 from curec_assets.core.accepted_code import acceptance
 from curec_assets.core.recipe import Recipe, differing
+from curec_assets.policy.archive import unfinished_switch
 from curec_assets.settings import Profile
 
 _DATA_VERSION = "dagster/data_version"
@@ -69,10 +70,14 @@ def staleness(
 
     `store`: the model store's folder, for accepted code. `blocking`: asset → its blocking checks;
     what reads an asset whose check failed is held. `trained`: assets that only `retrain` makes;
-    what they reach is held while one of them has other settings or code than it was made with, so
-    that no text is written with one prompt by a model that was tuned on another.
+    what they reach is held while one of them has other code than it was made with, or other
+    settings which the others read too, so that no text is written with one prompt by a model that
+    was tuned on another; and while `curec use-policy` is unfinished.
     """
     order = _upstream_first(recipes)
+    followed = [recipe for recipe in order if recipe.name not in trained]
+    shared = frozenset(path for recipe in followed for path in recipe.settings_read(profile))
+    switching = unfinished_switch(store)
     made = _last_materialisations(instance, [recipe.name for recipe in order])
     stale: dict[str, tuple[str, ...]] = {}
     held: dict[str, str] = {}
@@ -81,16 +86,20 @@ def staleness(
         name, event = recipe.name, made.get(recipe.name)
         if event is None:
             stale[name] = ("was never made",)
-            own: tuple[str, ...] = ()
+            binding: tuple[str, ...] = ()
         else:
-            own = tuple(_own_causes(recipe, event, profile, store))
-            causes = (*own, *_upstream_causes(recipe, event, made))
+            code = tuple(_code_causes(recipe, event, store))
+            settings = _setting_causes(recipe, event, profile)
+            binding = (*code, *(settings[path] for path in settings if path in shared))
+            causes = (*code, *settings.values(), *_upstream_causes(recipe, event, made))
             stale |= {name: causes} if causes else {}
             broken |= _failed(instance, name, event, blocking.get(name, ()))
         reasons = [broken[each] for each in recipe.upstream if each in broken]
         reasons += [held[each] for each in recipe.upstream if each in held and each in trained]
-        if name in trained and own:
-            reasons.append(f"{name} waits for `retrain`: {'; '.join(own)}")
+        if name in trained and binding:
+            reasons.append(f"{name} waits for `retrain`: {'; '.join(binding)}")
+        if name in trained and switching:
+            reasons.append(f"`curec use-policy {switching}` was interrupted; give it again")
         if reasons:
             held[name] = reasons[0]
     missing = frozenset(recipe.name for recipe in order) - frozenset(made)
@@ -124,21 +133,27 @@ def _last_materialisations(
     }
 
 
-def _own_causes(
-    recipe: Recipe, event: dg.EventLogEntry, profile: Profile, store: Path
-) -> Iterator[str]:
+def _code_causes(recipe: Recipe, event: dg.EventLogEntry, store: Path) -> Iterator[str]:
     metadata = _materialisation(event).metadata
     manifest: Any = _value(metadata, "manifest")
     accepted = acceptance(store, recipe.name, recipe.code_version)
     if manifest["code_version"] != (accepted.same_as if accepted else recipe.code_version):
         files = differing(_value(metadata, "code"), recipe.code) or ["the asset"]
         yield f"code of {', '.join(files)} changed"
+
+
+def _setting_causes(recipe: Recipe, event: dg.EventLogEntry, profile: Profile) -> Mapping[str, str]:
+    """Path of a setting that changed → how, in words."""
+    metadata = _materialisation(event).metadata
+    manifest: Any = _value(metadata, "manifest")
     recorded = metadata.get("settings")
     before: Any = recorded.value if recorded else manifest["config"]  # of an older CURec
     now = recipe.settings_read(profile)
     now = now if recorded else {path: now[path] for path in now if path in before}
-    for path in differing(before, now):
-        yield f"setting {path} {before.get(path)} → {now.get(path)}"
+    return {
+        path: f"setting {path} {before.get(path)} → {now.get(path)}"
+        for path in differing(before, now)
+    }
 
 
 def _upstream_causes(

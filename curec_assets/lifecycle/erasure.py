@@ -20,6 +20,7 @@ from curec_assets.core.growing import without_rows
 from curec_assets.core.provenance import content_hash, digest
 from curec_assets.core.recipe import Recipe
 from curec_assets.datasets.ledger import current_events
+from curec_assets.policy.archive import ARCHIVE
 from resources.storage.manifest import Manifest
 from resources.storage.model_store import ModelStore, hash_files, rewrite_manifest
 from resources.storage.tombstones import bury
@@ -68,7 +69,8 @@ def forget(
 
 def tainted(store: ModelStore, names: Sequence[str]) -> list[str]:
     """Artifacts whose current version was fitted on someone who is forgotten."""
-    return [name for name in names if store.has(name) and store.current(name).manifest.forgotten]
+    made = [name for name in names if store.current_fingerprint(name)]
+    return [name for name in made if store.current(name).manifest.forgotten]
 
 
 def _event_ids(warehouse: Warehouse, user_id: str) -> list[str]:
@@ -139,6 +141,9 @@ def _forget_in_folder(folder: Path, user: Forgotten, tombstone: str, fitted: Seq
         rows = pl.read_parquet(file)
         theirs = user.rows_of(rows.columns)
         if theirs is not None and rows.select(theirs.any()).item():
+            if manifest.asset == ARCHIVE:  # one cannot go back to tables that are not its own
+                shutil.rmtree(folder)
+                return
             temporary = _beside(file)
             rows.filter(~theirs).write_parquet(temporary)
             temporary.replace(file)

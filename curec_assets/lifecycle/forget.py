@@ -15,7 +15,7 @@ import polars as pl
 
 from curec_assets.automation.interruption import interruptible
 from curec_assets.automation.lanes import FAST, FITTED
-from curec_assets.automation.unfinished import going_on
+from curec_assets.automation.unended import unended_run
 from curec_assets.core.recipe import Recipe
 from curec_assets.lifecycle.erasure import forget, tainted
 from curec_assets.lifecycle.traces import traces
@@ -40,7 +40,7 @@ def forget_user(
 
     Raises `ConfigError` while a run is going on, `CurecError` when something still knows the user.
     """
-    busy = going_on(instance)
+    busy = unended_run(instance)
     if busy:
         raise ConfigError(f"{busy} is going on; wait for its end or cancel it, then forget again")
     items = _items(warehouse, user_id)
@@ -90,7 +90,11 @@ def _items(warehouse: Warehouse, user_id: str) -> list[str]:
 def _made(recipes: Sequence[Recipe], warehouse: Warehouse, store: ModelStore) -> set[str]:
     """Assets that the home has; a report that showed people was removed, and counts."""
     tables = warehouse.tables()
-    return {recipe.name for recipe in recipes if recipe.name in tables or store.has(recipe.name)}
+    return {
+        recipe.name
+        for recipe in recipes
+        if recipe.name in tables or store.current_fingerprint(recipe.name)
+    }
 
 
 def _dagster_home() -> Path | None:

@@ -1,4 +1,4 @@
-"""The asset of the group `policy`: the adapter after reinforcement learning."""
+"""Assets of the group `policy`: the adapter after reinforcement learning, and its archive."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +12,13 @@ from curec_assets.display.charts import line_chart
 from curec_assets.explanation.facts import Catalogue, Facts, facts_by_event
 from curec_assets.explanation.grounding import GroundingChecker
 from curec_assets.explanation.selection import divide_policy_fold
+from curec_assets.policy.archive import (
+    MODELS,
+    TABLES,
+    members,
+    require_one_generation,
+    write_archive,
+)
 from curec_assets.policy.metrics import reward_means, step_means
 from resources.storage.model_store import Artifact
 
@@ -156,4 +163,36 @@ def reason_policy(inputs: Inputs) -> Mapping[str, Any]:
     )
 
 
-RECIPES = (reason_policy,)
+def _is_one_generation(inputs: Inputs) -> None:
+    require_one_generation({name: inputs.manifest(name) for name in (*TABLES, *MODELS)})
+
+
+def _describe_archive(stored: Artifact, _: Inputs) -> Mapping[str, Any]:
+    return {
+        "members": pl.DataFrame(
+            [(name, *version) for name, version in members(stored.manifest).items()],
+            schema=["asset", "fingerprint", "data version"],
+            orient="row",
+        )
+    }
+
+
+@artifact(
+    group="policy",
+    kinds={"parquet"},
+    tables=TABLES,
+    artifacts=MODELS,
+    guard=_is_one_generation,
+    lineage=True,
+    describe=_describe_archive,
+)
+def policy_archive(inputs: Inputs) -> Mapping[str, Any]:
+    """All that was made together with the policy, kept for `curec use-policy` to go back to.
+
+    Tables as Parquet, since the next `retrain` replaces them; models by fingerprint.
+    """
+    write_archive(inputs.output(), ((inputs.table(name), inputs.manifest(name)) for name in TABLES))
+    return {"events": inputs.manifest("training_snapshot").row_count}
+
+
+RECIPES = (reason_policy, policy_archive)

@@ -13,7 +13,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from resources.errors import ArtifactError
 from resources.storage.manifest import Manifest
 
 _MANIFEST = "manifest.json"
-CURRENT = "current.json"
+_CURRENT = "current.json"
 _WRITING = ".writing-"
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -57,37 +57,65 @@ class ModelStore(dg.ConfigurableResource):  # type: ignore[type-arg]
 
         Raises `ArtifactError` when there is none or it is damaged.
         """
-        pointer = Path(self.root) / asset / CURRENT
-        try:
-            fingerprint = json.loads(pointer.read_text(encoding="utf-8"))["fingerprint"]
-        except FileNotFoundError:
+        fingerprint = self.current_fingerprint(asset)
+        if fingerprint is None:
             raise ArtifactError(
                 f"model store {self.root} has no {asset!r}; materialise the asset {asset!r} first"
-            ) from None
+            )
+        found = self.find(asset, fingerprint)
+        if found is None:
+            raise ArtifactError(
+                f"{Path(self.root) / asset / _CURRENT} names fingerprint {fingerprint}, which is "
+                f"not in the store; materialise the asset {asset!r} again"
+            )
+        return found
+
+    def current_fingerprint(self, asset: str) -> str | None:
+        """Of the current artifact, whose files are not looked at; None when there is none.
+
+        Raises `ArtifactError` when the pointer is damaged.
+        """
+        pointer = Path(self.root) / asset / _CURRENT
+        try:
+            return str(json.loads(pointer.read_text(encoding="utf-8"))["fingerprint"])
+        except FileNotFoundError:
+            return None
         except (ValueError, KeyError, TypeError) as error:
             raise ArtifactError(
                 f"{pointer} is damaged ({error!r}); materialise the asset {asset!r} again"
             ) from error
-        found = self.find(asset, fingerprint)
-        if found is None:
-            raise ArtifactError(
-                f"{pointer} names fingerprint {fingerprint}, which is not in the store; "
-                f"materialise the asset {asset!r} again"
-            )
-        return found
 
-    def has(self, asset: str) -> bool:
-        """Whether there is a current version, damaged or not."""
-        return (Path(self.root) / asset / CURRENT).exists()
+    def versions(self, asset: str) -> list[Manifest]:
+        """Manifests of every version that can be read, oldest first; files are not looked at."""
+        found = []
+        for path in (Path(self.root) / asset).glob(f"[!.]*/{_MANIFEST}"):
+            with suppress(ValidationError):
+                found.append(Manifest.model_validate_json(path.read_text(encoding="utf-8")))
+        return sorted(found, key=lambda each: (each.created_at, each.fingerprint))
+
+    def pin(self, asset: str, fingerprint: str) -> None:
+        """Keep this version, and what it was made from, whatever is removed."""
+        self._pin(asset, fingerprint).touch()
+
+    def unpin(self, asset: str, fingerprint: str) -> None:
+        """Keep it no longer than others."""
+        self._pin(asset, fingerprint).unlink(missing_ok=True)
+
+    def is_pinned(self, asset: str, fingerprint: str) -> bool:
+        """Whether it is kept by `pin`."""
+        return self._pin(asset, fingerprint).exists()
+
+    def _pin(self, asset: str, fingerprint: str) -> Path:
+        return Path(self.root) / asset / f".{fingerprint}.pinned"
 
     def set_current(self, asset: str, fingerprint: str) -> None:
         """Point `current(asset)` at this fingerprint, atomically."""
         folder = Path(self.root) / asset
         folder.mkdir(parents=True, exist_ok=True)
-        temporary = folder / f".{CURRENT}.{os.getpid()}"
+        temporary = folder / f".{_CURRENT}.{os.getpid()}"
         temporary.write_text(json.dumps({"fingerprint": fingerprint}), encoding="utf-8")
         _sync(temporary)
-        temporary.rename(folder / CURRENT)
+        temporary.rename(folder / _CURRENT)
 
     def workspace(self, asset: str, fingerprint: str) -> Path:
         """A folder for checkpoints of unfinished work on this fingerprint; survives a kill."""

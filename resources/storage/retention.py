@@ -1,19 +1,16 @@
 """What of the model store nobody needs any more: older versions, and leftovers of unfinished work.
 
-Kept are the current version of each asset, some before it, and every version that one of those was
-made from. Nothing is removed but by `remove`.
+Kept are the current version of each asset, some before it, pinned ones, and every version that one
+of those was made from. Nothing is removed but by `remove`.
 """
 
-import json
 import shutil
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from resources.storage.manifest import Manifest
-from resources.storage.model_store import CURRENT, ModelStore
+from resources.storage.model_store import ModelStore
 
 
 @dataclass(frozen=True)
@@ -26,22 +23,30 @@ class Leftover:
 
 
 def kept_versions(store: ModelStore, before: int) -> list[Manifest]:
-    """Manifests that stay: current ones, the `before` latest others, and what these came from."""
-    versions = [manifest for folder in _assets(store) for manifest in _manifests(folder)]
+    """Manifests that stay: current and pinned ones, the `before` latest others, their inputs."""
+    versions = [each for folder in _assets(store) for each in store.versions(folder.name)]
     chosen: dict[tuple[str, str], Manifest] = {}
     for folder in _assets(store):
-        own = sorted(_manifests(folder), key=lambda each: each.created_at, reverse=True)
-        current = _current(folder)
+        asset = folder.name
+        current = store.current_fingerprint(asset)
+        own = list(reversed(store.versions(asset)))
         others = [each for each in own if each.fingerprint != current]
-        for each in [each for each in own if each.fingerprint == current] + others[:before]:
-            chosen[each.asset, each.fingerprint] = each
+        stays = {current, *(each.fingerprint for each in others[:before])}
+        for each in own:
+            if each.fingerprint in stays or store.is_pinned(asset, each.fingerprint):
+                chosen[asset, each.fingerprint] = each
     while True:
         wanted = {item for each in chosen.values() for item in each.inputs.items()}
         more = [
             each
             for each in versions
-            if (each.asset, each.data_version) in wanted
-            and (each.asset, each.fingerprint) not in chosen
+            if (each.asset, each.fingerprint) not in chosen
+            and not wanted.isdisjoint(
+                {
+                    (each.asset, each.data_version),
+                    (each.asset, f"{each.fingerprint} {each.data_version}"),  # lineage is recorded
+                }
+            )
         ]
         if not more:
             return list(chosen.values())
@@ -58,7 +63,7 @@ def leftovers(
     stays = {(each.asset, each.fingerprint) for each in kept}
     found: list[tuple[Path, str]] = []
     for folder in _assets(store):
-        manifests = _manifests(folder)
+        manifests = store.versions(folder.name)
         found += [
             (folder / each.fingerprint, f"made {each.created_at:%Y-%m-%d %H:%M}, not current")
             for each in manifests
@@ -87,25 +92,6 @@ def remove(found: Sequence[Leftover]) -> None:
 def _assets(store: ModelStore) -> list[Path]:
     root = Path(store.root)
     return sorted(path for path in root.iterdir() if path.is_dir()) if root.exists() else []
-
-
-def _manifests(folder: Path) -> list[Manifest]:
-    """Of every version that can be read; what cannot is never called a leftover."""
-    found = []
-    for path in folder.glob("[!.]*/manifest.json"):
-        try:
-            found.append(Manifest.model_validate_json(path.read_text(encoding="utf-8")))
-        except ValidationError:
-            continue
-    return found
-
-
-def _current(folder: Path) -> str | None:
-    pointer = folder / CURRENT
-    if not pointer.exists():
-        return None
-    found: str = json.loads(pointer.read_text(encoding="utf-8"))["fingerprint"]
-    return found
 
 
 def _size(path: Path) -> int:

@@ -2,14 +2,14 @@
 
 Connections are short: opened for one read or one transaction and always closed, because while one
 process has the file open for writing no other can open it, even to read. What is written is one
-transaction per table, with its manifest; a reader sees the old table or the new one.
+transaction, each table with its manifest; a reader sees the old tables or the new ones.
 """
 
 import json
 import os
 import random
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -124,10 +124,16 @@ class Warehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def write(self, table: str, frame: pl.DataFrame, manifest: Manifest) -> None:
         """Replace the table and its manifest in one transaction."""
+        self.write_together([(table, frame, manifest)])
+
+    def write_together(self, tables: Iterable[tuple[str, pl.DataFrame, Manifest]]) -> None:
+        """Replace several tables in one transaction: all of them, or none."""
         with self.writing() as connection:
-            connection.register("new_rows", frame)
-            connection.execute(f'CREATE OR REPLACE TABLE "{table}" AS SELECT * FROM new_rows')
-            self._record(connection, table, manifest)
+            for table, frame, manifest in tables:
+                connection.register("new_rows", frame)
+                connection.execute(f'CREATE OR REPLACE TABLE "{table}" AS SELECT * FROM new_rows')
+                connection.unregister("new_rows")
+                self._record(connection, table, manifest)
 
     def has(self, table: str) -> bool:
         """Whether there is such a table, with a manifest or without."""

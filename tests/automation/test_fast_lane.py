@@ -15,6 +15,7 @@ from curec_assets.core.asset import as_asset
 from curec_assets.core.inputs import Inputs
 from curec_assets.core.recipe import Choice, Recipe
 from curec_assets.definitions import blocking_checks
+from curec_assets.policy.archive import ARCHIVE, begin_switch, end_switch
 from curec_assets.settings import Settings
 from resources.storage.model_store import ModelStore
 from resources.storage.warehouse import Warehouse
@@ -65,6 +66,12 @@ class Lane:
             )
         }
 
+        settings_of = {
+            items: ("seed",),
+            alignment_corpus: ("alignment.learning_rate", "explanation.max_words"),
+            recommendation_reasons: ("explanation.max_words",),
+        }
+
         def recipe(build: Any, *tables: str) -> Recipe:
             found = Recipe(
                 build,
@@ -73,7 +80,7 @@ class Lane:
                 frozenset(),
                 key=("key",),
                 tables=tables,
-                settings=("seed",) if build is items else (),
+                settings=settings_of.get(build, ()),
                 view=source_of.get(build),
             )
             # A function inside a test has no code that could be found.
@@ -238,6 +245,36 @@ def test_no_text_is_written_while_its_model_was_taught_by_other_code(made: Lane)
     assert made.tick() == set()
     assert "alignment_corpus waits for `retrain`: code of file.py changed" in made.said
     made.make("alignment_corpus")
+    assert made.tick() == {"recommendation_reasons"}
+
+
+def test_settings_that_only_training_reads_hold_nothing(made: Lane) -> None:
+    made.settings = {"alignment": {"learning_rate": 0.5}}
+    assert made.tick() == set()
+    assert "`retrain` would make again: alignment_corpus: setting alignment.learn" in made.said
+    new_data(made)
+    assert made.tick() == {"items", "recommendation_reasons"}
+
+
+def test_settings_that_training_and_writing_share_hold_what_is_written(made: Lane) -> None:
+    made.settings = {"explanation": {"max_words": 17}}
+    new_data(made)
+    assert made.tick() == {"items"}
+    made.make("items")
+    assert made.tick() == set()
+    assert "alignment_corpus waits for `retrain`: setting explanation.max_words" in made.said
+
+
+def test_nothing_is_written_while_a_policy_is_half_taken_up(made: Lane) -> None:
+    store = made.resources()["model_store"]
+    Path(store.root, ARCHIVE).mkdir(parents=True)
+    begin_switch(store, "f1")
+    new_data(made)
+    assert made.tick() == {"items"}
+    made.make("items")
+    assert made.tick() == set()
+    assert "`curec use-policy f1` was interrupted; give it again" in made.said
+    end_switch(store)
     assert made.tick() == {"recommendation_reasons"}
 
 

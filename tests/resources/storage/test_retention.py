@@ -59,6 +59,22 @@ def test_the_current_version_stays_even_when_it_is_the_oldest(store: ModelStore)
     assert "aligned/f4" in names(store, before=0)
 
 
+def test_a_pinned_version_stays_with_what_it_came_from_until_it_is_unpinned(
+    store: ModelStore,
+) -> None:
+    generations(store)
+    store.pin("policy", "f1")
+    assert names(store, before=0) == {"aligned/f2"}
+    store.unpin("policy", "f1")
+    assert names(store, before=0) == {"aligned/f1", "aligned/f2", "policy/f1"}
+
+
+def test_what_a_kept_version_names_by_lineage_stays(store: ModelStore) -> None:
+    generations(store)
+    save(store, "archive", 1, aligned="f1 aligned-1", policy="f9 policy-1")
+    assert names(store, before=0) == {"aligned/f2", "policy/f1"}
+
+
 def test_work_that_may_go_on_stays(store: ModelStore) -> None:
     save(store, "aligned", 1)
     (store.workspace("aligned", "f2") / "checkpoint").write_text("x")

@@ -89,6 +89,25 @@ def test_a_failing_transaction_leaves_the_old_table(filled):
     assert filled.data_version("things") == "v1"
 
 
+def test_tables_written_together_are_all_replaced_or_none(filled):
+    def replaced():
+        yield "things", ROWS.head(1), manifest(version="v2")
+        yield "others", ROWS.head(2), manifest("others", "v2")
+
+    def cut_short():
+        yield from replaced()
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        filled.write_together(cut_short())
+    assert filled.read("things").equals(ROWS)
+    assert filled.manifest("others") is None
+    filled.write_together(replaced())
+    assert filled.read("things").equals(ROWS.head(1))
+    assert filled.read("others").equals(ROWS.head(2))
+    assert filled.data_version("things") == filled.data_version("others") == "v2"
+
+
 def test_a_manifest_that_cannot_be_written_keeps_table_and_manifest(filled, monkeypatch):
     def fails(*_, **__):
         raise OSError(28, "No space left on device")

@@ -1,9 +1,9 @@
-"""Whether Dagster is at work."""
+"""Runs that have not ended: whoever changes what they read waits for them."""
 
 import dagster as dg
 
 
-def going_on(instance: dg.DagsterInstance) -> str:
+def unended_run(instance: dg.DagsterInstance) -> str:
     """A run that has not ended, in words; empty when there is none."""
     runs = instance.get_runs(
         dg.RunsFilter(
