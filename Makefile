@@ -15,7 +15,7 @@ VLLM_STAMP := .venv-vllm/.ready
 RECBOLE_BIN := .venv-recbole/bin
 RECBOLE_STAMP := .venv-recbole/.ready
 
-.PHONY: help setup demo outcome ui test lint test-vllm bench-speed benchmark
+.PHONY: help setup demo outcome ui test lint test-vllm bench-speed benchmark chaos
 .DEFAULT_GOAL := help
 
 help:
@@ -27,6 +27,7 @@ help:
 	@echo 'make test-vllm the tests of the vLLM engine, on its CPU build, in an environment of its own'
 	@echo 'make benchmark    the rungs of the method and its peers, resumable; RUNGS=numbers needs no language model'
 	@echo 'make bench-speed  measure writing and training, renew docs/speed.md (after make demo)'
+	@echo 'make chaos        kill smoke runs at random (KILLS=100), resumable; renew the table in docs/operation.md'
 	@echo 'Settings: CUREC_PROFILE=smoke|laptop|benchmark|gpu|file.toml, CUREC_HOME=folder'
 
 setup: $(STAMP) $(DAGSTER_HOME)/dagster.yaml
@@ -77,6 +78,9 @@ BENCHMARK_PROFILE := $(if $(filter file,$(origin CUREC_PROFILE)),benchmark,$(CUR
 benchmark: setup
 	@$(BIN)/python -m benchmarks.ladder --home $(CUREC_HOME) --profile $(BENCHMARK_PROFILE) \
 		$(if $(RUNGS),--rungs $(RUNGS)) $(if $(REASONS),--reasons $(REASONS))
+
+chaos: setup
+	@$(BIN)/python -m benchmarks.chaos $(if $(KILLS),--kills $(KILLS))
 
 # Each part takes minutes, reads the home that `make demo` filled, and renews its table in
 # docs/speed.md. Run them on a machine that does nothing else.
