@@ -4,7 +4,8 @@
 `curec outcome` prints the outcome of what is stored; `curec export-policy FOLDER` writes the policy
 for `transformers`, `peft` and `vllm serve`; `curec accept-code ASSET` declares that changed code
 does not alter a stored result; `curec quarantine` lists what of your file was left out; `curec
-prune` lists and removes old models; `curec profiles` lists every setting.
+prune` lists and removes old models; `curec doctor` looks whether this home is sound; `curec
+profiles` lists every setting.
 """
 
 import argparse
@@ -56,11 +57,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--keep", type=int, default=1, help="versions kept beside the current one (default: 1)"
     )
     pruning.add_argument("--delete", action="store_true", help="remove what is listed")
+    doctor = commands.add_parser(
+        "doctor", help="look whether this home is sound: exit code 1 when it is not"
+    )
+    doctor.add_argument(
+        "--fix",
+        action="store_true",
+        help="do what is safe: modes, runs that were left behind, the copy of the warehouse",
+    )
     commands.add_parser("profiles", help="list every setting of every profile")
     chosen = parser.parse_args(arguments)
     try:
         if chosen.command == "demo":
             return _demo(chosen.profile)
+        if chosen.command == "doctor":
+            return _doctor(fix=chosen.fix)
         if chosen.command == "export-policy":
             print(_export(chosen.folder, chosen.asset, chosen.profile))
         elif chosen.command == "accept-code":
@@ -96,8 +107,14 @@ def _demo(profile: str | None) -> int:
     from curec_assets.automation.interruption import interruptible
     from curec_assets.automation.run_launcher import fail_dead_runs
     from curec_assets.automation.run_progress import RunProgress
-    from curec_assets.definitions import build_definitions, home_folder, recipes
+    from curec_assets.definitions import (
+        build_definitions,
+        default_resources,
+        home_folder,
+        recipes,
+    )
     from curec_assets.reports.costs import cost_table, write_costs
+    from resources.storage.warehouse_copy import keep_copy
 
     progress = RunProgress(len(recipes()))
     definitions = build_definitions(profile=profile, loggers={"progress": progress.logger()})
@@ -115,6 +132,7 @@ def _demo(profile: str | None) -> int:
         )
     chosen = profile or os.environ.get("CUREC_PROFILE") or "laptop"
     write_costs(home_folder() / "costs.json", progress.run_costs(), chosen)
+    keep_copy(default_resources(chosen, home_folder())["warehouse"])
     print(f"\n{cost_table(progress.run_costs(), time.monotonic() - started)}\n\n{_outcome()}")
     return 0
 
@@ -203,6 +221,31 @@ def _prune(keep: int, *, delete: bool) -> str:
     total = sum(each.bytes for each in found) / 1e6
     done = "removed" if delete else "would be removed; do it with --delete"
     return f"{text_table(['folder', 'size', 'why'], rows)}\n\n{total:.1f} MB {done}"
+
+
+def _doctor(*, fix: bool) -> int:
+    from curec_assets.definitions import default_resources, home_folder, recipes
+    from curec_assets.lifecycle import doctor, runs
+    from curec_assets.lifecycle.findings import Finding, report
+
+    home = home_folder()
+    if not home.is_dir():
+        raise ConfigError(f"home {home} does not exist; set CUREC_HOME, or run `curec demo` first")
+    dagster_home = Path(os.environ.get("DAGSTER_HOME") or home / "dagster")
+    resources = default_resources("laptop", home)
+    warehouse, store = resources["warehouse"], resources["model_store"]
+
+    def look() -> list[Finding]:
+        stored = doctor.of_storage(home, warehouse, store, recipes())
+        return [*stored, *runs.of_dagster(dagster_home)]
+
+    found = look()
+    if fix:
+        for done in (*doctor.repair(home, warehouse, found), *runs.repair(dagster_home)):
+            print(done, flush=True)
+        found = look()
+    print(report(found))
+    return 0 if all(each.sound for each in found) else 1
 
 
 def describe_profiles() -> str:

@@ -26,12 +26,13 @@ ORDER = (
     "curec_assets.recommender",
     "curec_assets.reports",
     "curec_assets.automation",
+    "curec_assets.lifecycle",
     "curec_assets.definitions",
     "curec_assets.cli",
 )
 # Doors to Dagster, besides the resources.
 DOORS = ("checks", "core.asset", "core.metadata", "settings.launchpad", "automation", "definitions")
-DOORS += ("cli", "datasets.row_contracts")  # dagster-pandas
+DOORS += ("cli", "lifecycle.runs", "datasets.row_contracts")  # dagster-pandas
 FILES = sorted(
     file
     for package in ("curec_assets", "resources")

@@ -82,7 +82,7 @@ class ModelStore(dg.ConfigurableResource):  # type: ignore[type-arg]
         folder.mkdir(parents=True, exist_ok=True)
         temporary = folder / f".{CURRENT}.{os.getpid()}"
         temporary.write_text(json.dumps({"fingerprint": fingerprint}), encoding="utf-8")
-        _sync(temporary)
+        sync(temporary)
         temporary.rename(folder / CURRENT)
 
     def workspace(self, asset: str, fingerprint: str) -> Path:
@@ -131,14 +131,14 @@ class ModelStore(dg.ConfigurableResource):  # type: ignore[type-arg]
         """
         (temporary / _MANIFEST).write_text(manifest.model_dump_json(indent=2), encoding="utf-8")
         for file in sorted(p for p in temporary.rglob("*") if p.is_file()):
-            _sync(file)
+            sync(file)
         final = Path(self.root) / manifest.asset / manifest.fingerprint
         if final.exists():
             stored = _verified(final)
         else:
             temporary.rename(final)
             stored = Artifact(final, manifest)
-        _sync(final.parent)
+        sync(final.parent)
         self.set_current(manifest.asset, manifest.fingerprint)
         shutil.rmtree(final.parent / f".{manifest.fingerprint}.work", ignore_errors=True)
         return stored
@@ -192,7 +192,8 @@ def _sha256(file: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Wait until the file or folder is on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,0 +1,1 @@
+"""What happens to a home in its life: whether it is sound."""
