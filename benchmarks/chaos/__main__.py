@@ -74,21 +74,20 @@ def main() -> None:
     reference = undisturbed(work)
     done = Filled.read_all(work / _DONE)
     ahead = itertools.islice(plans(chosen.seed, list(reference.seconds)), len(done), None)
+    until = began + 60 * chosen.minutes
     while (fallen := sum(len(home.kills) for home in done)) < chosen.kills:
-        if time.monotonic() - began > 60 * chosen.minutes:
-            print(f"{fallen} of {chosen.kills} kills; the same command goes on")
-            break
         print(f"home {len(done) + 1}, {fallen} of {chosen.kills} kills so far", flush=True)
         path = work / f"home-{len(done) + 1}"
-        shutil.rmtree(path, ignore_errors=True)
-        kills = next(ahead)[: chosen.kills - fallen]
-        home = fill(Home.make(path), kills, reference, work / f"{path.name}.log")
+        filled = fill(Home.make(path), next(ahead)[: chosen.kills - fallen], reference, until)
+        if filled is None:
+            print("time is over; the same command goes on")
+            break
         with (work / _DONE).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(asdict(home)) + "\n")
-        print(*(f"  {problem}" for problem in home.problems or ["all as it should be"]), sep="\n")
-        if not home.problems:
+            file.write(json.dumps(asdict(filled)) + "\n")
+        print(*(f"  {each}" for each in filled.problems or ["all as it should be"]), sep="\n")
+        if not filled.problems:
             shutil.rmtree(path)
-        done.append(home)
+        done.append(filled)
         write_records(chosen.figures, records(done))
         if chosen.figures == FIGURES:
             tables.update(PAGE, FIGURES)

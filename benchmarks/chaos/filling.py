@@ -1,7 +1,9 @@
 """Fills homes under kills, and without any."""
 
 import json
+import math
 import shutil
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,7 +19,7 @@ from resources.errors import CurecError
 _REFERENCE = "undisturbed.json"
 
 
-@dataclass(frozen=True)
+@dataclass
 class Filled:
     """A home that was filled under kills."""
 
@@ -57,31 +59,41 @@ def undisturbed(work: Path) -> Undisturbed:
     return made
 
 
-def fill(home: Home, kills: Sequence[Kill], reference: Undisturbed, log: Path) -> Filled:
-    """Fill a home under kills, then without, and compare it with the undisturbed one."""
-    fallen: list[dict[str, Any]] = []
-    problems: list[str] = []
-    silence = 0.0
+def fill(
+    home: Home, kills: Sequence[Kill], reference: Undisturbed, until: float = math.inf
+) -> Filled | None:
+    """Fill a home under kills, then without, and compare it with the undisturbed one.
+
+    What was done is kept beside the home, and what was said: `home.json`, `home.log`. `until`:
+    monotonic time after which no attempt begins; None is returned, and the same call goes on.
+    """
+    log, record = (home.path.with_suffix(suffix) for suffix in (".log", ".json"))
+    filled = Filled(**json.loads(record.read_text())) if record.exists() else Filled([], [], 0.0)
     try:
-        for kill in kills:
+        for kill in kills[len(filled.kills) :]:
+            if time.monotonic() > until:
+                return None
             ended = run(home, log, kill, after=kill.share * reference.seconds[kill.target])
-            silence = max(silence, ended.silence)
+            filled.silence = max(filled.silence, ended.silence)
             if not ended.killed and ended.code:
                 raise Disturbed(f"it ended with {ended.code} before {kill}")
             if not ended.killed:
                 break  # it was over
-            fallen.append({**asdict(kill), "hit": ended.hit})
+            filled.kills.append({**asdict(kill), "hit": ended.hit})
+            record.write_text(json.dumps(asdict(filled)), encoding="utf-8")
             said = f"in {', '.join(ended.hit)}" if ended.hit else "between steps"
             print(f"  {kill.fault:<8} killed {said}", flush=True)
+        if time.monotonic() > until and not left_behind(home):
+            return None
         ended = run(home, log)
-        silence = max(silence, ended.silence)
+        filled.silence = max(filled.silence, ended.silence)
         if ended.code:
-            problems.append(f"the last run ended with {ended.code}")
+            filled.problems.append(f"the last run ended with {ended.code}")
         wait_for_the_left_behind(home)
-        problems += reference.differences(home)
+        filled.problems += reference.differences(home)
     except (Disturbed, CurecError) as error:
-        problems.append(str(error))
+        filled.problems.append(str(error))
     finally:
         for process in left_behind(home):
             process.kill()
-    return Filled(fallen, problems, silence)
+    return filled

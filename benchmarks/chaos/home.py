@@ -27,8 +27,8 @@ class Home:
 
     @classmethod
     def make(cls, path: Path) -> Self:
-        """An empty one, with the instance settings that `make setup` gives it."""
-        (path / "dagster").mkdir(parents=True)
+        """The one at `path`, if need be an empty one, set up as `make setup` does."""
+        (path / "dagster").mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / "deploy" / "dagster.yaml", path / "dagster")
         return cls(path)
 

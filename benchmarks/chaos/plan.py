@@ -12,7 +12,13 @@ FAULTS = {
     "parent": "what started `curec demo`, which runs on beside the next",
 }
 """Fault → the process that gets the SIGKILL."""
-_OFTEN = {"step": 1, "worker": 1, "process": 2, "group": 2, "parent": 1}
+_OFTEN = {
+    "step": 1,
+    "worker": 1,
+    "process": 3,
+    "group": 3,
+    "parent": 1,
+}  # a process per step is slow
 _MOST = 6  # kills of one home
 
 
