@@ -123,7 +123,11 @@ def _demo(profile: str | None) -> int:
         for said in fail_dead_runs(instance):
             print(said, flush=True)
         result = interruptible(
-            job, instance, raise_on_error=False, run_config={"loggers": {"progress": {}}}
+            job,
+            instance,
+            raise_on_error=False,
+            run_config={"loggers": {"progress": {}}},
+            tags={"curec/why": "curec demo"},
         )
     if not result.success:
         raise CurecError(
