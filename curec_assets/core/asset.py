@@ -21,6 +21,7 @@ from curec_assets.core.inputs import Inputs, UndeclaredRead, declared_settings, 
 from curec_assets.core.metadata import as_metadata
 from curec_assets.core.provenance import content_hash, digest, fingerprint
 from curec_assets.core.recipe import Recipe, explain
+from curec_assets.core.step_process import end_with_the_run
 from curec_assets.settings import Profile
 from resources.errors import ArtifactError, ConfigError, DataError
 from resources.storage.manifest import Manifest
@@ -59,6 +60,7 @@ def as_asset(
         freshness_policy=freshness_policy,
     )
     def materialise(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
+        end_with_the_run()
         try:
             return _Work(context, recipe).result()
         except _REFUSALS as error:
