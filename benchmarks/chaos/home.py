@@ -14,6 +14,7 @@ import dagster as dg
 
 from benchmarks.harness import ROOT
 from curec_assets.definitions import default_resources, recipes
+from curec_assets.lifecycle.doctor import of_models, of_tables
 
 PROFILE = "smoke"
 _KEY = slice(17, 49)  # of a line of a journal: after its checksum
@@ -59,6 +60,17 @@ class Home:
             ).data_version
             for recipe in recipes()
         }
+
+    def unsound(self) -> list[str]:
+        """Tables and models that are not what their manifests say, in words."""
+        stored = default_resources(PROFILE, self.path)
+        tables = [recipe for recipe in recipes() if recipe.writes == "table"]
+        models = [recipe.name for recipe in recipes() if recipe.writes == "artifact"]
+        findings = [
+            *of_tables(stored["warehouse"], tables),
+            *of_models(stored["model_store"], models),
+        ]
+        return [f"{each.what}: {each.found}" for each in findings if not each.sound]
 
     def leftovers(self) -> list[Path]:
         """Files and folders of unfinished work."""
@@ -111,6 +123,7 @@ class Undisturbed:
             for name, found in home.data_versions().items()
             if found != self.data_versions[name]
         ]
+        problems += home.unsound()
         problems += [f"{path.relative_to(home.path)} is left" for path in home.leftovers()]
         written = home.completions()
         twice = sum(written.values()) - len(written)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from textwrap import fill, indent
+from textwrap import fill
 
 _WIDTH = 100
 
@@ -31,7 +31,18 @@ def report(findings: Sequence[Finding]) -> str:
     wrong = [each for each in findings if not each.sound]
     if not wrong:
         return f"{table}\n\nThis home is sound."
-    fixes = [
-        f"{each.what}: {each.found}\n{indent(fill(each.fix, _WIDTH - 4), '    ')}" for each in wrong
-    ]
-    return f"{table}\n\n{len(wrong)} of {len(findings)} wrong\n\n" + "\n".join(fixes)
+    fixes = "\n".join(f"{each.what}: {each.found}\n{_indented(each.fix)}" for each in wrong)
+    return f"{table}\n\n{len(wrong)} of {len(findings)} wrong\n\n{fixes}"
+
+
+def _indented(text: str) -> str:
+    """Paths and commands stay whole, to be copied."""
+    margin = " " * 4
+    return fill(
+        text,
+        _WIDTH,
+        initial_indent=margin,
+        subsequent_indent=margin,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
