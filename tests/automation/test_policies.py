@@ -1,6 +1,6 @@
 """Policies of assets: what is tried again, and what is late."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from curec_assets.automation.lanes import FAST, INGEST
+from curec_assets.automation.schedules import weekly_retrain
 from curec_assets.core.asset import as_asset
 from curec_assets.core.inputs import Inputs, UndeclaredRead
 from curec_assets.core.recipe import table
@@ -68,6 +69,13 @@ def test_what_is_refused_is_not_tried_again(home: Path, error: Exception) -> Non
     tries, success, said = tries_until_it_ends(home, error)
     assert (tries, success) == (1, False)
     assert str(error) in said
+
+
+def test_the_scheduled_run_says_why(instance: dg.DagsterInstance) -> None:
+    sunday = datetime(2026, 11, 29, 3, tzinfo=UTC)
+    with dg.build_schedule_context(instance, scheduled_execution_time=sunday) as context:
+        [asked] = weekly_retrain.evaluate_tick(context).run_requests or []
+    assert asked.tags["curec/why"] == "a new week"
 
 
 def test_what_follows_your_files_is_late_without_new_data(home: Path) -> None:

@@ -59,8 +59,11 @@ def test_ten_kills_anywhere_end_in_the_same_content(tmp_path: Path) -> None:
     assert [kill["target"] for kill in filled.kills] == [kill.target for kill in kills]
     assert sum(kill["target"] in kill["hit"] for kill in filled.kills) >= 5, filled.kills
 
-    # The judge can say no.
     home = Home(tmp_path / "killed")
+    with home.instance() as instance:
+        assert {run.tags["curec/why"] for run in instance.get_runs()} == {"curec demo"}
+
+    # The judge can say no.
     [journal] = home.path.rglob("completions.jsonl")
     with journal.open("ab") as file:
         file.write(journal.read_bytes().splitlines(keepends=True)[0])
