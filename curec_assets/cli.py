@@ -136,8 +136,8 @@ def _demo(profile: str | None) -> int:
         )
     chosen = profile or os.environ.get("CUREC_PROFILE") or "laptop"
     write_costs(home_folder() / "costs.json", progress.run_costs(), chosen)
-    keep_copy(default_resources(chosen, home_folder())["warehouse"])
     print(f"\n{cost_table(progress.run_costs(), time.monotonic() - started)}\n\n{_outcome()}")
+    keep_copy(default_resources(chosen, home_folder())["warehouse"])
     return 0
 
 

@@ -5,9 +5,12 @@ import math
 import shutil
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
+
+import psutil
 
 from benchmarks.chaos.home import Home, Undisturbed
 from benchmarks.chaos.plan import Kill
@@ -95,5 +98,6 @@ def fill(
         filled.problems.append(str(error))
     finally:
         for process in left_behind(home):
-            process.kill()
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
     return filled

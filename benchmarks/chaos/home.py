@@ -74,7 +74,8 @@ class Home:
 
     def leftovers(self) -> list[Path]:
         """Files and folders of unfinished work."""
-        return [p for p in self.path.rglob("*") if ".work" in p.name or ".writing" in p.name]
+        begun = (".work", ".writing", ".warehouse.")
+        return [path for path in self.path.rglob("*") if any(name in path.name for name in begun)]
 
     def completions(self) -> Counter[str]:
         """Prompt → how many times its completions were paid for, by every journal."""

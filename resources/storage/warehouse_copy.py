@@ -21,6 +21,7 @@ def keep_copy(warehouse: Warehouse) -> Path:
     import duckdb
 
     final = copy_of(warehouse.path)
+    _sweep(Path(warehouse.path))
     temporary = final.with_name(f".{final.name}.{os.getpid()}")
     temporary.unlink(missing_ok=True)
     name = str(temporary).replace("'", "''")
@@ -41,3 +42,15 @@ def keep_copy(warehouse: Warehouse) -> Path:
     finally:
         temporary.unlink(missing_ok=True)
     return final
+
+
+def _sweep(path: Path) -> None:
+    """Remove what processes that were killed had begun to write beside the warehouse."""
+    import psutil
+
+    ours = f".{path.stem}."
+    for begun in path.parent.glob(f"{ours}*"):
+        parts = begun.name.removeprefix(ours).split(".")
+        process = next((int(part) for part in parts if part.isdigit()), None)
+        if process is not None and not psutil.pid_exists(process):
+            begun.unlink(missing_ok=True)

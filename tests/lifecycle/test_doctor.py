@@ -3,6 +3,7 @@
 import os
 import shutil
 import stat
+import subprocess
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -177,6 +178,18 @@ def test_a_damaged_warehouse_is_restored_as_the_error_says(
     assert not wrong(of_tables(warehouse, RECIPES))
     warehouse.write("texts", TRUTH["texts"], manifest("texts", data_version="v", row_count=ROWS))
     assert warehouse.data_version("texts") == "v"
+
+
+def test_what_a_kill_left_beside_the_warehouse_is_swept(warehouse: Warehouse) -> None:
+    with subprocess.Popen(["true"]) as gone:
+        pass
+    folder = Path(warehouse.path).parent
+    left = [f".w.duckdb.{gone.pid}", f".w.good.duckdb.{gone.pid}.wal"]
+    others = [f".w.duckdb.{os.getppid()}", ".w.mine"]
+    for name in (*left, *others):
+        (folder / name).touch()
+    keep_copy(warehouse)
+    assert {path.name for path in folder.iterdir()} == {"w.duckdb", "w.good.duckdb", *others}
 
 
 def test_a_damaged_copy_is_found(warehouse: Warehouse) -> None:
