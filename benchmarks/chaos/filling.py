@@ -76,7 +76,7 @@ def fill(
         for kill in kills[len(filled.kills) :]:
             if time.monotonic() > until:
                 return None
-            ended = run(home, log, kill, after=kill.share * reference.seconds[kill.target])
+            ended = run(home, log, kill, _waits(kill, reference))
             filled.silence = max(filled.silence, ended.silence)
             if not ended.killed and ended.code:
                 raise Disturbed(f"it ended with {ended.code} before {kill}")
@@ -101,3 +101,10 @@ def fill(
             with suppress(psutil.NoSuchProcess):
                 process.kill()
     return filled
+
+
+def _waits(kill: Kill, reference: Undisturbed) -> dict[str, float]:
+    """For the target and what comes after it: a step that is stored already is over too soon."""
+    steps = list(reference.seconds)
+    ahead = steps[steps.index(kill.target) :]
+    return {step: kill.share * reference.seconds[step] for step in ahead}

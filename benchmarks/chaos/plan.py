@@ -29,9 +29,9 @@ class Kill:
     fault: str
     """Of `FAULTS`."""
     target: str
-    """The asset in whose step it is to fall."""
+    """The asset in whose step it is to fall, or in the first after it that is still to be made."""
     share: float
-    """After which share of that step's undisturbed time."""
+    """After which share of the step's undisturbed time."""
 
 
 def plans(seed: int, steps: Sequence[str]) -> Iterator[list[Kill]]:

@@ -5,8 +5,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -104,8 +104,10 @@ class Ended:
     seconds: dict[str, float]
 
 
-def run(home: Home, log: Path, kill: Kill | None = None, after: float = 0.0) -> Ended:
-    """One attempt; `after`: seconds from the start of the kill's target to the kill.
+def run(
+    home: Home, log: Path, kill: Kill | None = None, waits: Mapping[str, float] | None = None
+) -> Ended:
+    """One attempt. `waits`: step → seconds from its start to the kill; what ends before is spared.
 
     Raises `Disturbed` when it hangs, or lives on after what should have ended it.
     """
@@ -119,7 +121,7 @@ def run(home: Home, log: Path, kill: Kill | None = None, after: float = 0.0) -> 
             command = [*_AS_CHILD, *_DEMO]
         with _started(home, log, command) as process:
             watched = Watched(instance, {each.run_id for each in instance.get_runs()})
-            killed = kill is not None and _until_killed(process, watched, kill, after)
+            killed = kill is not None and _until_killed(process, watched, kill, waits or {})
             hit = tuple(watched.running) if killed else ()
             while process.poll() is None:  # a run ends by itself when one of its steps is killed
                 watched.look()
@@ -148,37 +150,27 @@ def _started(home: Home, log: Path, command: list[str]) -> Iterator["subprocess.
 
 
 def _until_killed(
-    process: "subprocess.Popen[bytes]", watched: Watched, kill: Kill, after: float
+    process: "subprocess.Popen[bytes]", watched: Watched, kill: Kill, waits: Mapping[str, float]
 ) -> bool:
     """Whether the kill fell before the run was over."""
     while process.poll() is None:
         watched.look()
-        started = watched.running.get(kill.target)
-        if kill.target in watched.seconds or (started and time.time() >= started + after):
-            break
-        time.sleep(_LOOK)
-    else:
-        return False
-    if kill.fault == "step":
-        return _killed_step(process, watched, kill.target)
-    if kill.fault == "group":
-        os.killpg(process.pid, signal.SIGKILL)
-    else:
-        process.kill()
-    return True
-
-
-def _killed_step(process: "subprocess.Popen[bytes]", watched: Watched, target: str) -> bool:
-    """Kill the process of the target, or of the next step that is there."""
-    while process.poll() is None:
-        watched.look()
-        there = [step for step in (target, *watched.running) if step in watched.running]
-        for step in there:
-            try:
-                psutil.Process(watched.processes[step]).kill()
-            except psutil.NoSuchProcess:
-                continue
-            watched.running = {step: watched.running[step]}
+        now = time.time()
+        due = [
+            step
+            for step, started in watched.running.items()
+            if step in waits and now >= started + waits[step]
+        ]
+        if due and kill.fault == "step":
+            with suppress(psutil.NoSuchProcess):
+                psutil.Process(watched.processes[due[0]]).kill()
+                watched.running = {due[0]: watched.running[due[0]]}
+                return True
+        elif due and kill.fault == "group":
+            os.killpg(process.pid, signal.SIGKILL)
+            return True
+        elif due:
+            process.kill()
             return True
         time.sleep(_LOOK)
     return False
