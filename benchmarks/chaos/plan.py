@@ -20,6 +20,7 @@ _OFTEN = {
     "parent": 1,
 }  # a process per step is slow
 _MOST = 6  # kills of one home
+_LAST = {"step", "parent"}  # the run goes on, and makes the rest
 
 
 @dataclass(frozen=True)
@@ -38,14 +39,14 @@ def plans(seed: int, steps: Sequence[str]) -> Iterator[list[Kill]]:
     """The kills of one home after the other, for ever; `steps`: assets in the order of a run.
 
     Every step is aimed at once before any is aimed at again. The kills of a home follow the order
-    of the run, for what is made is not made again. The kill of a parent is a home's last: the run
-    that is left makes the rest.
+    of the run, for what is made is not made again. The kill of a step, which is tried once more,
+    or of a parent is a home's last: the run goes on and makes the rest.
     """
     random = Random(seed)
     ahead: list[str] = []
     while True:
         faults: list[str] = []
-        while len(faults) < _MOST and "parent" not in faults:
+        while len(faults) < _MOST and _LAST.isdisjoint(faults):
             faults += random.choices(list(_OFTEN), list(_OFTEN.values()))
         while len(ahead) < len(faults):
             ahead += random.sample(list(steps), len(steps))
