@@ -15,7 +15,7 @@ VLLM_STAMP := .venv-vllm/.ready
 RECBOLE_BIN := .venv-recbole/bin
 RECBOLE_STAMP := .venv-recbole/.ready
 
-.PHONY: help setup demo outcome ui test lint test-vllm bench-speed bench-incremental benchmark
+.PHONY: help setup demo outcome ui test lint test-vllm bench-speed bench-incremental benchmark chaos
 .DEFAULT_GOAL := help
 
 help:
@@ -28,6 +28,7 @@ help:
 	@echo 'make benchmark    the rungs of the method and its peers, resumable; RUNGS=numbers needs no language model'
 	@echo 'make bench-speed  measure writing and training, renew docs/speed.md (after make demo)'
 	@echo 'make bench-incremental  what new events cost beside 100 thousand and 10 million stored ones'
+	@echo 'make chaos        kill smoke runs at random (KILLS=100), resumable; renew the table in docs/operation.md'
 	@echo 'Settings: CUREC_PROFILE=smoke|laptop|benchmark|gpu|file.toml, CUREC_HOME=folder'
 
 setup: $(STAMP) $(DAGSTER_HOME)/dagster.yaml
@@ -78,6 +79,9 @@ BENCHMARK_PROFILE := $(if $(filter file,$(origin CUREC_PROFILE)),benchmark,$(CUR
 benchmark: setup
 	@$(BIN)/python -m benchmarks.ladder --home $(CUREC_HOME) --profile $(BENCHMARK_PROFILE) \
 		$(if $(RUNGS),--rungs $(RUNGS)) $(if $(REASONS),--reasons $(REASONS))
+
+chaos: setup
+	@$(BIN)/python -m benchmarks.chaos $(if $(KILLS),--kills $(KILLS))
 
 # Each part takes minutes, reads the home that `make demo` filled, and renews its table in
 # docs/speed.md. Run them on a machine that does nothing else.

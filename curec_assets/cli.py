@@ -6,6 +6,7 @@ for `transformers`, `peft` and `vllm serve`; `curec accept-code ASSET` declares 
 does not alter a stored result; `curec quarantine` lists what of your files was left out; `curec
 policies` lists the policies that are kept, and `curec use-policy ID` goes back to one; `curec
 prune` lists and removes old models; `curec forget USER` takes a user out of the home; `curec
+doctor` looks whether this home is sound; `curec
 profiles` lists every setting.
 """
 
@@ -80,13 +81,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     forgetting.add_argument(
         "--profile", help="profile that the home was made with; else CUREC_PROFILE, else laptop"
     )
+    doctor = commands.add_parser(
+        "doctor", help="look whether this home is sound: exit code 1 when it is not"
+    )
+    doctor.add_argument(
+        "--fix",
+        action="store_true",
+        help="do what is safe: modes, runs that were left behind, the copy of the warehouse",
+    )
     commands.add_parser("profiles", help="list every setting of every profile")
     chosen = parser.parse_args(arguments)
-    if chosen.command not in ("profiles", "export-policy"):  # an export is for others
+    # An export is for others; `doctor` looks, and changes nothing unless it is told to.
+    if chosen.command not in ("profiles", "export-policy", "doctor"):
         _keep_private()
     try:
         if chosen.command == "demo":
             return _demo(chosen.profile)
+        if chosen.command == "doctor":
+            return _doctor(fix=chosen.fix)
         if chosen.command == "export-policy":
             print(_export(chosen.folder, chosen.asset, chosen.profile))
         elif chosen.command == "accept-code":
@@ -125,8 +137,14 @@ def _demo(profile: str | None) -> int:
     from curec_assets.automation.interruption import interruptible
     from curec_assets.automation.run_launcher import fail_dead_runs
     from curec_assets.automation.run_progress import RunProgress
-    from curec_assets.definitions import build_definitions, home_folder, recipes
+    from curec_assets.definitions import (
+        build_definitions,
+        default_resources,
+        home_folder,
+        recipes,
+    )
     from curec_assets.reports.costs import cost_table, write_costs
+    from resources.storage.warehouse_copy import keep_copy
 
     progress = RunProgress(len(recipes()))
     definitions = build_definitions(profile=profile, loggers={"progress": progress.logger()})
@@ -135,7 +153,11 @@ def _demo(profile: str | None) -> int:
         for said in fail_dead_runs(instance):
             print(said, flush=True)
         result = interruptible(
-            job, instance, raise_on_error=False, run_config={"loggers": {"progress": {}}}
+            job,
+            instance,
+            raise_on_error=False,
+            run_config={"loggers": {"progress": {}}},
+            tags={"curec/why": "curec demo"},
         )
     if not result.success:
         raise CurecError(
@@ -145,6 +167,7 @@ def _demo(profile: str | None) -> int:
     chosen = profile or os.environ.get("CUREC_PROFILE") or "laptop"
     write_costs(home_folder() / "costs.json", progress.run_costs(), chosen)
     print(f"\n{cost_table(progress.run_costs(), time.monotonic() - started)}\n\n{_outcome()}")
+    keep_copy(default_resources(chosen, home_folder())["warehouse"])
     return 0
 
 
@@ -307,6 +330,31 @@ def _prune(keep: int, *, delete: bool) -> str:
     total = sum(each.bytes for each in found) / 1e6
     done = "removed" if delete else "would be removed; do it with --delete"
     return f"{text_table(['folder', 'size', 'why'], rows)}\n\n{total:.1f} MB {done}"
+
+
+def _doctor(*, fix: bool) -> int:
+    from curec_assets.definitions import default_resources, home_folder, recipes
+    from curec_assets.lifecycle import doctor, runs
+    from curec_assets.lifecycle.findings import Finding, report
+
+    home = home_folder()
+    if not home.is_dir():
+        raise ConfigError(f"home {home} does not exist; set CUREC_HOME, or run `curec demo` first")
+    dagster_home = Path(os.environ.get("DAGSTER_HOME") or home / "dagster")
+    resources = default_resources("laptop", home)
+    warehouse, store = resources["warehouse"], resources["model_store"]
+
+    def look() -> list[Finding]:
+        stored = doctor.of_storage(home, warehouse, store, recipes())
+        return [*stored, *runs.of_dagster(dagster_home)]
+
+    found = look()
+    if fix:
+        for done in (*doctor.repair(home, warehouse, found), *runs.repair(dagster_home)):
+            print(done, flush=True)
+        found = look()
+    print(report(found))
+    return 0 if all(each.sound for each in found) else 1
 
 
 def describe_profiles() -> str:

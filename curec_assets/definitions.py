@@ -67,11 +67,11 @@ def build_definitions(
     `resources` and `loggers` replace parts by name. Raises `ConfigError` for an unknown profile.
     """
     chosen = profile or os.environ.get("CUREC_PROFILE") or DEFAULT_PROFILE
-    load_profile(chosen)
+    values = load_profile(chosen)
     folder = home.resolve() if home else home_folder()
     checks = dg.load_asset_checks_from_modules(_modules("checks"))
     return dg.Definitions(
-        assets=[as_asset(recipe, **policies_of(recipe.name)) for recipe in recipes()],
+        assets=[as_asset(recipe, **policies_of(recipe.name, values)) for recipe in recipes()],
         asset_checks=checks,
         resources={**default_resources(chosen, folder), **(resources or {})},
         jobs=JOBS,

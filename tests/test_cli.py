@@ -139,5 +139,25 @@ def test_progress_tells_of_assets_checks_and_the_root_of_a_failure() -> None:
     assert "orchestration 10.0 s (100.0%)" in cost_table(progress.run_costs(), 10.0)
 
 
+def test_progress_tells_of_a_step_that_is_tried_again() -> None:
+    out = io.StringIO()
+    progress = RunProgress(1, out)
+    tries: list[str] = []
+
+    @dg.asset(retry_policy=dg.RetryPolicy(max_retries=1))
+    def moody() -> None:
+        tries.append("once")
+        if len(tries) == 1:
+            raise ValueError("server is away")
+
+    definitions = dg.Definitions(assets=[moody], loggers={"progress": progress.logger()})
+    definitions.resolve_implicit_global_asset_job_def().execute_in_process(
+        run_config={"loggers": {"progress": {}}}
+    )
+    assert "moody is tried again: server is away" in out.getvalue()
+    assert "[ 1/1] moody" in out.getvalue()
+    assert progress.failure is None
+
+
 def test_text_table_aligns() -> None:
     assert text_table(["a", "b"], [["long", "1"], ["x", "22"]]) == "a      b\nlong   1\nx     22"

@@ -32,7 +32,7 @@ ORDER = (
 )
 # Doors to Dagster, besides the resources.
 DOORS = ("checks", "core.asset", "core.metadata", "settings.launchpad", "automation", "definitions")
-DOORS += ("cli", "lifecycle.forget", "datasets.row_contracts")  # dagster-pandas
+DOORS += ("cli", "lifecycle.forget", "lifecycle.runs", "datasets.row_contracts")  # dagster-pandas
 FILES = sorted(
     file
     for package in ("curec_assets", "resources")

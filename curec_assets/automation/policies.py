@@ -1,20 +1,34 @@
-"""What holds for assets by their place in the house: owner, pool, retries."""
+"""What holds for assets by their place in the house: owner, pool, retries, freshness."""
 
+from datetime import timedelta
 from typing import Any
 
-from curec_assets.automation.lanes import ON_DEVICE
+import dagster as dg
+
+from curec_assets.automation.lanes import FAST, INGEST, ON_DEVICE
+from curec_assets.settings import Profile
 
 OWNERS = ["team:curec"]
+ONCE_MORE = dg.RetryPolicy(max_retries=1, delay=10)
 
 
-def policies_of(asset: str) -> dict[str, Any]:
+def policies_of(asset: str, profile: Profile) -> dict[str, Any]:
     """Arguments of `core.asset.as_asset` for the asset of this name.
 
-    No retries: what can pass by itself (a locked warehouse, a server's failed answer) is tried
-    again where it happens, and any other failure would only happen again.
+    One retry, for what may pass by itself: a process that was killed for memory, a server that is
+    away. What CURec refuses (data, settings, what is stored) is not tried again: it would only be
+    refused again. Freshness is asked of what follows your files; no new data comes from others.
     """
     return {
         "owners": OWNERS,
         "pool": "gpu" if asset in ON_DEVICE else "warehouse",
-        "retry_policy": None,
+        "retry_policy": ONCE_MORE,
+        "freshness_policy": _freshness(profile) if asset in (*INGEST, *FAST) else None,
     }
+
+
+def _freshness(profile: Profile) -> dg.FreshnessPolicy | None:
+    if profile.data.source != "files":
+        return None
+    late = timedelta(hours=profile.data.expected_hours)
+    return dg.FreshnessPolicy.time_window(fail_window=2 * late, warn_window=late)

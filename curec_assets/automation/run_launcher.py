@@ -46,31 +46,37 @@ def fail_dead_runs(instance: dg.DagsterInstance) -> Iterator[str]:
 
     Does nothing where another launcher is configured: it may run on other machines.
     """
+    for run, why in dead_runs(instance):
+        instance.report_run_failed(run, f"The run was left behind: {why}.")
+        instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+        yield f"run {run.run_id} ({run.job_name}) was left behind, {why}; it is failed now"
+    if isinstance(instance.run_launcher, LocalRunLauncher):
+        for run_id in ended_runs_with_slots(instance):
+            instance.event_log_storage.free_concurrency_slots_for_run(run_id)
+
+
+def dead_runs(instance: dg.DagsterInstance) -> Iterator[tuple[dg.DagsterRun, str]]:
+    """Started runs whose process is gone, and what became of it; none of another launcher's."""
     launcher = instance.run_launcher
     if not isinstance(launcher, LocalRunLauncher):
         return
     started = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING])
     for run in instance.get_runs(started):
         health = launcher.check_run_worker_health(run)
-        if health.status == WorkerStatus.RUNNING:
-            continue
-        instance.report_run_failed(run, f"The run was left behind: {health.msg}.")
-        instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
-        yield f"run {run.run_id} ({run.job_name}) was left behind, {health.msg}; it is failed now"
-    _free_slots_of_ended_runs(instance)
+        if health.status != WorkerStatus.RUNNING:
+            yield run, health.msg or "nobody knows where it is"
 
 
-def _free_slots_of_ended_runs(instance: dg.DagsterInstance) -> None:
+def ended_runs_with_slots(instance: dg.DagsterInstance) -> list[str]:
+    """Ids of runs that have ended, or are deleted, and still hold a slot of a pool."""
     storage = instance.event_log_storage
     slots = [
         slot
         for pool in storage.get_concurrency_keys()
         for slot in storage.get_concurrency_info(pool).claimed_slots
     ]
-    for run_id in {slot.run_id for slot in slots}:
-        run = instance.get_run_by_id(run_id)
-        if run is None or run.is_finished:
-            storage.free_concurrency_slots_for_run(run_id)
+    runs = {run_id: instance.get_run_by_id(run_id) for run_id in {slot.run_id for slot in slots}}
+    return [run_id for run_id, run in runs.items() if run is None or run.is_finished]
 
 
 def _where(instance: dg.DagsterInstance, run_id: str) -> tuple[float, int | None]:

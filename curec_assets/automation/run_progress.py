@@ -62,7 +62,7 @@ class RunProgress(logging.Handler):
                 self._within(message)
             return
         kind, step = event.event_type, event.step_key or ""
-        if kind == dg.DagsterEventType.STEP_START:
+        if kind in (dg.DagsterEventType.STEP_START, dg.DagsterEventType.STEP_RESTARTED):
             self._started = time.monotonic()
             self.memory.start_step()
         elif kind == dg.DagsterEventType.ASSET_MATERIALIZATION:
@@ -71,6 +71,8 @@ class RunProgress(logging.Handler):
             self._checked(event.asset_check_evaluation_data)
         elif kind == dg.DagsterEventType.STEP_SUCCESS:
             self._ended(step)
+        elif kind == dg.DagsterEventType.STEP_UP_FOR_RETRY:
+            self._print(f"        {step} is tried again: {_root(event.step_retry_data.error)}")
         elif kind == dg.DagsterEventType.STEP_FAILURE:
             self._failed(step, event.step_failure_data.error)
         elif kind == dg.DagsterEventType.ENGINE_EVENT:
@@ -99,13 +101,8 @@ class RunProgress(logging.Handler):
         self._print(f"{count} {step:<26} {seconds:7.1f} s{'  cached' if cached else ''}")
 
     def _failed(self, step: str, error: Any) -> None:
-        while error is not None and error.cause is not None:
-            error = error.cause
-        reason = "no error was recorded"
-        if error is not None:  # its message begins with its class, which tells a user nothing
-            reason = error.message.strip().split(f"{error.cls_name}: ", 1)[-1]
         self._print(f"        {step} FAILED")
-        self.failure = self.failure or f"{step} failed: {reason}"
+        self.failure = self.failure or f"{step} failed: {_root(error)}"
 
     def _checked(self, check: dg.AssetCheckEvaluation) -> None:
         if not check.passed:
@@ -115,6 +112,16 @@ class RunProgress(logging.Handler):
 
     def _print(self, text: str) -> None:
         print(text, file=self._out, flush=True)
+
+
+def _root(error: Any) -> str:
+    """What an error came from, in its own words."""
+    while error is not None and error.cause is not None:
+        error = error.cause
+    if error is None:
+        return "no error was recorded"
+    # Its message begins with its class, which tells a user nothing.
+    return str(error.message.strip().split(f"{error.cls_name}: ", 1)[-1])
 
 
 def _value(metadata: Mapping[str, dg.MetadataValue], name: str) -> object:

@@ -10,6 +10,7 @@ weekly_retrain = dg.ScheduleDefinition(
     cron_schedule="0 3 * * 0",
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.STOPPED,
+    tags={"curec/why": "a new week"},
     description="Sundays 03:00 UTC: a new training snapshot and new models.",
 )
 

@@ -18,16 +18,19 @@ import polars as pl
 
 from curec_assets.core.accepted_code import Acceptance, acceptance
 from curec_assets.core.growing import write_change, write_whole
-from curec_assets.core.inputs import Inputs, declared_settings, values_at
+from curec_assets.core.inputs import Inputs, UndeclaredRead, declared_settings, values_at
 from curec_assets.core.metadata import as_metadata
 from curec_assets.core.provenance import content_hash, digest, fingerprint
 from curec_assets.core.recipe import Recipe, explain
+from curec_assets.core.step_process import end_with_the_run
 from curec_assets.settings import Profile
-from resources.errors import ArtifactError
+from resources.errors import ArtifactError, ConfigError, DataError
 from resources.storage.manifest import Manifest
 from resources.storage.model_store import Artifact, ModelStore, hash_files
 from resources.storage.warehouse import StoredTable, Warehouse
 
+_REFUSALS = (DataError, ConfigError, ArtifactError, UndeclaredRead)
+"""What would come again if it were tried again."""
 _ALWAYS = ("settings", "warehouse", "model_store")
 
 
@@ -37,8 +40,12 @@ def as_asset(
     owners: Sequence[str] = (),
     pool: str | None = None,
     retry_policy: dg.RetryPolicy | None = None,
+    freshness_policy: dg.FreshnessPolicy | None = None,
 ) -> dg.AssetsDefinition:
-    """The asset of a recipe, under the policies that are given from outside."""
+    """The asset of a recipe, under the policies that are given from outside.
+
+    Under a retry policy, what CURec refuses on purpose is a `dagster.Failure` that is not retried.
+    """
 
     @dg.asset(
         name=recipe.name,
@@ -51,9 +58,16 @@ def as_asset(
         owners=owners,
         pool=pool,
         retry_policy=retry_policy,
+        freshness_policy=freshness_policy,
     )
     def materialise(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
-        return _Work(context, recipe).result()
+        end_with_the_run()
+        try:
+            return _Work(context, recipe).result()
+        except _REFUSALS as error:
+            if retry_policy is None:
+                raise
+            raise dg.Failure(str(error), allow_retries=False) from error
 
     return materialise
 

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import polars as pl
 
-from curec_assets.core.provenance import advanced, row_sum, version_of_rows
+from curec_assets.core.provenance import advanced, content_hash, row_sum, version_of_rows
 from curec_assets.core.recipe import Change, Recipe
 from resources.storage.manifest import Manifest
 from resources.storage.warehouse import Warehouse
@@ -49,6 +49,14 @@ def write_change(
     )
     warehouse.change(recipe.name, change.rows, change.removed, manifest)
     return manifest
+
+
+def version_of(recipe: Recipe, rows: pl.DataFrame) -> str:
+    """The data version of a table that holds these rows, whether it grows or not."""
+    if recipe.update is None:
+        return content_hash(rows, key=recipe.key)
+    total = row_sum(rows.drop(recipe.unversioned))
+    return version_of_rows(recipe.schema or {}, rows.height, total)
 
 
 def without_rows(recipe: Recipe, before: Manifest, gone: pl.DataFrame) -> Manifest:

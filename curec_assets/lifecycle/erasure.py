@@ -16,8 +16,8 @@ from typing import Any
 
 import polars as pl
 
-from curec_assets.core.growing import without_rows
-from curec_assets.core.provenance import content_hash, digest
+from curec_assets.core.growing import version_of, without_rows
+from curec_assets.core.provenance import digest
 from curec_assets.core.recipe import Recipe
 from curec_assets.datasets.ledger import current_events
 from curec_assets.policy.archive import ARCHIVE
@@ -25,6 +25,7 @@ from resources.storage.manifest import Manifest
 from resources.storage.model_store import ModelStore, hash_files, rewrite_manifest
 from resources.storage.tombstones import bury
 from resources.storage.warehouse import Warehouse
+from resources.storage.warehouse_copy import compact
 
 _OWNED = ("user_id", "event_id")
 
@@ -63,7 +64,7 @@ def forget(
         _forget_in_folder(folder, user, tombstone if trained else "", fitted)
     _forget_in_tables(recipes, warehouse, user)
     _repoint(warehouse, store)
-    warehouse.compact()
+    compact(warehouse)
     return user
 
 
@@ -103,12 +104,8 @@ def _forget_in_tables(recipes: Sequence[Recipe], warehouse: Warehouse, user: For
         if manifest.row_sum is None:
             kept = warehouse.read(recipe.name)
             kept = kept.join(gone.select(recipe.key), on=recipe.key, how="anti")
-            now = manifest.model_copy(
-                update={
-                    "data_version": content_hash(kept, key=recipe.key),
-                    "row_count": kept.height,
-                }
-            )
+            version = {"data_version": version_of(recipe, kept), "row_count": kept.height}
+            now = manifest.model_copy(update=version)
         else:
             now = without_rows(recipe, manifest, gone)
         metrics = dict(manifest.metrics)

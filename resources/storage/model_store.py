@@ -114,7 +114,7 @@ class ModelStore(dg.ConfigurableResource):  # type: ignore[type-arg]
         folder.mkdir(parents=True, exist_ok=True)
         temporary = folder / f".{_CURRENT}.{os.getpid()}"
         temporary.write_text(json.dumps({"fingerprint": fingerprint}), encoding="utf-8")
-        _sync(temporary)
+        sync(temporary)
         temporary.rename(folder / _CURRENT)
 
     def workspace(self, asset: str, fingerprint: str) -> Path:
@@ -163,14 +163,14 @@ class ModelStore(dg.ConfigurableResource):  # type: ignore[type-arg]
         """
         (temporary / _MANIFEST).write_text(manifest.model_dump_json(indent=2), encoding="utf-8")
         for file in sorted(p for p in temporary.rglob("*") if p.is_file()):
-            _sync(file)
+            sync(file)
         final = Path(self.root) / manifest.asset / manifest.fingerprint
         if final.exists():
             stored = _verified(final)
         else:
             temporary.rename(final)
             stored = Artifact(final, manifest)
-        _sync(final.parent)
+        sync(final.parent)
         self.set_current(manifest.asset, manifest.fingerprint)
         shutil.rmtree(final.parent / f".{manifest.fingerprint}.work", ignore_errors=True)
         return stored
@@ -199,7 +199,7 @@ def rewrite_manifest(folder: Path, manifest: Manifest) -> None:
     """Put a manifest in the place of a stored version's, atomically."""
     temporary = folder / f".{_MANIFEST}.{os.getpid()}"
     temporary.write_text(manifest.model_dump_json(indent=2), encoding="utf-8")
-    _sync(temporary)
+    sync(temporary)
     temporary.replace(folder / _MANIFEST)
 
 
@@ -232,7 +232,8 @@ def _sha256(file: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Wait until the file or folder is on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

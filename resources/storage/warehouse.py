@@ -21,6 +21,7 @@ from pydantic import Field, ValidationError
 
 from resources.errors import ArtifactError
 from resources.storage.manifest import Manifest
+from resources.storage.warehouse_faults import is_damage, is_lock, is_of_file, unusable
 
 if TYPE_CHECKING:
     import duckdb
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1
 _MANIFESTS = "curec_manifests"
 _META = "curec_meta"
-_LOCKED = "Could not set lock on file"  # as DuckDB begins to say it; the path may have any name
 
 
 class Warehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -42,11 +42,20 @@ class Warehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
     def read(self, table: str, columns: Sequence[str] | None = None) -> pl.DataFrame:
         """The whole table, or some columns of it, sorted as it was written.
 
-        Raises `ArtifactError` when it has never been materialised.
+        Raises `ArtifactError` when it has never been materialised, or is not what its manifest
+        says.
         """
         with self.reading() as connection:
+            manifest = self._manifest(connection, table)
             order = self._order(connection, table)
-            return connection.sql(f'SELECT {_names(columns)} FROM "{table}"{order}').pl()
+            rows = connection.sql(f'SELECT {_names(columns)} FROM "{table}"{order}').pl()
+        if manifest and manifest.row_count not in (None, rows.height):
+            raise ArtifactError(
+                f"table {table!r} in warehouse {self.path} has {rows.height} rows, but its "
+                f"manifest says {manifest.row_count}: it was changed from outside. "
+                f"{_made_again(table)}"
+            )
+        return rows
 
     def matching(
         self, table: str, keys: pl.DataFrame, columns: Sequence[str] | None = None
@@ -98,18 +107,7 @@ class Warehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
         if not Path(self.path).exists():
             return None
         with self.reading() as connection:
-            row = connection.execute(
-                f"SELECT manifest FROM {_MANIFESTS} WHERE asset = ? "
-                "AND asset IN (SELECT table_name FROM duckdb_tables())",
-                [table],
-            ).fetchone()
-        try:
-            return Manifest.model_validate_json(row[0]) if row else None
-        except ValidationError as error:
-            raise ArtifactError(
-                f"the manifest of table {table!r} in warehouse {self.path} is damaged ({error}); "
-                f'DROP TABLE "{table}" in that file and materialise the asset {table!r} again'
-            ) from error
+            return self._manifest(connection, table)
 
     def existing_manifest(self, table: str) -> Manifest:
         """How the stored table was made. Raises `ArtifactError` when there is none."""
@@ -161,30 +159,6 @@ class Warehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
             for manifest in manifests:
                 self._record(connection, manifest.asset, manifest)
 
-    def compact(self) -> None:
-        """Write the file anew, without what deleted rows left in it; atomically."""
-        import duckdb
-
-        path = Path(self.path)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        temporary.unlink(missing_ok=True)
-        connection = self._connect(read_only=False)  # nobody writes meanwhile
-        try:
-            connection.execute("CHECKPOINT")
-            connection.execute(f"ATTACH '{str(temporary).replace(chr(39), chr(39) * 2)}' AS anew")
-            [(name,)] = connection.execute("SELECT current_database()").fetchall()
-            connection.execute(f'COPY FROM DATABASE "{name}" TO anew')
-            connection.execute("DETACH anew")
-            temporary.replace(path)
-        except duckdb.IOException as error:
-            raise ArtifactError(
-                f"warehouse {self.path} could not be written anew: {error}. It is as it was. Free "
-                "disk space and run again"
-            ) from error
-        finally:
-            connection.close()
-            temporary.unlink(missing_ok=True)
-
     def change(
         self, table: str, rows: pl.DataFrame, removed: pl.DataFrame, manifest: Manifest
     ) -> None:
@@ -212,7 +186,12 @@ class Warehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     @contextmanager
     def reading(self) -> Iterator["duckdb.DuckDBPyConnection"]:
-        """A read-only connection, closed at the end of the block."""
+        """A read-only connection, closed at the end of the block.
+
+        Raises `ArtifactError` when there is no warehouse, or what is read of it is damaged.
+        """
+        import duckdb
+
         if not Path(self.path).exists():
             raise ArtifactError(
                 f"warehouse {self.path} does not exist yet; materialise the `datasets` group first"
@@ -221,12 +200,19 @@ class Warehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
         try:
             self._check_version(connection)
             yield connection
+        except duckdb.Error as error:
+            if not is_damage(error):
+                raise
+            raise unusable(self.path, error) from error
         finally:
             connection.close()
 
     @contextmanager
     def writing(self) -> Iterator["duckdb.DuckDBPyConnection"]:
-        """A connection inside one transaction: committed at the end, rolled back on any error."""
+        """A connection inside one transaction: committed at the end, rolled back on any error.
+
+        Raises `ArtifactError` when the file is damaged or the disk is full.
+        """
         import duckdb
 
         self._make_file()
@@ -236,8 +222,12 @@ class Warehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
             self._check_version(connection)
             yield connection
             connection.commit()
-        except (duckdb.IOException, duckdb.FatalException, duckdb.TransactionException) as error:
+        except duckdb.Error as error:
             self._roll_back(connection)
+            if is_damage(error) and not isinstance(error, duckdb.FatalException):
+                raise unusable(self.path, error) from error
+            if not (is_of_file(error) or isinstance(error, duckdb.TransactionException)):
+                raise
             raise ArtifactError(
                 f"warehouse {self.path} could not be written: {error}. What it held before is "
                 "kept. Free disk space where that is what is missing, and run again"
@@ -288,12 +278,11 @@ class Warehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
         while True:
             try:
                 return duckdb.connect(self.path, read_only=read_only)
-            except duckdb.IOException as error:
-                if _LOCKED not in str(error):
-                    raise ArtifactError(
-                        f"warehouse {self.path} cannot be opened: {error}. Restore it from a "
-                        "backup, or move it away and materialise again"
-                    ) from error
+            except duckdb.ConnectionException:  # open otherwise in this process
+                raise
+            except duckdb.Error as error:
+                if not is_lock(error):
+                    raise unusable(self.path, error) from error
                 if time.monotonic() >= deadline:
                     raise ArtifactError(
                         f"warehouse {self.path} is still locked by another process after "
@@ -312,6 +301,20 @@ class Warehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
                 f"warehouse {self.path} has schema version {row[0]}, made by a newer CURec; this "
                 f"one reads up to {SCHEMA_VERSION}. Upgrade CURec, or set CUREC_HOME elsewhere"
             )
+
+    def _manifest(self, connection: "duckdb.DuckDBPyConnection", table: str) -> Manifest | None:
+        rows = connection.execute(
+            f"SELECT manifest FROM {_MANIFESTS} WHERE asset = ? "
+            "AND asset IN (SELECT table_name FROM duckdb_tables())",
+            [table],
+        ).fetchall()
+        try:
+            return Manifest.model_validate_json(rows[0][0]) if rows else None
+        except ValidationError as error:
+            raise ArtifactError(
+                f"the manifest of table {table!r} in warehouse {self.path} is damaged ({error}). "
+                f"{_made_again(table)}"
+            ) from error
 
     def _order(self, connection: "duckdb.DuckDBPyConnection", table: str) -> str:
         """The clause that reads a table in its order. Raises when there is no such table."""
@@ -340,6 +343,10 @@ class StoredTable:
 
 def _names(columns: Sequence[str] | None) -> str:
     return ", ".join(f'"{column}"' for column in columns) if columns else "*"
+
+
+def _made_again(table: str) -> str:
+    return f'DROP TABLE "{table}" in that file and materialise the asset {table!r} again'
 
 
 def _never_made(table: str, path: str) -> ArtifactError:

@@ -12,7 +12,10 @@ import dagster as dg
 import polars as pl
 import pytest
 
-from curec_assets.definitions import build_definitions, default_resources, recipes
+from benchmarks.chaos.filling import fill, undisturbed
+from benchmarks.chaos.home import Home
+from benchmarks.chaos.plan import Kill
+from curec_assets.definitions import build_definitions
 
 pytestmark = [pytest.mark.graph, pytest.mark.timeout(600)]
 
@@ -38,68 +41,37 @@ def unfinished(home: Path) -> list[Path]:
     return sorted((home / "models" / "generated_reasons").glob(".*.work/*.parquet"))
 
 
-EVERYTHING = """
-import sys
-from pathlib import Path
-import dagster as dg
-from curec_assets.definitions import build_definitions
-definitions = build_definitions(profile="smoke", home=Path(sys.argv[1]))
-job = definitions.resolve_job_def("everything")
-with dg.DagsterInstance.ephemeral() as instance:
-    print("begins", flush=True)
-    job.execute_in_process(instance=instance)
-"""
-KILLS = 10
-
-
-def data_versions(home: Path) -> dict[str, str]:
-    """Asset → content hash of what is stored."""
-    resources = default_resources("smoke", home)
-    return {
-        recipe.name: (
-            resources["warehouse"].existing_manifest(recipe.name)
-            if recipe.writes == "table"
-            else resources["model_store"].current(recipe.name).manifest
-        ).data_version
-        for recipe in recipes()
-    }
-
-
-def run_everything(home: Path, *, killed_after: float | None = None) -> bool:
-    """Whether it came to its end; `killed_after`: seconds from its beginning."""
-    said = home.with_suffix(".log")
-    with (
-        said.open("w") as log,
-        subprocess.Popen(
-            [sys.executable, "-c", EVERYTHING, str(home)],
-            stdout=subprocess.PIPE,
-            stderr=log,
-            text=True,
-        ) as process,
-    ):
-        assert process.stdout and process.stdout.readline() == "begins\n"
-        try:
-            process.wait(killed_after)
-        except subprocess.TimeoutExpired:
-            process.kill()
-    if process.returncode not in (0, -signal.SIGKILL):
-        pytest.fail(f"it ended with {process.returncode}: {said.read_text()[-4000:]}")
-    return process.returncode == 0
-
-
 @pytest.mark.timeout(900)
 def test_ten_kills_anywhere_end_in_the_same_content(tmp_path: Path) -> None:
-    undisturbed, home = tmp_path / "undisturbed", tmp_path / "killed"
-    assert run_everything(undisturbed)
+    reference = undisturbed(tmp_path / "work")
     random = Random(20260101)
-    kills = 0
-    while kills < KILLS and not run_everything(home, killed_after=random.uniform(0.2, 4.0)):
-        kills += 1
-    assert kills >= 3, f"a machine so fast needs earlier kills: it was over after {kills}"
-    assert run_everything(home)
-    assert data_versions(home) == data_versions(undisturbed)
-    left = [path for path in home.rglob("*") if ".work" in path.name or ".writing" in path.name]
-    assert left == []
+    steps = list(reference.seconds)
+    faults = [*random.choices(["process", "group"], k=9), "parent"]
+    kills = [
+        Kill(fault, step, random.random())
+        for fault, step in zip(
+            faults, sorted(random.sample(steps, 10), key=steps.index), strict=True
+        )
+    ]
+    filled = fill(Home.make(tmp_path / "killed"), kills, reference)
+    assert filled is not None
+    assert filled.problems == [], (tmp_path / "killed.log").read_text()[-4000:]
+    assert [kill["target"] for kill in filled.kills] == [kill.target for kill in kills]
+    assert len({step for kill in filled.kills for step in kill["hit"]}) >= 5, filled.kills
+
+    home = Home(tmp_path / "killed")
+    with home.instance() as instance:
+        assert {run.tags["curec/why"] for run in instance.get_runs()} == {"curec demo"}
+
+    # The judge can say no.
+    [journal] = home.path.rglob("completions.jsonl")
+    with journal.open("ab") as file:
+        file.write(journal.read_bytes().splitlines(keepends=True)[0])
+    home.path.joinpath("models", "reward_model", ".f.work").mkdir()
+    assert reference.differences(home) == [
+        "models/reward_model/.f.work is left",
+        "1 completions were written twice",
+    ]
 
 
 @pytest.fixture(scope="module")

@@ -78,6 +78,13 @@ class DataSettings(Section):
         "it the file is refused, for it may be half copied. 1 accepts whatever comes.",
         json_schema_extra=OPERATIONAL,
     )
+    expected_hours: float = Field(
+        24.0,
+        gt=0.0,
+        description="source=files: new data is expected this often; later the UI marks what "
+        "follows it as late (freshness), and after twice as long as failed.",
+        json_schema_extra=OPERATIONAL,
+    )
     liked_threshold: float = Field(
         4.0, description="An event is liked when rating >= this; for boolean labels use 0.5."
     )

@@ -24,13 +24,13 @@ ROWS = pl.DataFrame(
 )
 
 
-def manifest(table="things", version="v1"):
+def manifest(table="things", version="v1", rows=3):
     return Manifest(
         asset=table,
         fingerprint="f",
         data_version=version,
         code_version="1",
-        row_count=3,
+        row_count=rows,
         created_at=datetime.now(UTC),
     )
 
@@ -91,8 +91,8 @@ def test_a_failing_transaction_leaves_the_old_table(filled):
 
 def test_tables_written_together_are_all_replaced_or_none(filled):
     def replaced():
-        yield "things", ROWS.head(1), manifest(version="v2")
-        yield "others", ROWS.head(2), manifest("others", "v2")
+        yield "things", ROWS.head(1), manifest(version="v2", rows=1)
+        yield "others", ROWS.head(2), manifest("others", "v2", rows=2)
 
     def cut_short():
         yield from replaced()
@@ -208,8 +208,8 @@ def test_connections_are_closed_whatever_happens(filled):
     subprocess.run([sys.executable, "-c", script, filled.path], check=True)
 
 
-def test_a_path_that_speaks_of_locks_is_no_lock(tmp_path):
-    path = tmp_path / "padlocks" / "lock.duckdb"
+def test_a_path_that_says_what_a_lock_says_is_no_lock(tmp_path):
+    path = tmp_path / "Could not set lock on file" / "IO Error: Could not set lock on file.duckdb"
     path.parent.mkdir()
     path.write_bytes(b"nothing that DuckDB knows" * 1000)
     started = time.monotonic()
@@ -243,7 +243,7 @@ WRITES_ONCE = """
 import sys
 import polars as pl
 from tests.resources.storage.test_warehouse import Warehouse, manifest
-Warehouse(path=sys.argv[1]).write("things", pl.DataFrame({"key": ["a"]}), manifest())
+Warehouse(path=sys.argv[1]).write("things", pl.DataFrame({"key": ["a"]}), manifest(rows=1))
 """
 
 

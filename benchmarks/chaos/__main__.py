@@ -1,0 +1,100 @@
+"""`make chaos KILLS=100`: kills runs of `curec demo` at random and looks what is left; resumable.
+
+Home after home is filled under kills, drawn from a seed: the same command is run again after each
+until it comes to its end. Then the home must be what an undisturbed run makes (see
+`Undisturbed.differences`), and nothing may have been without a sign of life for two minutes. What
+is done is kept in the folder of the work; the same command goes on after it.
+"""
+
+import argparse
+import itertools
+import json
+import shutil
+import signal
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from benchmarks import tables
+from benchmarks.chaos.filling import Filled, fill, undisturbed
+from benchmarks.chaos.home import Home
+from benchmarks.chaos.plan import FAULTS, plans
+from benchmarks.harness import ROOT, Record, write_records
+
+FIGURES = ROOT / "docs" / "figures" / "chaos.json"
+PAGE = ROOT / "docs" / "operation.md"
+COMMAND = "make chaos"
+BY_STEP = "make chaos, by step"
+_DONE = "homes.jsonl"
+
+
+def records(done: Sequence[Filled]) -> list[Record]:
+    """One per fault, what else has to hold, and how often each step was hit."""
+    held: Counter[str] = Counter()
+    made: Counter[str] = Counter()
+    hit: Counter[str] = Counter()
+    for home in done:
+        for kill in home.kills:
+            made[kill["fault"]] += 1
+            held[kill["fault"]] += not home.problems
+            hit.update(kill["hit"] or [""])
+    found = [
+        Record.of(f"{fault}: {what}", held[fault], f"of {n}", COMMAND, f">= {n}")
+        for fault, what in FAULTS.items()
+        if (n := made[fault])
+    ]
+    longest = max(home.silence for home in done)
+    found.append(Record.of("longest time without a sign of life", longest, "s", COMMAND, "<= 120"))
+    found += [
+        Record.of(
+            f"kills in {step}" if step else "kills between steps", n, f"of {made.total()}", BY_STEP
+        )
+        for step, n in hit.most_common()
+    ]
+    return found
+
+
+def main() -> None:
+    """Kill until there are as many kills as wanted; renew figures and page after each home."""
+    options = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
+    options.add_argument("--kills", type=int, default=100)
+    options.add_argument("--seed", type=int, default=20260101)
+    options.add_argument(
+        "--work", type=Path, default=Path(".curec-chaos"), help="folder to work in"
+    )
+    options.add_argument("--minutes", type=float, default=float("inf"), help="then stop for now")
+    options.add_argument("--figures", type=Path, default=FIGURES)
+    chosen = options.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended; the same command goes on"))
+    work = chosen.work.resolve()
+    began = time.monotonic()
+    reference = undisturbed(work)
+    done = Filled.read_all(work / _DONE)
+    ahead = itertools.islice(plans(chosen.seed, list(reference.seconds)), len(done), None)
+    until = began + 60 * chosen.minutes
+    while (fallen := sum(len(home.kills) for home in done)) < chosen.kills:
+        print(f"home {len(done) + 1}, {fallen} of {chosen.kills} kills so far", flush=True)
+        path = work / f"home-{len(done) + 1}"
+        filled = fill(Home.make(path), next(ahead)[: chosen.kills - fallen], reference, until)
+        if filled is None:
+            print("time is over; the same command goes on")
+            break
+        with (work / _DONE).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(asdict(filled)) + "\n")
+        print(*(f"  {each}" for each in filled.problems or ["all as it should be"]), sep="\n")
+        if not filled.problems:
+            shutil.rmtree(path)
+        done.append(filled)
+        write_records(chosen.figures, records(done))
+        if chosen.figures == FIGURES:
+            tables.update(PAGE, FIGURES)
+    broken = [home for home in done if home.problems]
+    print(tables.table([r for r in records(done) if r.command == COMMAND]) if done else "")
+    raise SystemExit(bool(broken))
+
+
+if __name__ == "__main__":
+    main()
