@@ -18,7 +18,11 @@ PERCENTILES = (5, 50, 95)
 _AROUND = 3  # samples of each percentile
 _SAMPLES = re.compile(r"(<!-- samples -->\n).*?(<!-- end -->)", re.DOTALL)
 _RELIABLE = ("evidence", "whole", "best_peer")
-_BY_ROUND = ("reader_auc", "level_ece")
+_BY_ROUND = (
+    ("reader_auc", "auc", "Plain reader's AUC"),
+    ("level_ece", "ece", "ECE of the level"),
+)
+_FEWEST_REASONS = 20
 
 
 def draw_recommenders(predictions: pl.DataFrame, events: pl.DataFrame, folder: Path) -> None:
@@ -57,25 +61,23 @@ def draw_policy(metrics: Mapping[str, object], folder: Path) -> None:
 
 
 def draw_rounds(rounds: pl.DataFrame, folder: Path) -> None:
-    """`benchmark-rounds.png`: plain reader's AUC and level ECE by round, one line per walk.
+    """`benchmark-rounds-{auc,ece}.png`: plain reader's AUC and level ECE, one line per walk.
 
-    `rounds`: see `walks.rounds_of`.
+    `rounds`: see `walks.rounds_of`. Groups of too few reasons to mean anything are left out.
     """
-    groups = rounds["rounds"].unique(maintain_order=True).to_list()
-    series = {
-        f"{walk[0]}: {measure}": of_it[measure].to_list()
-        for walk, of_it in rounds.partition_by("walk", as_dict=True, maintain_order=True).items()
-        for measure in _BY_ROUND
-    }
-    _save(
-        line_chart(
-            series,
-            title="Reasons by how many rounds their user has behind",
-            x_label=f"rounds {', '.join(groups)}",
-            y_label="AUC or ECE",
-        ),
-        folder / "benchmark-rounds.png",
-    )
+    shown = rounds.filter(pl.col("reasons").min().over("rounds") >= _FEWEST_REASONS)
+    groups = shown["rounds"].unique(maintain_order=True).to_list()
+    walks = shown.partition_by("walk", as_dict=True, maintain_order=True)
+    for measure, short, title in _BY_ROUND:
+        _save(
+            line_chart(
+                {str(walk): of_it[measure].to_list() for (walk,), of_it in walks.items()},
+                title=f"{title} by how many rounds the user has behind",
+                x_label=f"1, 2, ...: rounds {', '.join(groups)}",
+                y_label=title,
+            ),
+            folder / f"benchmark-rounds-{short}.png",
+        )
 
 
 def with_samples(page: str, reasons: pl.DataFrame) -> str:

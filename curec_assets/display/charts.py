@@ -21,12 +21,14 @@ def line_chart(
     series: Mapping[str, Sequence[float]], *, title: str, x_label: str, y_label: str
 ) -> Markdown:
     """Markdown image with one line per series; x is 1, 2, 3, ... (steps, epochs)."""
+    from matplotlib.ticker import MaxNLocator
 
     def draw(axes: "Axes") -> None:
         for name, values in series.items():
             marker = "o" if len(values) < 3 else ""
             axes.plot(range(1, len(values) + 1), values, label=name, marker=marker, linewidth=1.5)
         axes.set_xlabel(x_label)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.3)
         if len(series) > 1:
             axes.legend(fontsize=8)
