@@ -135,7 +135,10 @@ def sensors(
         missing = [str(path) for path in (arriving, items) if not path.exists()]
         if missing:
             return dg.SkipReason(f"not there: {', '.join(missing)}")
-        files = [*files_in(arriving), items]
+        came = files_in(arriving)
+        if not came:
+            return dg.SkipReason(f"nothing has come into {arriving} yet")
+        files = [*came, items]
 
         seen = _Seen.read(context.cursor)
         stat = {file.name: list(state(file)) for file in files}

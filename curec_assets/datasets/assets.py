@@ -62,6 +62,7 @@ def _revisions(
                 without_forgotten(inputs.warehouse, source.interactions(name)),
                 supersedes=bool(before),
                 whole=source.whole,
+                vouched_for=source.vouched_for(name),
             )
             for name in files
         ),

@@ -32,6 +32,8 @@ class Read:
     """Whether the ledger may have revisions from an earlier content of it."""
     whole: bool
     """Whether it says everything, so that whatever it does not have is deleted."""
+    vouched_for: bool
+    """Whether whoever wrote it has said that it is complete."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +57,8 @@ def revisions(
 ) -> Revisions:
     """Of files, read in the order given. `before`: metrics of the ledger so far, or nothing.
 
-    `arrived_at`: Unix seconds. Raises `DataError` where a file has lost more than `most_lost_share`
-    of the events that it said before.
+    `arrived_at`: Unix seconds. Raises `DataError` where a file that nobody vouched for has lost
+    more than `most_lost_share` of the events that it said before: it may be half copied.
     """
     sequence, batch, current = (before.get(n, 0) for n in ("sequence", "batch", "current"))
     rows_read = repeated = 0
@@ -73,7 +75,7 @@ def revisions(
         latest = _latest(so_far(said.select("event_id")))
         owned = _owned(file, so_far)
         lost = owned.join(said, on="event_id", how="anti").sort("sequence")
-        if lost.height > most_lost_share * owned.height:
+        if lost.height > most_lost_share * owned.height and not file.vouched_for:
             raise _too_much_lost(file, lost.height, owned.height, most_lost_share)
         new = _revised(said, latest, lost)
         batch += 1 if new.height else 0
@@ -104,7 +106,13 @@ def read_all(source: DataSource) -> pl.DataFrame:
     Columns of `schema.EVENTS`, one row per event.
     """
     files = (
-        Read(name, source.interactions(name), supersedes=False, whole=source.whole)
+        Read(
+            name,
+            source.interactions(name),
+            supersedes=False,
+            whole=source.whole,
+            vouched_for=source.vouched_for(name),
+        )
         for name in source.files()
     )
     empty = pl.DataFrame(schema=schema.EVENTS)
@@ -158,7 +166,7 @@ def _too_much_lost(file: Read, lost: int, owned: int, share: float) -> DataError
     return DataError(
         f"{file.name}: its {file.rows.height} rows lack {lost} of the {owned} known ones, more "
         f"than data.most_lost_share = {share} allows; what was stored stays. Copy the file again "
-        "in full; if it is meant, set data.most_lost_share to 1 for this one run"
+        f"in full; if it is meant, put an empty {file.name}.done beside it"
     )
 
 

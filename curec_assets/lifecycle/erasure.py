@@ -95,6 +95,10 @@ def _of_user(warehouse: Warehouse, table: str, user: Forgotten, key: Sequence[st
 
 
 def _forget_in_tables(recipes: Sequence[Recipe], warehouse: Warehouse, user: Forgotten) -> None:
+    ours = {recipe.name for recipe in recipes}
+    for table, columns in warehouse.tables().items():
+        if table not in ours and set(_OWNED) & set(columns):
+            warehouse.drop(table)  # of an earlier CURec; nothing reads it
     events = current_events(_of_user(warehouse, "events", user, ["sequence"])).height
     for recipe in recipes:
         gone = _of_user(warehouse, recipe.name, user, recipe.key)

@@ -153,6 +153,12 @@ class Warehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
         found = (self.manifest(name) for name in sorted(self.tables()))
         return [manifest for manifest in found if manifest is not None]
 
+    def drop(self, table: str) -> None:
+        """Remove a table and its manifest."""
+        with self.writing() as connection:
+            connection.execute(f'DROP TABLE "{table}"')
+            connection.execute(f"DELETE FROM {_MANIFESTS} WHERE asset = ?", [table])
+
     def record(self, manifests: Sequence[Manifest]) -> None:
         """Put manifests in the place of those of the same tables, in one transaction."""
         with self.writing() as connection:

@@ -109,6 +109,19 @@ def test_a_missing_file_is_said_not_ingested(settings: Settings) -> None:
     assert "items.csv" in (skipped.skip_message or "")
 
 
+def test_an_empty_inbox_is_said(settings: Settings) -> None:
+    file = Path(settings.resolve().data.interactions_path)
+    file.unlink()
+    file.mkdir()
+    assert "nothing has come" in (look(settings, None).skip_message or "")
+    (file / "1.csv").write_text("one", encoding="utf-8")
+    _, cursor = tick(settings, None)
+    (file / "2.csv").write_text("two", encoding="utf-8")
+    assert not look(settings, cursor).run_requests
+    (file / "2.csv.done").touch()
+    assert look(settings, cursor).run_requests
+
+
 def test_the_embedded_source_has_nothing_to_watch() -> None:
     assert isinstance(look(Settings(profile="smoke"), None), dg.SkipReason)
 

@@ -110,6 +110,13 @@ def test_no_file_brings_the_user_back(home: Home) -> None:
     assert without_forgotten(home.warehouse, rows)["user_id"].to_list() == ["u08", None]
 
 
+def test_a_table_of_an_earlier_version_goes(home: Home) -> None:
+    with home.warehouse.writing() as connection:
+        connection.execute("CREATE TABLE raw_interactions AS SELECT user_id FROM interactions")
+    home.forget()
+    assert home.traces == []
+
+
 def test_whom_nobody_knows_is_forgotten_too(home: Home) -> None:
     before = home.versions
     home.forget("nobody")

@@ -18,7 +18,13 @@ import polars as pl
 from curec_assets.core.provenance import digest
 from curec_assets.datasets import schema
 from curec_assets.datasets.sources import parsing
-from curec_assets.datasets.sources.inbox import SUFFIXES, file_hash, files_in, standing_still
+from curec_assets.datasets.sources.inbox import (
+    SUFFIXES,
+    file_hash,
+    files_in,
+    marked_done,
+    standing_still,
+)
 from curec_assets.datasets.sources.personal import suspicion
 from curec_assets.settings import DataSettings
 from resources.errors import DataError
@@ -62,6 +68,10 @@ class FilesSource:
             )
         return {file.name: file_hash(file) for file in ready}
 
+    def vouched_for(self, file: str) -> bool:
+        """Whether an empty file of its name with `.done` at the end is beside it."""
+        return marked_done(self._path(file))
+
     def interactions(self, file: str) -> pl.DataFrame:
         """The events that can be used, in the file's order.
 
@@ -95,8 +105,7 @@ class FilesSource:
         self, file: str
     ) -> tuple[pl.DataFrame, Mapping[str, parsing.Cells], Mapping[str, Sequence[parsing.Fault]]]:
         """Every row of a file as far as it can be read; by role, its columns and their faults."""
-        path = self._interactions if self.whole else self._interactions / file
-        cells = self._cells(path)
+        cells = self._cells(self._path(file))
         earliest = datetime.combine(self._settings.earliest_time, datetime.min.time(), UTC)
         parsed = {
             "user": parsing.ids(cells["user"]),
@@ -125,6 +134,9 @@ class FilesSource:
             schema=schema.RAW_INTERACTIONS,
         )
         return frame, cells, faults
+
+    def _path(self, file: str) -> Path:
+        return self._interactions if self.whole else self._interactions / file
 
     def _cells(self, path: Path) -> Mapping[str, parsing.Cells]:
         """By role, the mapped columns of a file."""

@@ -27,6 +27,10 @@ class DataSource(Protocol):
         """Name → content hash of the files that interactions come in, in the order of reading."""
         ...
 
+    def vouched_for(self, file: str) -> bool:
+        """Whether whoever wrote the file has said that it is complete."""
+        ...
+
     def interactions(self, file: str) -> pl.DataFrame:
         """The rows of a file, in its order: `schema.RAW_INTERACTIONS`."""
         ...

@@ -80,6 +80,10 @@ class ToySource:
             )
         return pl.DataFrame(rows, schema=schema.RAW_ITEMS)
 
+    def vouched_for(self, file: str) -> bool:
+        """Always: it does not come piece by piece."""
+        return True
+
     def interactions(self, file: str) -> pl.DataFrame:
         """Ratings 1 to 5, each user's items drawn without repetition."""
         random = random_generator(self._seed, "toy interactions")

@@ -75,7 +75,8 @@ class DataSettings(Section):
         ge=0.0,
         le=1.0,
         description="source=files: share of known interactions that a changed file may lack; above "
-        "it the file is refused, for it may be half copied. 1 accepts whatever comes.",
+        "it the file is refused, for it may be half copied, unless an empty NAME.done beside it "
+        "vouches for it. 1 accepts whatever comes.",
         json_schema_extra=OPERATIONAL,
     )
     expected_hours: float = Field(
