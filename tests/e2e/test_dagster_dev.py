@@ -22,6 +22,7 @@ import psutil
 import pytest
 
 from curec_assets.datasets.sources.toy import ToySource
+from tests.support.reading import all_rows
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
@@ -304,7 +305,7 @@ def test_no_title_makes_the_page_ask_elsewhere(tmp_path: Path) -> None:
         items = ToySource(1).items().select("item_id", "title").sort("item_id")
         hostile = pl.DataFrame({"item_id": items["item_id"].head(5), "title": titles})
         items.update(hostile, on="item_id").write_csv(tmp_path / "items.csv")
-        ToySource(1).interactions().write_csv(tmp_path / "interactions.csv")
+        all_rows(ToySource(1)).write_csv(tmp_path / "interactions.csv")
         profile = tmp_path / "hostile.toml"
         profile.write_text(HOSTILE, encoding="utf-8")
         environment = environment_of(tmp_path, str(profile))

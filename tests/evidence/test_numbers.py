@@ -12,6 +12,7 @@ from sklearn.metrics import roc_auc_score
 from curec_assets.datasets.sources.toy import ToySource
 from curec_assets.evidence.numbers import COLUMNS, EvidenceNumbers
 from curec_assets.settings import EvidenceSettings
+from tests.support.reading import all_rows
 
 SEED = 3
 
@@ -23,7 +24,7 @@ def items() -> pl.DataFrame:
 
 @pytest.fixture(scope="module")
 def events() -> pl.DataFrame:
-    rows = ToySource(SEED).interactions().unique(["user_id", "item_id", "timestamp"])
+    rows = all_rows(ToySource(SEED)).unique(["user_id", "item_id", "timestamp"])
     return rows.select(
         "user_id", "item_id", "timestamp", "rating", liked=pl.col("rating") >= 4
     ).sort("timestamp", "user_id", "item_id")

@@ -77,14 +77,13 @@ def titles_of(interactions: pl.DataFrame) -> pl.DataFrame:
 
 
 RUNS = {
-    "no attributes": lambda: (events(), items().select("item_id", "title")),
-    "one rating value": lambda: (events().with_columns(rating=pl.lit(5.0)), items()),
-    "thirty users": lambda: (
+    "thirty users, no attributes": lambda: (
         events().filter(
             pl.col("user_id").is_in(events()["user_id"].unique().sort()[:30].implode())
         ),
-        items(),
+        items().select("item_id", "title"),
     ),
+    "one rating value": lambda: (events().with_columns(rating=pl.lit(5.0)), items()),
     "items that nobody else rated": lambda: (lonely_items(), titles_of(lonely_items())),
 }
 REFUSED = {

@@ -145,7 +145,8 @@ def test_every_rung_of_the_benchmark_is_measured_on_the_same_home(
     assert first["reader/corrected, grounded"].value == 1
     assert "reader/corrected-uncorrected" in first
     assert {path.name for path in tmp_path.glob("*.png")} == {
-        f"benchmark-{name}.png" for name in ("reliability", "reward", "kl", "rounds")
+        f"benchmark-{name}.png"
+        for name in ("reliability", "reward", "kl", "rounds-auc", "rounds-ece")
     }
     assert first["auc/whole-best_peer"].low <= first["auc/whole-best_peer"].high
     ladder()
@@ -231,8 +232,8 @@ def test_new_events_get_reasons_and_each_is_written_once(runs: GraphRuns, tmp_pa
             ("histories", build_histories(interactions, 50)),
         ):
             manifest = warehouse.existing_manifest(name)
-            version = content_hash(rows, key=["event_id"])
-            warehouse.write(name, rows, manifest.model_copy(update={"data_version": version}))
+            now = {"data_version": content_hash(rows, key=["event_id"]), "row_count": rows.height}
+            warehouse.write(name, rows, manifest.model_copy(update=now))
 
     def written() -> tuple[pl.DataFrame, int]:
         job = definitions.resolve_job_def("everything")
