@@ -18,11 +18,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from benchmarks.harness import ROOT, Record, Spread, read_records, write_records
-from benchmarks.tables import rendered
+from benchmarks import tables
+from benchmarks.harness import ROOT, Record, Spread, write_records
 
-FIGURES = ROOT / "docs" / "figures" / "incremental.json"
-PAGE = ROOT / "docs" / "operation.md"
 COMMAND = "make bench-incremental"
 _ADDED = 10_000
 _TIMES = 3
@@ -43,14 +41,13 @@ def main() -> None:
     options = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     options.add_argument("--small", type=int, default=100_000, help="events stored at first")
     options.add_argument("--large", type=int, default=10_000_000, help="and in the large store")
-    options.add_argument("--figures", type=Path, default=FIGURES)
+    options.add_argument("--figures", type=Path, default=tables.INCREMENTAL)
     options.add_argument("--materialise", type=Path, help=argparse.SUPPRESS)
     chosen = options.parse_args()
     if chosen.materialise:
         print(json.dumps(materialise(chosen.materialise)))
         return
     small, large = (measured(size) for size in (chosen.small, chosen.large))
-    seconds = [run["seconds"] for run in large]
     ratios = [b["seconds"] / a["seconds"] for a, b in zip(small, large, strict=True)]
     peak = max(run["gigabytes"] for run in large)
     found = [
@@ -70,11 +67,9 @@ def main() -> None:
         for name in _ASSETS
     ]
     write_records(chosen.figures, found)
-    if chosen.figures == FIGURES:
-        page = rendered(PAGE.read_text(encoding="utf-8"), read_records(FIGURES))
-        PAGE.write_text(page, encoding="utf-8")
+    if chosen.figures == tables.INCREMENTAL:
+        tables.update_operation()
     print("\n".join(f"{r.name:<40} {r.value:.2f} {r.unit} {r.target or ''}" for r in found))
-    print(f"large: {seconds}")
 
 
 def measured(stored: int) -> list[dict[str, Any]]:

@@ -14,6 +14,9 @@ from pathlib import Path
 from benchmarks import million_reasons
 from benchmarks.harness import ROOT, SPEED, Record, read_records, write_records
 
+CHAOS = ROOT / "docs" / "figures" / "chaos.json"
+INCREMENTAL = ROOT / "docs" / "figures" / "incremental.json"
+OPERATION_PAGE = ROOT / "docs" / "operation.md"
 SPEED_PAGE = ROOT / "docs" / "speed.md"
 _BLOCK = re.compile(r"(<!-- figures: (?P<command>.+?) -->\n).*?(<!-- end -->)", re.DOTALL)
 _MILLION = "one million reasons"
@@ -60,10 +63,16 @@ def publish(records: Sequence[Record], figures: Path = SPEED) -> None:
         update()
 
 
-def update(page: Path = SPEED_PAGE, figures: Path = SPEED) -> None:
-    """Renew the page from the figures."""
+def update(page: Path = SPEED_PAGE, figures: Sequence[Path] = (SPEED,)) -> None:
+    """Renew the page from all figures that it shows."""
     before = page.read_text(encoding="utf-8")
-    page.write_text(rendered(before, read_records(figures)), encoding="utf-8")
+    records = [record for file in figures for record in read_records(file)]
+    page.write_text(rendered(before, records), encoding="utf-8")
+
+
+def update_operation() -> None:
+    """Renew docs/operation.md."""
+    update(OPERATION_PAGE, (CHAOS, INCREMENTAL))
 
 
 if __name__ == "__main__":

@@ -22,10 +22,8 @@ from benchmarks import tables
 from benchmarks.chaos.filling import Filled, fill, undisturbed
 from benchmarks.chaos.home import Home
 from benchmarks.chaos.plan import FAULTS, plans
-from benchmarks.harness import ROOT, Record, write_records
+from benchmarks.harness import Record, write_records
 
-FIGURES = ROOT / "docs" / "figures" / "chaos.json"
-PAGE = ROOT / "docs" / "operation.md"
 COMMAND = "make chaos"
 BY_STEP = "make chaos, by step"
 _DONE = "homes.jsonl"
@@ -66,7 +64,7 @@ def main() -> None:
         "--work", type=Path, default=Path(".curec-chaos"), help="folder to work in"
     )
     options.add_argument("--minutes", type=float, default=float("inf"), help="then stop for now")
-    options.add_argument("--figures", type=Path, default=FIGURES)
+    options.add_argument("--figures", type=Path, default=tables.CHAOS)
     chosen = options.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended; the same command goes on"))
     work = chosen.work.resolve()
@@ -89,8 +87,8 @@ def main() -> None:
             shutil.rmtree(path)
         done.append(filled)
         write_records(chosen.figures, records(done))
-        if chosen.figures == FIGURES:
-            tables.update(PAGE, FIGURES)
+        if chosen.figures == tables.CHAOS:
+            tables.update_operation()
     broken = [home for home in done if home.problems]
     print(tables.table([r for r in records(done) if r.command == COMMAND]) if done else "")
     raise SystemExit(bool(broken))

@@ -18,11 +18,6 @@ def bad_titles(items: pl.DataFrame) -> pl.DataFrame:
     ).select("item_id", "title")
 
 
-def unknown_items(interactions: pl.DataFrame, items: pl.DataFrame) -> pl.DataFrame:
-    """Events whose item is not in `items`."""
-    return interactions.join(items, on="item_id", how="anti").select("event_id", "item_id")
-
-
 def repeated_keys(rows: pl.DataFrame, key: list[str]) -> pl.DataFrame:
     """Key values that occur more than once or are null."""
     repeated = rows.group_by(key).agg(rows=pl.len()).filter(pl.col("rows") > 1)

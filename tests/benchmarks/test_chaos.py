@@ -6,11 +6,11 @@ from itertools import islice
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.chaos.__main__ import BY_STEP, FIGURES, PAGE, records
+from benchmarks.chaos.__main__ import BY_STEP, records
 from benchmarks.chaos.filling import Filled
 from benchmarks.chaos.plan import FAULTS, plans
 from benchmarks.harness import read_records
-from benchmarks.tables import rendered
+from benchmarks.tables import CHAOS, INCREMENTAL, OPERATION_PAGE, rendered
 
 
 @given(st.integers(0, 1000), st.integers(1, 40), st.integers(0, 30))
@@ -50,5 +50,5 @@ def test_a_kill_held_when_its_home_ended_as_it_should() -> None:
 
 
 def test_the_committed_page_says_what_the_committed_figures_say() -> None:
-    page = PAGE.read_text(encoding="utf-8")
-    assert rendered(page, read_records(FIGURES)) == page
+    page = OPERATION_PAGE.read_text(encoding="utf-8")
+    assert rendered(page, [*read_records(CHAOS), *read_records(INCREMENTAL)]) == page

@@ -122,6 +122,24 @@ def test_unknown_items_are_left_out_counted_and_shown(home: Path) -> None:
     assert found["dagster/row_count"] == 4
 
 
+def test_checks_find_repeated_events_and_unknown_items(home: Path) -> None:
+    warehouse = Warehouse(path=str(home / "warehouse.duckdb"))
+    with warehouse.writing() as connection:
+        connection.execute("CREATE TABLE items AS SELECT 'a' AS item_id")
+        connection.execute(
+            "CREATE TABLE interactions AS SELECT * FROM "
+            "(VALUES ('1', 'a'), ('1', 'a'), ('2', 'z')) AS rows(event_id, item_id)"
+        )
+    assert not checks.interactions_unique(warehouse=warehouse).passed
+    assert not checks.interactions_items_known(warehouse=warehouse).passed
+    with warehouse.writing() as connection:
+        connection.execute(
+            "CREATE OR REPLACE TABLE interactions AS SELECT '1' AS event_id, 'a' AS item_id"
+        )
+    assert checks.interactions_unique(warehouse=warehouse).passed
+    assert checks.interactions_items_known(warehouse=warehouse).passed
+
+
 def test_a_bad_row_is_left_out_warned_of_and_listed(
     home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

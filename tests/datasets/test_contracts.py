@@ -61,7 +61,6 @@ def test_titles() -> None:
 def test_keys_and_references() -> None:
     assert contracts.repeated_keys(EVENTS, ["event_id"]).height == 0
     assert contracts.repeated_keys(EVENTS, ["user_id"]).rows() == [("u", 2)]
-    assert contracts.unknown_items(EVENTS, pl.DataFrame({"item_id": ["a"]})).rows() == [("e2", "b")]
 
 
 def test_histories_must_be_earlier_ordered_and_complete() -> None:
