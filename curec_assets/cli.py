@@ -251,6 +251,8 @@ def _quarantine() -> str:
 def _forget(user: str, profile: str | None) -> None:
     import dagster as dg
 
+    from curec_assets.automation.lanes import FAST
+    from curec_assets.automation.run_progress import RunProgress
     from curec_assets.definitions import build_definitions, default_resources, home_folder, recipes
     from curec_assets.lifecycle.forget import forget_user
 
@@ -258,15 +260,17 @@ def _forget(user: str, profile: str | None) -> None:
     _silence_libraries()
     chosen = profile or os.environ.get("CUREC_PROFILE") or "laptop"
     resources = default_resources(chosen, home_folder())
+    progress = RunProgress(1 + len(FAST))
     with dg.DagsterInstance.get() as instance:
         forget_user(
             user,
-            build_definitions(profile=chosen),
+            build_definitions(profile=chosen, loggers={"progress": progress.logger()}),
             recipes(),
             resources["warehouse"],
             resources["model_store"],
             instance,
             say=lambda text: print(text, flush=True),
+            run_config={"loggers": {"progress": {}}},
         )
 
 

@@ -35,9 +35,11 @@ def forget_user(
     store: ModelStore,
     instance: dg.DagsterInstance,
     say: Say,
+    **run: object,
 ) -> None:
     """Take a user out of the home, and prove it. `say` is told each step.
 
+    `run`: further arguments of the run that makes the fast lane again.
     Raises `ConfigError` while a run is going on, `CurecError` when something still knows the user.
     """
     busy = unended_run(instance)
@@ -57,6 +59,7 @@ def forget_user(
             instance,
             raise_on_error=False,
             asset_selection=[dg.AssetKey(name) for name in follow],
+            **run,
         )
         if not result.success:
             raise CurecError(

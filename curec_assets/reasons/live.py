@@ -40,6 +40,7 @@ def notes_before(
             by="user_id",
             strategy="backward",
             allow_exact_matches=False,
+            check_sortedness=False,  # cannot be checked within groups; both are sorted here
         )
     )
     usual = usual_like_rate(interactions)
