@@ -1,7 +1,7 @@
 """Erasure: a user is taken out of a home, and no file brings the user back.
 
 Rows go from every table and every stored version of every artifact; what was made from them keeps
-its place, with the data versions as they are then, so that nothing of other users is written again.
+its place, with the data versions as they are then, so that the reasons of others stay.
 Models that were fitted on the user are named until they are trained again. Every step can be
 repeated, so the same command goes on after a kill.
 """
@@ -132,7 +132,7 @@ def _forget_work(store: ModelStore) -> None:
 
 
 def _forget_in_folder(folder: Path, user: Forgotten, tombstone: str, fitted: Sequence[str]) -> None:
-    manifest = Manifest.model_validate_json((folder / "manifest.json").read_text("utf-8"))
+    manifest = _manifest_at(folder)
     if manifest.asset == "quality_report":  # it shows people: made again from what is left
         shutil.rmtree(folder)
         return

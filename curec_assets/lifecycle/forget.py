@@ -15,6 +15,7 @@ import polars as pl
 
 from curec_assets.automation.interruption import interruptible
 from curec_assets.automation.lanes import FAST, FITTED
+from curec_assets.automation.run_launcher import fail_dead_runs
 from curec_assets.automation.unended import unended_run
 from curec_assets.core.recipe import Recipe
 from curec_assets.lifecycle.erasure import forget, tainted
@@ -24,6 +25,7 @@ from resources.generation.journal import set_aside, set_aside_from
 from resources.storage.model_store import ModelStore
 from resources.storage.warehouse import Warehouse
 
+_JOURNALS = "*/.*.kept/completions.jsonl"
 Say = Callable[[str], None]
 
 
@@ -42,14 +44,15 @@ def forget_user(
     `run`: further arguments of the run that makes the fast lane again.
     Raises `ConfigError` while a run is going on, `CurecError` when something still knows the user.
     """
+    for text in fail_dead_runs(instance):  # such as one of an erasure that was killed
+        say(text)
     busy = unended_run(instance)
     if busy:
         raise ConfigError(f"{busy} is going on; wait for its end or cancel it, then forget again")
     items = _items(warehouse, user_id)
     found = forget(user_id, recipes, warehouse, store, fitted=FITTED)
     say(f"{len(found.event_ids)} events, and what was made for them, are taken out")
-    journals = list(Path(store.root).glob("*/.*.kept/completions.jsonl"))
-    for journal in journals:
+    for journal in list(Path(store.root).glob(_JOURNALS)):
         set_aside(journal)
     follow = [name for name in ("events", *FAST) if name in _made(recipes, warehouse, store)]
     if follow:
@@ -65,8 +68,8 @@ def forget_user(
             raise CurecError(
                 f"run {result.run_id} failed; see it in `make ui`, then forget again: it goes on"
             )
-    for journal in Path(store.root).glob("*/.*.kept/completions.jsonl"):
-        set_aside_from(journal).unlink(missing_ok=True)
+    for earlier in list(Path(store.root).glob(str(set_aside_from(Path(_JOURNALS))))):
+        earlier.unlink()
     dagster_home = _dagster_home()
     for run_id in _runs_that_name(user_id, instance):
         instance.delete_run(run_id)
@@ -77,7 +80,7 @@ def forget_user(
     if left:
         raise CurecError("the user is still known:\n  " + "\n  ".join(left))
     models = tainted(store, FITTED)
-    say("nothing in this home knows the user any more" + ("" if models else "."))
+    say("nothing in this home knows the user any more")
     if models:
         say(f"fitted on the user's events, until `retrain`: {', '.join(models)}")
 
@@ -107,9 +110,7 @@ def _dagster_home() -> Path | None:
 
 def _runs_that_name(user_id: str, instance: dg.DagsterInstance) -> Iterator[str]:
     """Runs with an event that has the user's id as a value of its own."""
-    marks = [
-        f"{left}{user_id}{right}" for left, right in (('\\"', '\\"'), ("'", "'"), ("| ", " |"))
-    ]
+    marks = [f'"{user_id}"', f"'{user_id}'", f"| {user_id} |"]
     for run in instance.get_runs():
         events = instance.all_logs(run.run_id)
         if any(mark in repr(event) for event in events for mark in marks):

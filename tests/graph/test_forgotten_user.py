@@ -97,6 +97,7 @@ def test_a_forgotten_user_leaves_no_trace_and_does_not_come_back(
     assert USER.encode() not in (tmp_path / "home" / "warehouse.duckdb").read_bytes()
     assert "reason_policy" in said[-1] and "recommender" not in said[-1]  # the fast lane refits it
     assert written - home.completions()
+    assert not list((tmp_path / "home" / "models").rglob("*.earlier"))
     columns = ["event_id", "reason", "level"]
     after = home.warehouse.read("recommendation_reasons", columns)
     assert after.sort(columns).equals(reasons.select(columns).sort(columns))
