@@ -52,7 +52,7 @@ def with_texts(
     """Predictions (event_id, recommender, seed, probability) of test events that have reasons.
 
     For each rung of texts, `id_text + RUNG` and `numbers + RUNG`; and the two without, on the same
-    events. The second stage is fitted on the rung's reasons of training and validation events.
+    events. The second stage is fitted on the rung's reasons of validation events.
     """
     log_odds = pl.read_parquet(folder / "log_odds.parquet")
     events = home.warehouse.read("event_splits").join(
@@ -60,16 +60,17 @@ def with_texts(
     )
     liked = events["liked"].to_numpy().astype(np.float64)
     parts = {name: events[name].to_numpy() for name in WITH_REASONS.values()}
-    may_fit = (events["split"] != "test").to_numpy()
+    may_fit = (events["split"] == "validation").to_numpy()
+    is_test = (events["split"] == "test").to_numpy()
     found: list[pl.DataFrame] = []
     for rung in written:
         reasons = Reasons.of(events, _embeddings(rung, encoder, home))
-        added = fit_stages(
+        stages = fit_stages(
             parts, reasons, may_fit, liked, home.profile.recommender, home.profile.seed
         )
-        test = reasons.events[~may_fit[reasons.events]]
+        test = reasons.events[is_test[reasons.events]]
         found += [
-            _predictions(events, test, f"{base} + {rung.rung}", parts[base] + added[name])
+            _predictions(events, test, f"{base} + {rung.rung}", stages[name](parts[base]))
             for name, base in WITH_REASONS.items()
         ]
         if rung is written[0]:

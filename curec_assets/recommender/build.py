@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -115,9 +116,9 @@ def build_recommender(
     data.events.select(
         "event_id", *(pl.Series(name, parts[name]) for name in WITH_REASONS.values())
     ).write_parquet(folder / "log_odds.parquet")
-    stages = fit_stages(parts, reasons, masks["train"] | masks["validation"], liked, settings, seed)
-    for name, added in stages.items():
-        parts[name] = parts[WITH_REASONS[name]] + added
+    stages = fit_stages(parts, reasons, masks["validation"], liked, settings, seed)
+    for name, with_reasons in stages.items():
+        parts[name] = with_reasons(parts[WITH_REASONS[name]])
     chosen = masks["validation"]
     weights, offset = blend(
         np.column_stack([parts[name][chosen] for name in MEMBERS]), liked[chosen]
@@ -132,7 +133,7 @@ def build_recommender(
     for (variant, number), values in seeds.items():
         each[variant, number] = values
         if variant == "id_text":
-            each["id_text_reason", number] = values + stages["id_text_reason"]
+            each["id_text_reason", number] = stages["id_text_reason"](values)
     pl.concat(
         data.events.filter(held_out).select(
             "event_id",
@@ -240,18 +241,24 @@ def fit_stages(
     liked: Floats,
     settings: RecommenderSettings,
     seed: int,
-) -> dict[str, Floats]:
-    """Rung → (events,) what its reasons add; 0 without a reason."""
-    nothing = np.zeros(len(liked))
+) -> Mapping[str, Callable[[Floats], Floats]]:
+    """Rung → what makes its log-odds of those of a first stage; both (events,).
+
+    `may_fit`: (events,) which may be fitted on; the first stages have not been.
+    """
     if not len(reasons.events):
-        return dict.fromkeys(WITH_REASONS, nothing)
+        return dict.fromkeys(WITH_REASONS, np.copy)
     read = ReasonReader.fit(reasons, settings, derive(seed, "reason components")).read(reasons)
     fitted = may_fit[reasons.events]
     own = reasons.events[fitted]
     return {
-        name: ReasonStage.fit(
-            read[fitted], parts[base][own], liked[own], settings.reason_penalty
-        ).add(nothing, reasons, read)
+        name: partial(
+            ReasonStage.fit(
+                read[fitted], parts[base][own], liked[own], settings.reason_penalty
+            ).with_reasons,
+            reasons=reasons,
+            read=read,
+        )
         for name, base in WITH_REASONS.items()
     }
 

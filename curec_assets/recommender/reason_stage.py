@@ -1,10 +1,12 @@
 """How reasons join a recommender that has none: a second stage on its log-odds.
 
-    log-odds with reason = log-odds + weights . [level, components of verdict and why embeddings]
+    log-odds with reason = first * log-odds + weights . [level, components of both embeddings] + c
 
-A penalised logistic regression with the first stage's log-odds as offset, fitted on the training
-and validation events that have a reason: reasons exist for few events, and a network that meets
-them once in twenty events learns little of them (ours). Without a reason nothing is added.
+A penalised logistic regression, drawn to the log-odds as they are: reasons exist for few events,
+and a network that meets them once in twenty events learns little of them (ours). `first` is free,
+for a verdict says much of what the first stage says, and with their sum it would count twice. It
+is fitted on the validation events that have a reason: of training events, on which it was fitted,
+a first stage says more than it knows. Without a reason nothing is added.
 """
 
 from dataclasses import dataclass
@@ -18,6 +20,11 @@ from curec_assets.evidence.levels import LEVELS, TOSS_UP
 from curec_assets.settings import RecommenderSettings
 
 Floats = npt.NDArray[np.float64]
+
+# Pulls per squared distance, chosen on users of the validation events left out of the fit.
+_FIRST_PULL = 3.0  # of the first stage's weight to 1
+_LEVEL_PULL = 1.0  # of the level's weight to 0
+_FREE_PULL = 0.1  # of the intercept to 0
 
 
 @dataclass(frozen=True)
@@ -77,30 +84,37 @@ class Reasons:
 class ReasonStage:
     """Weights of one rung."""
 
+    first: float
+    """Of the first stage's log-odds."""
     weights: Floats
+    """Of the numbers of a reason."""
     intercept: float
 
     @classmethod
-    def fit(cls, read: Floats, offset: Floats, liked: Floats, penalty: float) -> Self:
-        """`read`: (events, numbers) of reasons, `offset`: (events,) log-odds of the first stage."""
+    def fit(cls, read: Floats, log_odds: Floats, liked: Floats, penalty: float) -> Self:
+        """`read`: (events, numbers) of reasons, `log_odds`: (events,) of the first stage.
+
+        `penalty`: on each squared weight of a component.
+        """
         from scipy.optimize import minimize
 
-        features = np.column_stack([read, np.ones(len(read))])
-        if not len(read):
-            return cls(np.zeros(read.shape[1]), 0.0)
+        features = np.column_stack([log_odds, read, np.ones(len(read))])
+        nothing_added = np.eye(1, features.shape[1])[0]
+        pull = np.full(features.shape[1], penalty)
+        pull[[0, 1, -1]] = _FIRST_PULL, _LEVEL_PULL, _FREE_PULL
 
         def loss(weights: Floats) -> tuple[float, Floats]:
-            scores = offset + features @ weights
-            value = np.logaddexp(0.0, scores).sum() - liked @ scores + penalty * weights @ weights
-            slope = features.T @ (1.0 / (1.0 + np.exp(-scores)) - liked) + 2 * penalty * weights
+            scores, away = features @ weights, weights - nothing_added
+            value = np.logaddexp(0.0, scores).sum() - liked @ scores + pull @ away**2
+            slope = features.T @ (1.0 / (1.0 + np.exp(-scores)) - liked) + 2 * pull * away
             return float(value), slope
 
-        found: Any = minimize(loss, np.zeros(features.shape[1]), jac=True, method="L-BFGS-B").x
-        return cls(found[:-1], float(found[-1]))
+        found: Any = minimize(loss, nothing_added, jac=True, method="L-BFGS-B").x
+        return cls(float(found[0]), found[1:-1], float(found[-1]))
 
-    def add(self, log_odds: Floats, reasons: Reasons, read: Floats) -> Floats:
-        """`log_odds` of all events with what the reasons of some add."""
+    def with_reasons(self, log_odds: Floats, reasons: Reasons, read: Floats) -> Floats:
+        """`log_odds` of all events, those that have a reason with it."""
         found = log_odds.copy()
-        if len(reasons.events):
-            found[reasons.events] += read @ self.weights + self.intercept
+        own = reasons.events
+        found[own] = self.first * log_odds[own] + read @ self.weights + self.intercept
         return found

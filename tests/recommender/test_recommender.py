@@ -66,11 +66,25 @@ def test_without_a_reason_a_rung_is_the_one_below(reason_problem: Problem) -> No
     liked = inputs.events["liked"].to_numpy().astype(np.float64)
     read = ReasonReader.fit(reasons, SETTINGS, 3).read(reasons)
     stage = ReasonStage.fit(read, log_odds[reasons.events], liked[reasons.events], 10.0)
-    found = stage.add(log_odds, reasons, read)
+    found = stage.with_reasons(log_odds, reasons, read)
     missing = np.setdiff1d(np.arange(len(liked)), reasons.events)
     assert len(missing) == 100
     np.testing.assert_array_equal(found[missing], log_odds[missing])
     assert auc(liked[reasons.events] > 0.5, found[reasons.events]) > 0.9
+
+
+def test_a_verdict_that_knows_better_does_not_count_on_top() -> None:
+    rng = np.random.default_rng(5)
+    truth = rng.normal(0.0, 1.2, 6_000)
+    first = truth + rng.normal(0.0, 1.2, len(truth))
+    levels = 5.0 + np.clip(np.round(2 * truth), -4, 4)
+    liked = (rng.random(len(truth)) < 1 / (1 + np.exp(-truth))).astype(np.float64)
+    reasons = Reasons(np.arange(len(truth)), np.zeros((len(truth), 2)), levels)
+    read = ReasonReader.fit(reasons, SETTINGS, 3).read(reasons)
+    fit, rest = np.split(np.arange(len(truth)), [600])
+    stage = ReasonStage.fit(read[fit], first[fit], liked[fit], 10.0)
+    found = stage.with_reasons(first, reasons, read)
+    assert auc(liked[rest] > 0.5, found[rest]) > auc(liked[rest] > 0.5, levels[rest]) - 0.02
 
 
 def test_the_blend_is_no_worse_than_its_members(taste_problem: Problem) -> None:

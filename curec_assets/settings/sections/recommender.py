@@ -29,7 +29,7 @@ class RecommenderSettings(Section):
         16, description="Principal components of the reasons' embeddings that the rungs read."
     )
     reason_penalty: PositiveFloat = Field(
-        10.0, description="L2 penalty of the weights of a reason's level and components."
+        10.0, description="L2 penalty of the weights of these components."
     )
     mlp_units: PositiveInt = Field(48, description="Hidden units of the small MLP.")
     mlp_epochs: PositiveInt = Field(8, description="Its passes over the training events.")
