@@ -103,7 +103,10 @@ def _of_texts(
             else texts.write(home, rung, events, opened.generator_factory)
             for rung in wanted
         ]
-        found = records.of_texts(home, folder, events, written, opened.text_encoder, command)
+        device = opened.accelerator.resolve().device
+        found = records.of_texts(
+            home, folder, events, written, opened.text_encoder, device, command
+        )
     page.draw_policy(home.current("reason_policy").manifest.metrics, images)
     if rows:
         page.draw_rounds(walks.rounds_of(home, rows), images)

@@ -7,7 +7,7 @@ import polars as pl
 
 from benchmarks.harness import Record, Spread
 from benchmarks.home import Home
-from benchmarks.ladder import page, readers, rungs, texts
+from benchmarks.ladder import gains, page, readers, rungs, texts
 from curec_assets.core.seeds import derive
 from curec_assets.evaluation.bootstrap import interval
 from curec_assets.evaluation.protocol import evaluate, sliced_events
@@ -96,6 +96,7 @@ def of_texts(
     events: pl.DataFrame,
     written: Sequence[texts.Written],
     encoder: Encoder,
+    device: str,
     command: str,
 ) -> list[Record]:
     """Texts of the rungs, on the same `events`: read alone, and added to two recommenders."""
@@ -111,6 +112,14 @@ def of_texts(
         if better in readings and than in readings:
             gained = interval(readings[better].aucs - readings[than].aucs)
             records.append(_record(command, f"reader/{better}-{than}", vars(gained), None))
+    by_rung = {rung.rung: rung for rung in written}
+    for better, than in _COMPARED:
+        if better in by_rung and than in by_rung:
+            gain = gains.compared(home, by_rung[better], by_rung[than], encoder, device)
+            for name, value in vars(gain).items() if gain else ():
+                records.append(
+                    _record(command, f"{name}/{better}-{than}", vars(value), None, "nats")
+                )
     names = [(base, f"{base} + {rung}") for base in ("id_text", "numbers") for rung in wanted]
     found = rungs.measured(
         evaluate(
