@@ -6,7 +6,11 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from filelock import FileLock
 from hypothesis import settings
+
+from benchmarks.chaos.filling import undisturbed
+from benchmarks.chaos.home import Undisturbed
 
 # Test processes run beside each other, one a core: more threads would only wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -21,15 +25,32 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Long ones first, so that no process waits for another at the end."""
+    """Long ones first, so that no process waits for another at the end.
+
+    Of them the kills first: they make what others compare with (`undisturbed_run`).
+    """
     long = ("e2e", "multiprocess", "graph")
-    items.sort(key=lambda item: not any(item.get_closest_marker(name) for name in long))
+    items.sort(
+        key=lambda item: (
+            item.path.name != "test_killed_run.py",
+            not any(item.get_closest_marker(name) for name in long),
+        )
+    )
 
 
 @pytest.fixture(autouse=True)
 def _no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("CUREC_PROFILE", "CUREC_HOME", "DAGSTER_HOME"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="session")
+def undisturbed_run(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Undisturbed:
+    """What `curec demo` makes of an empty home with `smoke`; one run for all test processes."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base if worker_id == "master" else base.parent
+    with FileLock(shared / "undisturbed.lock"):
+        return undisturbed(shared / "undisturbed")
 
 
 @pytest.fixture

@@ -1,44 +1,33 @@
-"""What a user does: `dagster dev`, launch `everything` in the UI, look at the lineage page."""
+"""What a user does: `dagster dev`, launch `everything` in the UI, look at the lineage page.
 
-import json
-import os
-import shutil
-import socket
+Of the one run: what its step processes do with pools, locks and files.
+"""
+
 import subprocess
 import sys
 import threading
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import combinations
 from pathlib import Path
-from typing import Any
 
+import dagster as dg
 import polars as pl
-import psutil
 import pytest
 
+from curec_assets.automation.lanes import FAST, INGEST, SLOW
 from curec_assets.datasets.sources.toy import ToySource
+from curec_assets.definitions import KEPT, build_definitions
+from resources.storage.private import open_to_others
+from tests.support.dagster_dev import REPOSITORY, Dev, browser, environment_of, serving, wait_for
 from tests.support.reading import all_rows
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
-REPOSITORY = Path(__file__).parents[2]
-# Without a screen, as root, and without the services that Chromium calls at home.
-BROWSER_FLAGS = [
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--window-size=1600,1000",
-]
+ASSETS = (*INGEST, *FAST, *SLOW)
 LAUNCH = """
 mutation LaunchRun($executionParams: ExecutionParams!) {
   launchPipelineExecution(executionParams: $executionParams) {
@@ -50,10 +39,6 @@ mutation LaunchRun($executionParams: ExecutionParams!) {
 }
 """
 STATUS = "query Run($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
-LOCATIONS = """
-{ workspaceOrError { ... on Workspace {
-    locationEntries { name locationOrLoadError { __typename } } } } }
-"""
 RUNS = "{ runsOrError { ... on Runs { results { runId } } } }"
 TICKS = """
 query Ticks($selector: SensorSelector!) {
@@ -64,128 +49,18 @@ query Ticks($selector: SensorSelector!) {
 """
 
 
-@dataclass(frozen=True)
-class Dev:
-    """A running `dagster dev`."""
-
-    url: str
-    log: Path
-
-    def graphql(self, query: str, **variables: Any) -> Any:
-        request = urllib.request.Request(
-            f"{self.url}/graphql",
-            data=json.dumps({"query": query, "variables": variables}).encode(),
-            headers={"Content-Type": "application/json"},
-        )
-        with urllib.request.urlopen(request, timeout=60) as response:
-            answer = json.load(response)
-        assert "errors" not in answer, answer["errors"]
-        return answer["data"]
-
-    def is_up(self) -> bool:
-        try:
-            entries = self.graphql(LOCATIONS)["workspaceOrError"]["locationEntries"]
-        except (urllib.error.URLError, ConnectionError, TimeoutError):
-            return False
-        loaded = [entry["locationOrLoadError"] for entry in entries]
-        return bool(loaded) and all(
-            location and location["__typename"] == "RepositoryLocation" for location in loaded
-        )
-
-
-def wait_for(what: str, ready: Callable[[], bool], seconds: float, log: Path) -> None:
-    deadline = time.monotonic() + seconds
-    while not ready():
-        if time.monotonic() > deadline:
-            tail = log.read_text(encoding="utf-8", errors="replace")[-4000:]
-            pytest.fail(f"{what}: not within {seconds:.0f} s\n{tail}")
-        time.sleep(1)
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
-
-
-def end_all(process: subprocess.Popen[bytes]) -> None:
-    """End `dagster dev` and everything that it started, for certain."""
-    try:
-        family = [psutil.Process(process.pid)]
-        family += family[0].children(recursive=True)
-    except psutil.NoSuchProcess:
-        family = []
-    for member in family:
-        if member.is_running():
-            member.terminate()
-    _, alive = psutil.wait_procs(family, timeout=20)
-    for member in alive:
-        member.kill()
-    psutil.wait_procs(alive, timeout=10)
-    process.wait(timeout=10)
-
-
-@contextmanager
-def browser(folder: Path) -> Iterator[Any]:
-    """A headless Chromium with an empty profile, quit at the end of the block."""
-    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if not chromium or not driver:
-        message = "NO BROWSER: install chromium and chromedriver; the page was NOT looked at"
-        print(message, file=sys.stderr)
-        pytest.skip(message)
-    from selenium.webdriver import Chrome, ChromeOptions
-    from selenium.webdriver.chrome.service import Service
-
-    options = ChromeOptions()
-    options.binary_location = chromium
-    options.add_argument(f"--user-data-dir={folder / 'chromium'}")
-    for flag in BROWSER_FLAGS:
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    window = Chrome(options=options, service=Service(driver))
-    try:
-        yield window
-    finally:
-        window.quit()
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """As a careless shell makes it."""
+    folder = tmp_path_factory.mktemp("e2e")
+    folder.chmod(0o755)
+    return folder
 
 
 @pytest.fixture(scope="module")
-def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
-    environment = environment_of(tmp_path_factory.mktemp("e2e"), "smoke")
-    with serving("dagster dev", environment) as server:
+def dev(home: Path) -> Iterator[Dev]:
+    with serving("dagster dev", environment_of(home, "smoke")) as server:
         yield server
-
-
-def environment_of(home: Path, profile: str) -> dict[str, str]:
-    """Of every process of a new home."""
-    dagster_home = home / "dagster"
-    dagster_home.mkdir()
-    shutil.copy(REPOSITORY / "deploy" / "dagster.yaml", dagster_home)
-    names = {"DAGSTER_HOME": str(dagster_home), "CUREC_HOME": str(home), "CUREC_PROFILE": profile}
-    return {**os.environ, **names}
-
-
-@contextmanager
-def serving(module: str, environment: dict[str, str]) -> Iterator[Dev]:
-    """What serves the UI, as a process of its own: `dagster dev`, or `dagster_webserver` alone."""
-    port, log = free_port(), Path(environment["CUREC_HOME"], "server.log")
-    command = f"{module} --workspace workspace.yaml --host 127.0.0.1 --port {port}"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", *command.split()],
-            cwd=REPOSITORY,
-            env=environment,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        try:
-            server = Dev(f"http://127.0.0.1:{port}", log)
-            wait_for(module, server.is_up, 120, log)
-            yield server
-        finally:
-            end_all(process)
 
 
 @pytest.fixture(scope="module")
@@ -257,6 +132,75 @@ def test_automation_leaves_finished_work_alone(dev: Dev, finished_run: str) -> N
     wait_for("a tick of the automation sensor", ticked, 120, dev.log)
     runs = [run["runId"] for run in dev.graphql(RUNS)["runsOrError"]["results"]]
     assert runs == [finished_run]
+
+
+@dataclass(frozen=True)
+class Step:
+    """When a step held its pool, and in which process."""
+
+    key: str
+    pool: str
+    process: str
+    start: float
+    end: float
+
+    def overlaps(self, other: "Step") -> bool:
+        return self.start < other.end and other.start < self.end
+
+
+@pytest.fixture(scope="module")
+def instance(home: Path, finished_run: str) -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.from_config(str(home / "dagster")) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def steps(home: Path, instance: dg.DagsterInstance, finished_run: str) -> list[Step]:
+    assets = build_definitions(profile="smoke", home=home).resolve_asset_graph()
+    pools = {
+        key.to_user_string(): next(iter(assets.get(key).pools), "")
+        for key in assets.get_all_asset_keys()
+    }
+    starts: dict[str, float] = {}
+    processes: dict[str, str] = {}
+    found = []
+    for entry in instance.all_logs(finished_run):
+        event, key = entry.dagster_event, entry.step_key
+        if event is None or key is None:
+            continue
+        if event.event_type == dg.DagsterEventType.STEP_WORKER_STARTED:
+            processes[key] = str(event.engine_event_data.metadata["pid"].value)
+        elif event.event_type == dg.DagsterEventType.STEP_START:
+            starts[key] = entry.timestamp
+        elif event.event_type == dg.DagsterEventType.STEP_SUCCESS:
+            found.append(
+                Step(key, pools.get(key, ""), processes[key], starts[key], entry.timestamp)
+            )
+    return found
+
+
+def test_every_step_has_a_process_of_its_own(steps: list[Step]) -> None:
+    assert len({step.process for step in steps}) == len(steps) >= len(ASSETS)
+
+
+@pytest.mark.parametrize("pool", ["gpu", "warehouse"])
+def test_one_step_at_a_time_in_a_pool(steps: list[Step], pool: str) -> None:
+    own = [step for step in steps if step.pool == pool]
+    assert len(own) > 2
+    together = [(a.key, b.key) for a, b in combinations(own, 2) if a.overlaps(b)]
+    assert together == []
+
+
+@pytest.mark.parametrize("pool", ["gpu", "warehouse"])
+def test_no_pool_slot_is_left_taken(instance: dg.DagsterInstance, pool: str) -> None:
+    info = instance.event_log_storage.get_concurrency_info(pool)
+    assert info.active_slot_count == 0
+    assert info.pending_step_count == 0
+
+
+def test_nothing_that_steps_made_is_open_to_other_users(home: Path, finished_run: str) -> None:
+    made = [pattern for pattern in KEPT if pattern != "dagster"]  # the server's: see `make ui`
+    assert list(open_to_others(home, made)) == []
 
 
 @contextmanager

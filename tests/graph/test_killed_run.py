@@ -5,16 +5,20 @@ from random import Random
 
 import pytest
 
-from benchmarks.chaos.filling import fill, undisturbed
-from benchmarks.chaos.home import Home
+from benchmarks.chaos.filling import fill
+from benchmarks.chaos.home import Home, Undisturbed
 from benchmarks.chaos.plan import Kill
+from curec_assets.definitions import KEPT
+from resources.storage.private import open_to_others
 
 pytestmark = [pytest.mark.graph, pytest.mark.timeout(600)]
 
 
 @pytest.mark.timeout(900)
-def test_ten_kills_anywhere_end_in_the_same_content(tmp_path: Path) -> None:
-    reference = undisturbed(tmp_path / "work")
+def test_ten_kills_anywhere_end_in_the_same_content(
+    tmp_path: Path, undisturbed_run: Undisturbed
+) -> None:
+    reference = undisturbed_run
     random = Random(20260101)
     steps = list(reference.seconds)
     faults = [*random.choices(["process", "group"], k=9), "parent"]
@@ -34,6 +38,8 @@ def test_ten_kills_anywhere_end_in_the_same_content(tmp_path: Path) -> None:
     home = Home(tmp_path / "killed")
     with home.instance() as instance:
         assert {run.tags["curec/why"] for run in instance.get_runs()} == {"curec demo"}
+
+    assert list(open_to_others(home.path, KEPT)) == []
 
     # The judge can say no.
     [journal] = home.path.rglob("completions.jsonl")
