@@ -22,6 +22,7 @@ import torch
 from benchmarks import harness, tables
 from benchmarks.home import Home
 from curec_assets.alignment.training import trainer_defaults
+from curec_assets.datasets.histories import histories_of
 from curec_assets.definitions import default_resources
 from curec_assets.explanation.facts import Catalogue, facts_by_event
 from curec_assets.explanation.grounding import GroundingChecker
@@ -128,7 +129,8 @@ class _Bench:
         events = splits.filter(pl.col("event_id").is_in(list(fold))).select(
             "event_id", "user_id", "item_id", "liked"
         )
-        histories = warehouse.read("histories", ["event_id", "item_ids", "likes"])
+        asked = splits.join(events, on="event_id", how="semi")
+        histories = histories_of(asked, splits, profile.data.max_history)
         catalogue = Catalogue(warehouse.read("items"))
         facts = facts_by_event(events, evidence, catalogue, profile.explanation)
         self.events = list(policy_events(events, evidence, histories, facts))

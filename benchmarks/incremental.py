@@ -1,7 +1,7 @@
 """`make bench-incremental`: what new events cost, beside what is stored.
 
 Synthetic events with a heavy tail, in an inbox, through Dagster: ledger, batches, quarantine,
-interactions, histories, with their checks. For each size a store is filled, then 10,000 events are
+interactions, with their checks. For each size a store is filled, then 10,000 events are
 added three times, each in a process of its own. Figures go into docs/operation.md.
 """
 

@@ -34,7 +34,7 @@ from curec_assets.recommender.training import Training, train
 from curec_assets.settings import PROFILES
 
 COMMAND = "make bench-speed-recommender"
-_TABLES = ("event_splits", "histories", "items", "item_embeddings")
+_TABLES = ("event_splits", "items", "item_embeddings")
 _SETTINGS = PROFILES["laptop"].recommender
 _SEED = PROFILES["laptop"].seed
 _EPOCHS_OF_A_RUN = 4  # one takes about a second, too short to be timed alone
@@ -59,7 +59,7 @@ def main() -> None:
     for message in ("Initializing zero-element tensors", "std\\(\\): degrees of freedom"):
         warnings.filterwarnings("ignore", message=message)  # of the variants without statistics
     warehouse = Home.open(chosen.home).warehouse
-    inputs = EventTables(*(warehouse.read(table) for table in _TABLES))
+    inputs = EventTables.make(_SETTINGS, *(warehouse.read(table) for table in _TABLES))
     ours = Ours(TrainingData.make(inputs, _SETTINGS))
     with tempfile.TemporaryDirectory() as folder:
         write_atomic_files(inputs, Path(folder))

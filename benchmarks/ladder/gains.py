@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from benchmarks.home import Home
 from benchmarks.ladder.texts import Written
 from curec_assets.core.seeds import random_generator
+from curec_assets.datasets.histories import histories_of
 from curec_assets.evaluation.bootstrap import Interval, Resamples, interval, weighted_mean
 from curec_assets.reward.scoring import RewardScorer, ScoredEvent
 from curec_assets.reward.texts import Encoder, Text
@@ -58,15 +59,16 @@ def compared(
 
 def _gains(home: Home, rung: Written, encoder: Encoder, device: str) -> Mapping[str, Floats]:
     """By term, of every test event with a reason; and `user`, its number."""
-    items = home.warehouse.read("event_splits", ["event_id", "item_id"])
-    histories = home.warehouse.read("histories", ["event_id", "item_ids", "likes"])
+    log = home.warehouse.read("event_splits")
+    of_test = log.filter(split="test").join(rung.reasons, on="event_id", how="semi")
+    histories = histories_of(of_test, log, home.profile.data.max_history)
     rows = (
         rung.reasons.filter(split="test")
-        .join(items, on="event_id", maintain_order="left")
-        .join(histories, on="event_id", how="left", maintain_order="left")
+        .join(of_test.select("event_id", "item_id"), on="event_id", maintain_order="left")
+        .join(histories.drop("user_id"), on="event_id", maintain_order="left")
     )
     events = [
-        ScoredEvent(item, tuple(item_ids or ()), tuple(likes or ()), user)
+        ScoredEvent(item, tuple(item_ids), tuple(likes), user)
         for item, item_ids, likes, user in rows.select(
             "item_id", "item_ids", "likes", "user_id"
         ).rows()

@@ -19,14 +19,14 @@ from curec_assets.recommender.dataset import EventTables, TrainingData
 from curec_assets.recommender.reason_stage import Reasons
 from curec_assets.reward.texts import Encoder, Text, embed
 
-_TABLES = ("event_splits", "histories", "items", "item_embeddings")
+_TABLES = ("event_splits", "items", "item_embeddings")
 
 
 def build_parts(home: Home, folder: Path) -> None:
     """Every part of the recommender, without a single reason, into the new `folder`."""
     profile = home.profile
     settings = profile.recommender
-    tables = EventTables(*(home.warehouse.read(name) for name in _TABLES))
+    tables = EventTables.make(settings, *(home.warehouse.read(name) for name in _TABLES))
     rows, probability = event_rows(
         tables,
         home.warehouse.read("evidence_numbers"),

@@ -14,6 +14,7 @@ import polars as pl
 from benchmarks.home import Home
 from curec_assets.core.inputs import completions_folder
 from curec_assets.core.seeds import derive
+from curec_assets.datasets.histories import histories_of
 from curec_assets.explanation.facts import Catalogue, facts_by_event
 from curec_assets.explanation.grounding import GroundingChecker
 from curec_assets.explanation.notes import usual_like_rate
@@ -117,7 +118,7 @@ def _shards(home: Home, *, random_order: bool) -> Sequence[Sequence[Any]]:
         events.join(steps.drop("len"), on=["user_id", "round"]).sort(
             "shard", "user_id", "event_id"
         ),
-        home.warehouse.read("histories", ["event_id", "item_ids", "likes"]),
+        histories_of(events, splits, home.profile.data.max_history),
         facts_by_event(events, evidence, catalogue, home.profile.explanation),
         catalogue,
         home.profile.explanation,

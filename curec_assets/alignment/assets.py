@@ -33,6 +33,7 @@ def _corpus_settings(profile: Profile) -> tuple[str, ...]:
         "explanation.note_dislikes",
         "explanation.note_prior",
         "explanation.note_cuts",
+        "data.max_history",
         "seed",
         *(teacher if profile.teacher.url else ()),
     )
@@ -54,7 +55,7 @@ def _describe_corpus(rows: pl.DataFrame, _: Inputs) -> Mapping[str, Any]:
     group="alignment",
     kinds={"duckdb", "polars"},
     key=["event_id"],
-    tables=("event_splits", "event_evidence", "histories", "items"),
+    tables=("event_splits", "event_evidence", "items"),
     settings=_corpus_settings,
     resources=("language_model", "generator_factory"),
     describe=_describe_corpus,
@@ -70,10 +71,8 @@ def alignment_corpus(inputs: Inputs) -> pl.DataFrame:
     from curec_assets.alignment.corpus import build_corpus
 
     profile = inputs.settings
-    splits, evidence, histories, items = map(
-        inputs.table, ("event_splits", "event_evidence", "histories", "items")
-    )
-    tables = (splits, evidence, histories, items, profile)
+    splits, evidence, items = map(inputs.table, ("event_splits", "event_evidence", "items"))
+    tables = (splits, evidence, items, profile)
     if not profile.teacher.url:
         return build_corpus(*tables)
 

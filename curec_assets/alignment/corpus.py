@@ -14,6 +14,7 @@ import polars as pl
 
 from curec_assets.alignment.teacher import Lesson, Taught
 from curec_assets.core.seeds import random_generator
+from curec_assets.datasets.histories import histories_of
 from curec_assets.explanation.composer import compose, compose_note
 from curec_assets.explanation.facts import Catalogue, Facts, facts_by_event
 from curec_assets.explanation.notes import note_facts, outcome_attributes, usual_like_rate
@@ -58,7 +59,6 @@ class _Example:
 def build_corpus(
     event_splits: pl.DataFrame,
     event_evidence: pl.DataFrame,
-    histories: pl.DataFrame,
     items: pl.DataFrame,
     profile: Profile,
     teach: Teach | None = None,
@@ -70,8 +70,10 @@ def build_corpus(
     """
     chosen = alignment_events(event_splits, event_evidence, profile)
     order = pl.DataFrame({"event_id": chosen, "position": range(len(chosen))})
+    asked = event_splits.join(order, on="event_id", how="semi")
+    histories = histories_of(asked, event_splits, profile.data.max_history)
     events = (
-        event_splits.select("event_id", "user_id", "item_id", "liked")
+        asked.select("event_id", "user_id", "item_id", "liked")
         .join(histories.select("event_id", "item_ids", "likes"), on="event_id")
         .join(event_evidence.select("event_id", "level"), on="event_id")
         .join(order, on="event_id")

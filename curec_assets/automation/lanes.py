@@ -7,7 +7,6 @@ FAST = (
     "batches",
     "items",
     "interactions",
-    "histories",
     "generated_reasons",
     "recommendation_reasons",
     "live_reasons",

@@ -1,1 +1,1 @@
-"""Raw data → items, interactions, splits, histories."""
+"""Raw data → items, interactions, splits; histories of any event."""

@@ -310,57 +310,6 @@ def event_splits(inputs: Inputs) -> pl.DataFrame:
     return events
 
 
-def _histories_since(inputs: Inputs, wanted: Manifest) -> Change | None:
-    from curec_assets.datasets.histories import build_histories
-
-    before, now = inputs.before, inputs.manifest("interactions")
-    if (
-        before is None
-        or not only_changed(before, wanted, "interactions", "events")
-        or before.metrics["generation"] != now.generation
-        or inputs.manifest("events").generation != now.metrics["generation"]
-    ):
-        return None
-    new = inputs.above("events", "sequence", before.metrics["sequence"]).filter(
-        pl.col("sequence") <= now.metrics["sequence"]
-    )
-    changed = new.group_by("user_id").agg(since=pl.col("timestamp").min())
-    events = inputs.matching("interactions", changed.select("user_id"))
-    tail = events.join(changed, on="user_id").filter(pl.col("timestamp") >= pl.col("since"))
-    rows = build_histories(events, inputs.settings.data.max_history)
-    gone = new.select("event_id").unique().join(events, on="event_id", how="anti")
-    return Change(rows.join(tail, on="event_id", how="semi"), gone, _followed(now))
-
-
-def _followed(interactions: Manifest) -> dict[str, Any]:
-    return {
-        "generation": interactions.generation,
-        "sequence": interactions.metrics["sequence"],
-    }
-
-
-@table(
-    group=_GROUP,
-    kinds=_KINDS,
-    key=["event_id"],
-    schema=schema.HISTORIES,
-    tables=("interactions", "events"),
-    settings=("data.max_history",),
-    update=_histories_since,
-    order=("event_id",),
-    describe=describe.histories,
-)
-def histories(inputs: Inputs) -> tuple[pl.DataFrame, Mapping[str, Any]]:
-    """For every event, what its user did strictly before it: the latest items, oldest first.
-
-    After new events only of the users who have some, from the first of them on.
-    """
-    from curec_assets.datasets.histories import build_histories
-
-    rows = build_histories(inputs.table("interactions"), inputs.settings.data.max_history)
-    return rows, _followed(inputs.manifest("interactions"))
-
-
 RECIPES = (
     events,
     batches,
@@ -370,5 +319,4 @@ RECIPES = (
     interactions,
     training_snapshot,
     event_splits,
-    histories,
 )

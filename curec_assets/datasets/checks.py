@@ -115,28 +115,6 @@ def folds_disjoint(warehouse: Warehouse) -> dg.AssetCheckResult:
     )
 
 
-@dg.asset_check(
-    asset="histories",
-    blocking=True,
-    additional_deps=["interactions"],
-    description="No history reaches to its event's time or beyond.",
-)
-def histories_before_event(warehouse: Warehouse) -> dg.AssetCheckResult:
-    """Every event has a history row, oldest first, of strictly earlier timestamps."""
-    return no_rows(
-        contracts.late_histories(
-            warehouse.read("histories", ["event_id", "timestamps"]),
-            warehouse.read("interactions", ["event_id", "timestamp"]),
-        )
-    )
-
-
-@dg.asset_check(asset="histories", blocking=True, description="One history per event.")
-def histories_unique(warehouse: Warehouse) -> dg.AssetCheckResult:
-    """Event ids are unique."""
-    return no_rows(contracts.repeated_keys(warehouse.read("histories", ["event_id"]), ["event_id"]))
-
-
 def _said(objection: str, rows: int) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(
         passed=not objection, metadata={"objection": objection, "rows_checked": rows}

@@ -25,20 +25,6 @@ def repeated_keys(rows: pl.DataFrame, key: list[str]) -> pl.DataFrame:
     return pl.concat([repeated, missing], how="diagonal").sort(key)
 
 
-def late_histories(histories: pl.DataFrame, interactions: pl.DataFrame) -> pl.DataFrame:
-    """Events without a history row, or with an item out of order or not before the event."""
-    times = pl.col("timestamps")
-    joined = interactions.select("event_id", "timestamp").join(
-        histories.select("event_id", "timestamps"), on="event_id", how="left"
-    )
-    broken = (
-        times.is_null()
-        | (times.list.max() >= pl.col("timestamp"))
-        | (times.list.diff().list.min() < 0)
-    )
-    return joined.filter(broken.fill_null(False)).select("event_id", "timestamp", "timestamps")
-
-
 def split_disorder(event_splits: pl.DataFrame) -> list[str]:
     """Splits that are missing, or that begin before an earlier one has ended."""
     time = pl.col("timestamp")

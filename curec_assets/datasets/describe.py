@@ -127,22 +127,6 @@ def event_splits(rows: pl.DataFrame) -> Description:
     return {"splits": table}
 
 
-def histories(table: StoredTable, _: Inputs) -> Description:
-    """How long histories are, and how many are empty."""
-    quantiles = [0.0, 0.25, 0.5, 0.75, 1.0]
-    one = table.aggregate(
-        "count(*) FILTER (length = 0) AS empty, coalesce(avg(len(item_ids)), 0) AS shown, "
-        f"quantile_disc(length, {quantiles}) AS lengths"
-    ).row(0, named=True)
-    return {
-        "without_history": one["empty"],
-        "mean_shown": one["shown"],
-        "lengths": pl.DataFrame(
-            {"quantile": quantiles, "events before": one["lengths"] or [None] * len(quantiles)}
-        ),
-    }
-
-
 def _time_range(events: pl.DataFrame) -> Description:
     time = pl.col("timestamp")
     return {

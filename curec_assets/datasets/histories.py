@@ -1,7 +1,8 @@
 """H(e): what a user did strictly before an event (or before any time).
 
-One code path for the table of histories and for "the history of these users now": a history is a
-run of the events sorted by (user, timestamp, event id), found by binary search.
+Histories are not stored: a history is a run of the log sorted by (user, timestamp, event id), found
+by binary search, and made for the events that are asked about. Those of a training snapshot come
+from its own events (`event_splits`), so they stay as they were when newer ones arrive.
 """
 
 from collections.abc import Sequence
@@ -17,15 +18,15 @@ _ROWS_AT_ONCE = 10_000  # bounds the memory
 _LISTS = {"item_ids": "item_id", "ratings": "rating", "likes": "liked", "timestamps": "timestamp"}
 
 
-def build_histories(interactions: pl.DataFrame, max_history: int) -> pl.DataFrame:
-    """`schema.HISTORIES`: one row per event, ordered by time and event id.
+def histories_of(asked: pl.DataFrame, log: pl.DataFrame, max_history: int) -> pl.DataFrame:
+    """`schema.HISTORIES`: one row per event of `asked` (event_id, user_id, timestamp), in order.
 
-    A history holds the user's events with a strictly smaller timestamp, oldest first (equal times
-    by event id), at most the latest `max_history`; `length` counts all of them.
+    A history holds the user's events in `log` with a strictly smaller timestamp, oldest first
+    (equal times by event id), at most the latest `max_history`; `length` counts all of them.
     """
-    events = interactions.sort("timestamp", "event_id")
-    found = _lookup(interactions, events["user_id"], events["timestamp"].to_numpy(), max_history)
-    return pl.concat([events.select("event_id", "user_id"), found], how="horizontal")
+    log = log.join(asked.select("user_id").unique(), on="user_id", how="semi")
+    found = _lookup(log, asked["user_id"], asked["timestamp"].to_numpy(), max_history)
+    return pl.concat([asked.select("event_id", "user_id"), found], how="horizontal")
 
 
 def histories_at(
@@ -33,7 +34,7 @@ def histories_at(
 ) -> pl.DataFrame:
     """History of each user strictly before `before` (Unix seconds), or of all time when None.
 
-    Same columns as `build_histories` without `event_id`, one row per given user id, in that order;
+    Same columns as `histories_of` without `event_id`, one row per given user id, in that order;
     users without events have empty lists.
     """
     users = pl.Series("user_id", list(user_ids), dtype=pl.Utf8)

@@ -8,6 +8,7 @@ import polars as pl
 
 from curec_assets.core.inputs import Inputs
 from curec_assets.core.recipe import Choice, artifact
+from curec_assets.datasets.histories import histories_of
 from curec_assets.display.charts import line_chart
 from curec_assets.explanation.facts import Catalogue, Facts, facts_by_event
 from curec_assets.explanation.grounding import GroundingChecker
@@ -42,9 +43,8 @@ def _events_to_explore(inputs: Inputs) -> _Explored:
         on="event_id",
         maintain_order="left",
     )
-    histories = inputs.table("histories", ["event_id", "item_ids", "likes"]).filter(
-        pl.col("event_id").is_in(list(chosen))
-    )
+    asked = splits.join(events, on="event_id", how="semi")
+    histories = histories_of(asked, splits, profile.data.max_history)
     items = inputs.table("items", ["item_id", "title", "attributes"])
     facts = facts_by_event(events, evidence, Catalogue(items), profile.explanation)
     levels = events.select("event_id").join(
@@ -116,7 +116,7 @@ def _rounded(value: float | None) -> float | None:
     resources=("language_model", "text_encoder", "accelerator"),
     view=Choice(
         _events_to_explore,
-        tables=("event_splits", "event_evidence", "histories", "items"),
+        tables=("event_splits", "event_evidence", "items"),
         settings=(
             "alignment.reason_examples",
             "alignment.verdict_examples",
@@ -124,6 +124,7 @@ def _rounded(value: float | None) -> float | None:
             "explanation.attributes",
             "explanation.cited_for",
             "explanation.cited_against",
+            "data.max_history",
         ),
     ),
     guard=_gate_is_passed,

@@ -9,6 +9,7 @@ import polars as pl
 
 from curec_assets.core.inputs import Inputs
 from curec_assets.core.recipe import Choice, artifact, table
+from curec_assets.datasets.histories import histories_of
 from curec_assets.display.charts import line_chart
 from curec_assets.display.tables import markdown_table
 from curec_assets.evidence.schema import EVIDENCE
@@ -62,9 +63,7 @@ def _events_to_walk(inputs: Inputs) -> _Walked:
         )
         .join(usual, on="event_id", maintain_order="left")
     )
-    histories = inputs.table("histories", ["event_id", "item_ids", "likes"]).filter(
-        pl.col("event_id").is_in(events["event_id"].to_list())
-    )
+    histories = histories_of(events, splits, profile.data.max_history)
     items = inputs.table("items", ["item_id", "title", "attributes"])
     facts = facts_by_event(events, evidence, Catalogue(items), profile.explanation)
     return _Walked(events, histories, facts, items)
@@ -156,13 +155,14 @@ def _describe_walk(stored: Artifact, inputs: Inputs) -> Mapping[str, Any]:
     resources=("language_model", "generator_factory", "text_encoder", "accelerator"),
     view=Choice(
         _events_to_walk,
-        tables=("event_splits", "event_evidence", "histories", "items"),
+        tables=("event_splits", "event_evidence", "items"),
         settings=(
             "alignment.reason_examples",
             "alignment.verdict_examples",
             "alignment.note_examples",
             "policy.steps",
             "policy.prompts_per_step",
+            "data.max_history",
         ),
     ),
     guard=_policy_knows_the_reward_model,
@@ -254,12 +254,13 @@ def _describe_live(rows: pl.DataFrame, _: Inputs) -> Mapping[str, Any]:
     kinds={"huggingface", "duckdb"},
     key=["event_id"],
     tables=(
-        *("interactions", "training_snapshot", "histories", "items", "item_embeddings"),
+        *("interactions", "training_snapshot", "items", "item_embeddings"),
         *("recommendation_reasons", "draft_reasons"),
     ),
     artifacts=("evidence_model", "reason_policy"),
     settings=(
         "reasons.live_events",
+        "data.max_history",
         "reasons.max_regenerations",
         "reasons.max_level_gap",
         "evidence",
@@ -304,7 +305,7 @@ def live_reasons(inputs: Inputs) -> pl.DataFrame:
     notes = notes_before(
         asked,
         interactions,
-        inputs.table("histories", ["event_id", "item_ids", "likes"]),
+        histories_of(asked, interactions, profile.data.max_history),
         inputs.table("recommendation_reasons", ["user_id", "timestamp", "note"]),
         catalogue,
         profile.explanation,

@@ -1,13 +1,12 @@
 """Assets of the group `recommender`: baselines, networks, their evaluation, recommendations."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
 
 from curec_assets.core.inputs import Inputs
-from curec_assets.core.recipe import Choice, artifact, table
+from curec_assets.core.recipe import artifact, table
 from curec_assets.display.tables import markdown_table
 from curec_assets.explanation.facts import Catalogue
 from curec_assets.explanation.writer import writer_of
@@ -40,19 +39,6 @@ _NETWORK_SETTINGS = (
     "recommender.smoothing",
     "recommender.recent_half_life",
 )
-
-
-@dataclass(frozen=True)
-class _Snapshot:
-    """What of a table that follows new events belongs to the training snapshot."""
-
-    histories: pl.DataFrame
-
-
-def _of_the_snapshot(inputs: Inputs) -> _Snapshot:
-    events = inputs.table("event_splits", ["event_id"])
-    histories = inputs.table("histories")
-    return _Snapshot(histories.filter(pl.col("event_id").is_in(events["event_id"].implode())))
 
 
 @artifact(
@@ -96,7 +82,6 @@ def baseline_recommenders(inputs: Inputs) -> Mapping[str, Any]:
         *("event_splits", "items", "item_embeddings"),
         *("evidence_numbers", "event_evidence", "reason_embeddings"),
     ),
-    view=Choice(_of_the_snapshot, tables=("histories",)),
     settings=(
         *_NETWORK_SETTINGS,
         "evidence.max_trees",
@@ -119,11 +104,8 @@ def recommender(inputs: Inputs) -> Mapping[str, Any]:
     from curec_assets.recommender.reason_stage import Reasons
 
     profile = inputs.settings
-    tables = EventTables(
-        events=inputs.table("event_splits"),
-        histories=inputs.view.histories,
-        items=inputs.table("items"),
-        item_embeddings=inputs.table("item_embeddings"),
+    tables = EventTables.make(
+        profile.recommender, *map(inputs.table, ("event_splits", "items", "item_embeddings"))
     )
     rows, probability = event_rows(
         tables,

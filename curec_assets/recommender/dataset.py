@@ -13,6 +13,7 @@ import polars as pl
 import torch
 from torch import Tensor
 
+from curec_assets.datasets.histories import histories_of
 from curec_assets.networks.vocabulary import Vocabulary
 from curec_assets.recommender.statistics import Smoothing, item_attributes, running_statistics
 from curec_assets.settings import RecommenderSettings
@@ -162,8 +163,21 @@ class EventTables:
     events: pl.DataFrame
     """`event_splits`: training reads its train split, selection its validation split."""
     histories: pl.DataFrame
+    """`HISTORIES` of these events."""
     items: pl.DataFrame
     item_embeddings: pl.DataFrame
+
+    @classmethod
+    def make(
+        cls,
+        settings: RecommenderSettings,
+        events: pl.DataFrame,
+        items: pl.DataFrame,
+        item_embeddings: pl.DataFrame,
+    ) -> Self:
+        """With each event's history among these events, as long as the networks read."""
+        histories = histories_of(events, events, settings.history_length)
+        return cls(events, histories, items, item_embeddings)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import polars as pl
 
 from curec_assets.core.inputs import Inputs
 from curec_assets.core.recipe import Choice, artifact, table
+from curec_assets.datasets.histories import histories_of
 from curec_assets.display.charts import interval_chart, line_chart
 from curec_assets.explanation.facts import Catalogue, Facts, facts_by_event
 from curec_assets.explanation.grounding import GroundingChecker
@@ -106,7 +107,8 @@ def _events_to_judge(inputs: Inputs) -> _Judged:
     splits, evidence = inputs.table("event_splits"), inputs.table("event_evidence")
     drafts = inputs.table("draft_reasons", ["event_id", "verdict", "why"])
     events = reward_events(splits, drafts)
-    histories = inputs.table("histories", ["event_id", "item_ids", "likes"])
+    asked = splits.join(events, on="event_id", how="semi")
+    histories = histories_of(asked, splits, profile.data.max_history)
     further = events_to_compose(splits, evidence, drafts, profile)
     items = inputs.table("items", ["item_id", "title", "attributes"])
     facts = facts_by_event(further, evidence, Catalogue(items), profile.explanation)
@@ -165,8 +167,8 @@ def _describe_reward_model(stored: Artifact, _: Inputs) -> Mapping[str, Any]:
     resources=("text_encoder", "accelerator"),
     view=Choice(
         _events_to_judge,
-        tables=("event_splits", "event_evidence", "histories", "items", "draft_reasons"),
-        settings=("reward.composed_train", "seed", *_FACTS),
+        tables=("event_splits", "event_evidence", "items", "draft_reasons"),
+        settings=("reward.composed_train", "data.max_history", "seed", *_FACTS),
     ),
     describe=_describe_reward_model,
 )

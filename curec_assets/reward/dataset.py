@@ -135,17 +135,9 @@ def misplaced_drafts(event_splits: pl.DataFrame, drafts: pl.DataFrame) -> pl.Dat
 
 
 def events_with_histories(events: pl.DataFrame, histories: pl.DataFrame) -> pl.DataFrame:
-    """`reward_events` with the lists item_ids and likes. Raises `DataError` for a missing one."""
-    joined = events.join(
-        histories.select("event_id", "item_ids", "likes"), on="event_id", how="left"
-    )
-    missing = joined.filter(pl.col("item_ids").is_null())
-    if missing.height:
-        raise DataError(
-            f"{missing.height} events of event_splits have no row in histories, such as event "
-            f"{missing['event_id'][0]}; materialise the asset 'histories' again"
-        )
-    return joined
+    """`reward_events` with the lists item_ids and likes of `histories`."""
+    lists = histories.select("event_id", "item_ids", "likes")
+    return events.join(lists, on="event_id", how="left", maintain_order="left")
 
 
 def pooled_histories(frame: pl.DataFrame, seed: int, size: int = 256) -> tuple[PooledHistory, ...]:

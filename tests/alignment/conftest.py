@@ -3,7 +3,7 @@
 import polars as pl
 import pytest
 
-from curec_assets.datasets.histories import build_histories
+from curec_assets.datasets.histories import histories_of
 from curec_assets.datasets.items import build_items
 from curec_assets.datasets.sources.source import open_source
 from curec_assets.datasets.splits import assign_splits
@@ -13,7 +13,7 @@ from tests.support.made_up_evidence import event_evidence
 from tests.support.reading import events_of
 
 Tables = dict[str, pl.DataFrame]
-TABLES = ("event_splits", "event_evidence", "histories", "items")
+TABLES = ("event_splits", "event_evidence", "items")
 
 
 @pytest.fixture(scope="session")
@@ -25,11 +25,10 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> Tables:
     items = build_items(source.items())
     events = events_of(source, items["item_id"], profile.data.liked_threshold)
     splits = assign_splits(events, profile.split, profile.seed)
-    histories = build_histories(events, profile.data.max_history)
+    histories = histories_of(splits, splits, profile.data.max_history)
     evidence = event_evidence(splits, histories, items)
     return {
         "event_splits": splits,
         "event_evidence": evidence,
-        "histories": histories,
         "items": items,
     }

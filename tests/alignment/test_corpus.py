@@ -21,7 +21,6 @@ def corpus(tables: Tables) -> pl.DataFrame:
     return build_corpus(
         tables["event_splits"],
         tables["event_evidence"],
-        tables["histories"],
         tables["items"],
         PROFILE,
     )

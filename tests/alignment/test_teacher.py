@@ -66,7 +66,7 @@ def lessons_of(tables: Tables) -> list[Lesson]:
         asked.extend(lessons)
         return {}
 
-    names = ("event_splits", "event_evidence", "histories", "items")
+    names = ("event_splits", "event_evidence", "items")
     build_corpus(*(tables[name] for name in names), PROFILE, teach)
     return asked
 

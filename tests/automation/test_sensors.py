@@ -71,7 +71,7 @@ def test_a_file_that_is_being_written_is_not_read(settings: Settings) -> None:
         cursor = found.cursor
     [request] = look(settings, cursor).run_requests
     names = {key.to_user_string() for key in request.asset_selection}
-    assert names >= {"events", "raw_items", "items", "interactions", "histories"}
+    assert names >= {"events", "raw_items", "items", "interactions"}
     assert not names & set(SLOW)
     assert "interactions.csv" in request.tags[WHY]
 

@@ -64,7 +64,7 @@ def test_all_checks_pass_and_tables_have_their_columns(
     first: dg.ExecuteInProcessResult, first_home: Path
 ) -> None:
     evaluations = first.get_asset_check_evaluations()
-    assert first.success and len(evaluations) == 10
+    assert first.success and len(evaluations) == 8
     assert [check.check_name for check in evaluations if not check.passed] == []
     warehouse = Warehouse(path=str(first_home / "warehouse.duckdb"))
     tables = {
@@ -76,7 +76,6 @@ def test_all_checks_pass_and_tables_have_their_columns(
         "interactions": schema.INTERACTIONS,
         "training_snapshot": schema.INTERACTIONS,
         "event_splits": schema.EVENT_SPLITS,
-        "histories": schema.HISTORIES,
     }
     for name, columns in tables.items():
         assert warehouse.read(name).schema == columns, name
@@ -92,8 +91,8 @@ def test_a_second_run_does_no_work(first: dg.ExecuteInProcessResult, again: Path
 
 
 def test_a_setting_redoes_only_what_depends_on_it(again: Path) -> None:
-    after = recorded(run(again, data={"max_history": 3}))
-    assert [name for name, metadata in after.items() if not metadata["cached"]] == ["histories"]
+    after = recorded(run(again, split={"reward_fold_fraction": 0.4}))
+    assert [name for name, metadata in after.items() if not metadata["cached"]] == ["event_splits"]
 
 
 def files(home: Path, events: pl.DataFrame, **data: Any) -> dict[str, Any]:
@@ -215,7 +214,7 @@ ARRIVALS = {
 
 def tables(home: Path) -> dict[str, pl.DataFrame]:
     warehouse = Warehouse(path=str(home / "warehouse.duckdb"))
-    return {name: warehouse.read(name) for name in ("interactions", "histories", "quarantine")}
+    return {name: warehouse.read(name) for name in ("interactions", "quarantine")}
 
 
 def versions(result: dg.ExecuteInProcessResult) -> dict[str, str]:
@@ -242,9 +241,8 @@ def test_files_that_come_one_by_one_make_what_files_that_come_at_once_make(
     from_scratch = tmp_path / "from scratch"
     from_scratch.mkdir()
     fresh = run(from_scratch, data=inbox(from_scratch, *(ARRIVALS | {"1.csv": CORRECTED}).items()))
-    for name in ("interactions", "histories"):
-        assert versions(corrected)[name] == versions(fresh)[name]
-        assert tables(one_by_one)[name].equals(tables(from_scratch)[name]), name
+    assert versions(corrected)["interactions"] == versions(fresh)["interactions"]
+    assert tables(one_by_one)["interactions"].equals(tables(from_scratch)["interactions"])
 
 
 def test_a_file_that_says_what_is_known_changes_nothing(home: Path) -> None:

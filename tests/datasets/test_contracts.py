@@ -15,15 +15,6 @@ EVENTS = pl.DataFrame(
         "timestamp": [1, 2],
     }
 )
-HISTORIES = pl.DataFrame(
-    {
-        "event_id": ["e1", "e2"],
-        "item_ids": [[], ["a"]],
-        "likes": [[], [False]],
-        "timestamps": [[], [1]],
-    },
-    schema_overrides={"item_ids": pl.List(pl.Utf8), "likes": pl.List(pl.Boolean)},
-)
 SPLITS = pl.DataFrame(
     {
         "user_id": ["u", "v", "u", "u"],
@@ -61,14 +52,6 @@ def test_titles() -> None:
 def test_keys_and_references() -> None:
     assert contracts.repeated_keys(EVENTS, ["event_id"]).height == 0
     assert contracts.repeated_keys(EVENTS, ["user_id"]).rows() == [("u", 2)]
-
-
-def test_histories_must_be_earlier_ordered_and_complete() -> None:
-    assert contracts.late_histories(HISTORIES, EVENTS).height == 0
-    assert contracts.late_histories(HISTORIES.head(1), EVENTS)["event_id"].to_list() == ["e2"]
-    for times in ([2], [3], [1, 0]):
-        broken = HISTORIES.with_columns(timestamps=pl.Series([[], times]))
-        assert contracts.late_histories(broken, EVENTS)["event_id"].to_list() == ["e2"]
 
 
 def test_splits() -> None:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curec_assets.datasets import schema
-from curec_assets.datasets.histories import build_histories, histories_at
+from curec_assets.datasets.histories import histories_at, histories_of
 from curec_assets.datasets.interactions import event_id
 from curec_assets.datasets.splits import assign_splits
 from curec_assets.settings import SplitSettings
@@ -66,7 +66,7 @@ class Derived:
 def derive(events: list[Event]) -> Derived:
     table = frame(events)
     splits = assign_splits(table, SPLIT, seed=7)
-    return Derived(table, splits, build_histories(table, MAX_HISTORY))
+    return Derived(table, splits, histories_of(splits, table, MAX_HISTORY))
 
 
 @settings(deadline=None, max_examples=100)
@@ -115,9 +115,9 @@ def test_the_order_of_rows_does_not_matter(events: list[Event], random: Any) -> 
 @given(logs)
 def test_histories_equal_their_definition(events: list[Event]) -> None:
     table = frame(events)
-    found = build_histories(table, MAX_HISTORY)
+    found = histories_of(table, table, MAX_HISTORY)
     assert found.schema == schema.HISTORIES
-    assert found["event_id"].to_list() == table.sort("timestamp", "event_id")["event_id"].to_list()
+    assert found["event_id"].to_list() == table["event_id"].to_list()
     by_id = {event_id(*event[:3]): event for event in events}
     for row in found.rows(named=True):
         user, _, time, _ = by_id[row["event_id"]]
@@ -143,7 +143,8 @@ def test_a_history_at_a_time_is_the_history_of_an_event_at_that_time(
     found = histories_at(frame(events), asked, time, MAX_HISTORY)
     assert found["user_id"].to_list() == asked
     probes = [(user, "probe", time, 5.0) for user in asked]
-    expected = build_histories(frame(events + probes), MAX_HISTORY)
+    log = frame(events + probes)
+    expected = histories_of(log, log, MAX_HISTORY)
     for user in asked:
         row = expected.filter(pl.col("event_id") == event_id(user, "probe", time))
         assert found.filter(pl.col("user_id") == user).equals(row.drop("event_id"))

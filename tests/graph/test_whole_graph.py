@@ -20,7 +20,6 @@ from benchmarks.ladder.walks import WALKS
 from curec_assets.automation.lanes import FAST, INGEST, SLOW
 from curec_assets.cli import main
 from curec_assets.core.provenance import content_hash
-from curec_assets.datasets.histories import build_histories
 from curec_assets.definitions import build_definitions, default_resources
 from curec_assets.reports.outcome import outcome
 from curec_assets.settings import Settings, load_profile
@@ -225,14 +224,10 @@ def test_new_events_get_reasons_and_each_is_written_once(runs: GraphRuns, tmp_pa
     )
 
     def arrive(events: pl.DataFrame) -> None:
-        interactions = pl.concat([known, events])
-        for name, rows in (
-            ("interactions", interactions),
-            ("histories", build_histories(interactions, 50)),
-        ):
-            manifest = warehouse.existing_manifest(name)
-            now = {"data_version": content_hash(rows, key=["event_id"]), "row_count": rows.height}
-            warehouse.write(name, rows, manifest.model_copy(update=now))
+        rows = pl.concat([known, events])
+        manifest = warehouse.existing_manifest("interactions")
+        now = {"data_version": content_hash(rows, key=["event_id"]), "row_count": rows.height}
+        warehouse.write("interactions", rows, manifest.model_copy(update=now))
 
     def written() -> tuple[pl.DataFrame, int]:
         job = definitions.resolve_job_def("everything")

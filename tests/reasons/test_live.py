@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from curec_assets.datasets.histories import build_histories
+from curec_assets.datasets.histories import histories_of
 from curec_assets.explanation.facts import Catalogue
 from curec_assets.reasons.live import new_events, notes_before
 from curec_assets.settings import load_profile
@@ -39,7 +39,7 @@ def log(likes: list[bool]) -> pl.DataFrame:
 
 
 def notes_of(events: pl.DataFrame, interactions: pl.DataFrame, reasons: pl.DataFrame) -> list[str]:
-    histories = build_histories(interactions, PROFILE.data.max_history)
+    histories = histories_of(interactions, interactions, PROFILE.data.max_history)
     return notes_before(
         events, interactions, histories, reasons, Catalogue(ITEMS), PROFILE.explanation
     )

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from curec_assets.datasets.histories import build_histories
+from curec_assets.datasets.histories import histories_of
 from curec_assets.datasets.items import build_items
 from curec_assets.datasets.sources.source import open_source
 from curec_assets.datasets.splits import assign_splits
@@ -34,7 +34,7 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> Tables:
     items = build_items(source.items())
     interactions = events_of(source, items["item_id"], profile.data.liked_threshold)
     splits = assign_splits(interactions, profile.split, profile.seed)
-    histories = build_histories(interactions, profile.data.max_history)
+    histories = histories_of(interactions, interactions, profile.data.max_history)
     return splits, event_evidence(splits, histories, items)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from curec_assets.datasets.histories import build_histories
+from curec_assets.datasets.histories import histories_of
 from curec_assets.evidence.numbers import EvidenceNumbers
 from curec_assets.evidence.schema import EVENT_EVIDENCE
 from curec_assets.recommender.baselines import build_baselines
@@ -105,7 +105,7 @@ def planted(
     numbers = EvidenceNumbers(events, catalogue, item_embeddings, EVIDENCE, 3).read(events)
     return Tables(
         events=events,
-        histories=build_histories(events, 50),
+        histories=histories_of(events, events, 50),
         items=catalogue,
         item_embeddings=item_embeddings,
         evidence_numbers=pl.concat([events.select("event_id"), numbers], how="horizontal"),

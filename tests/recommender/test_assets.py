@@ -31,7 +31,7 @@ _RECIPES = [
     quality_report,
 ]
 _ASSETS = [as_asset(recipe) for recipe in _RECIPES]
-_TABLES = ("items", "histories", "item_embeddings", "reason_embeddings")
+_TABLES = ("items", "item_embeddings", "reason_embeddings")
 _TABLES += ("evidence_numbers", "event_evidence")
 
 
@@ -167,9 +167,9 @@ def test_new_events_train_nothing_again(
     resources: dict[str, Any], instance: dg.DagsterInstance
 ) -> None:
     _run(resources, instance)
-    histories = resources["warehouse"].read("histories")
-    new = histories.head(3).with_columns(pl.col("event_id") + " of tomorrow")
-    _store_table(resources["warehouse"], "histories", pl.concat([new, histories]))
+    interactions = resources["warehouse"].read("interactions")
+    new = interactions.head(3).with_columns(pl.col("event_id") + " of tomorrow")
+    _store_table(resources["warehouse"], "interactions", pl.concat([new, interactions]))
     again = _run(resources, instance)
     for name in (asset.key.path[-1] for asset in _ASSETS):
         assert _metadata(again, name, "cached"), name

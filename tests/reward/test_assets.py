@@ -45,8 +45,10 @@ class House:
         self.warehouse = Warehouse(path=str(home / "warehouse.duckdb"))
         self.store = ModelStore(root=str(home / "models"))
         self.encoder = encoder
-        self.put("event_splits", world.event_splits)
-        self.put("histories", world.histories)
+        events = world.event_splits.with_row_index("timestamp").with_columns(
+            pl.col("timestamp").cast(pl.Int64), rating=pl.lit(1.0)
+        )
+        self.put("event_splits", events)
         self.put("draft_reasons", world.drafts)
         self.put("event_evidence", pl.DataFrame(schema=EVENT_EVIDENCE))
         self.put("items", pl.DataFrame(schema=ITEMS))
@@ -105,8 +107,7 @@ def test_made_again_from_nothing_its_content_is_the_same(house):
 
 def test_what_does_not_concern_the_model_does_not_change_it(house):
     first = house.run()
-    new = pl.DataFrame({"event_id": ["new"], "item_ids": [["a1"]], "likes": [[True]]})
-    house.put("histories", pl.concat([house.warehouse.read("histories"), new]))
+    of_another_fold(house, timestamp=10**9)
     again = house.run(gate_blocks=False, draft_train=7, draft_validation=7)
     assert again["cached"] is True
     assert again["fingerprint"] == first["fingerprint"]
@@ -124,15 +125,17 @@ def other_reason(house):
     )
 
 
-def other_history(house):
-    histories = house.warehouse.read("histories")
-    flip = pl.col("event_id") == "e0-0"
-    house.put(
-        "histories",
-        histories.with_columns(
-            item_ids=pl.when(flip).then(pl.col("item_ids").list.reverse()).otherwise("item_ids")
-        ),
+def of_another_fold(house, timestamp):
+    """One more event of a user, of a fold that the reward model does not read."""
+    events = house.warehouse.read("event_splits")
+    new = events.filter(event_id="e0-0").with_columns(
+        event_id=pl.lit("new"), fold=pl.lit("policy"), timestamp=pl.lit(timestamp, dtype=pl.Int64)
     )
+    house.put("event_splits", pl.concat([events, new]))
+
+
+def other_history(house):
+    of_another_fold(house, timestamp=-1)
 
 
 def other_encoder(house):

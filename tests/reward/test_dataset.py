@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 
 from curec_assets.networks.vocabulary import Vocabulary
 from curec_assets.reward.dataset import (
-    events_with_histories,
     held_out_users,
     misplaced_drafts,
     other_users,
@@ -88,14 +87,6 @@ def test_a_draft_outside_its_fold_is_refused(name):
     assert misplaced_drafts(ALL, drafted("fit", name))["event_id"].to_list() == [name]
     with pytest.raises(DataError, match=f"outside the reward fold.*{name}"):
         reward_events(ALL, drafted("fit", name))
-
-
-def test_a_missing_history_is_named():
-    histories = pl.DataFrame(
-        {"event_id": ["fit"], "item_ids": [["i"]], "likes": [[True]]},
-    )
-    with pytest.raises(DataError, match=r"gate.*histories"):
-        events_with_histories(reward_events(ALL, drafted("gate")), histories)
 
 
 def test_held_out_users_are_a_stable_tenth():
