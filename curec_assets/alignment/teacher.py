@@ -120,7 +120,8 @@ class Teacher:
                 messages += self._demonstration(other)
         messages.append(("user", _asked(lesson)))
         seed = derive(self._seed, "teacher", lesson.event_id)
-        return Prompt(tuple(messages), chain_grammar(lesson.facts, (lesson.level,)), seed)
+        grammar = chain_grammar(lesson.facts, (lesson.level,))
+        return Prompt(tuple(messages), grammar, seed=seed)
 
     def _demonstration(self, other: Lesson) -> list[tuple[str, str]]:
         random = random_generator(self._seed, "demonstration", other.event_id)

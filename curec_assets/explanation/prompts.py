@@ -102,7 +102,7 @@ def reason_prompt(facts: Facts, *, seed: int = 0, levels: Iterable[int] = range(
     allowed = tuple(levels)
     scale = tuple(LEVEL_SCALE[level - 1] for level in allowed) if len(allowed) > 1 else ()
     chat = _chat(_facts_text(facts, _REASON))
-    return Prompt(chat, chain_grammar(facts, allowed), seed, scale)
+    return Prompt(chat, chain_grammar(facts, allowed), seed=seed, scale=scale)
 
 
 def verdict_prompt(facts: Facts) -> Prompt:
@@ -201,7 +201,7 @@ def _note_prompt(
         facts.most_likes,
         facts.most_dislikes,
     )
-    return Prompt(_chat("\n".join(lines)), grammar, seed)
+    return Prompt(_chat("\n".join(lines)), grammar, open_end=False, seed=seed)
 
 
 def _values(text: str) -> tuple[str, ...]:

@@ -28,12 +28,12 @@ def wording_prompt(
 ) -> Prompt:
     """The same prompt, to be answered by this chain of thought and its why sentence.
 
-    `free`: only the chain is held.
+    `free`: only the chain is held; else the completion ends with the sentence.
     """
     grammar = (
         f"root ::= {literal(chain(cited, level))}" if free else reason_grammar(facts, cited, level)
     )
-    return Prompt(asked.messages, grammar, asked.seed)
+    return Prompt(asked.messages, grammar, open_end=free, seed=asked.seed)
 
 
 def reason_grammar(facts: Facts, cited: Sequence[str], level: int) -> str:

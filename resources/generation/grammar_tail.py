@@ -1,8 +1,9 @@
 """A prompt's grammar where an engine takes it for the whole output, and read back from text.
 
-Our grammars govern the *start* of a completion. `transformers` gets a processor of our own that
-steps aside after it; vLLM applies a grammar to the end, so it is handed one with a free tail. What
-was constrained is then found again in the text, without the engine's tokenizer.
+A grammar may govern the *start* of a completion only (`Prompt.open_end`). `transformers` gets a
+processor of our own that steps aside after it; vLLM applies a grammar to the end, so it is then
+handed one with a free tail. What was constrained is found again in the text, without the engine's
+tokenizer.
 """
 
 from bisect import bisect_left

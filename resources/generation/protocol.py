@@ -19,12 +19,14 @@ class Prompt:
     messages: tuple[tuple[str, str], ...]
     """(role, content) of each turn; the assistant's turn follows."""
     grammar: str = ""
-    """EBNF (xgrammar dialect) that the start of the completion obeys; what follows it is free."""
+    """EBNF (xgrammar dialect) that the completion obeys, or its start; see `open_end`."""
     seed: int = 0
     """Seed of this prompt's own random stream: results do not depend on batch or order."""
     scale: tuple[str, ...] = ()
     """Texts, lowest first, of which the grammar has one written: words with a space before them
     that begin with different letters. How probable each was is kept, see `Completion.scale`."""
+    open_end: bool = True
+    """Whether the model goes on freely where the grammar is complete; else the completion ends."""
 
     def chat(self) -> list[Message]:
         """The turns as chat templates expect them."""

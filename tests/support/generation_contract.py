@@ -4,6 +4,8 @@ A new engine gets a subclass whose name begins with `Test`, in its own folder of
 fixture `generator`: the engine opened with `OPTIONS` on any chat model.
 """
 
+from dataclasses import replace
+
 import pytest
 
 from curec_assets.evidence.levels import LEVELS
@@ -122,6 +124,19 @@ class GenerationContract:
             completion = generator.write(PROMPTS[:1], Sampling(limit))[0]
             assert all(completion.constrained)
             assert (len(completion.token_ids), completion.finished) == (limit, False)
+
+    @pytest.mark.parametrize("temperature", [0.0, 1.0])
+    def test_a_text_ends_with_its_grammar_where_that_is_asked_for(
+        self, generator: TextGenerator, temperature: float
+    ) -> None:
+        closed = [replace(prompt, open_end=False) for prompt in PROMPTS]
+        sampling = Sampling(80, temperature, keep_allowed=True)
+        opened = generator.write(PROMPTS, sampling)
+        for completion, longer in zip(generator.write(closed, sampling), opened, strict=True):
+            assert completion.finished
+            assert all(completion.constrained)
+            assert completion.text == longer.text.partition(CHAIN_END)[0] + CHAIN_END
+            assert completion.allowed[-1] == ()
 
     def test_without_a_grammar_every_token_is_free(self, generator: TextGenerator) -> None:
         completion = generator.write([Prompt(PROMPTS[0].messages)], Sampling(8))[0]

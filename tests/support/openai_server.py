@@ -68,7 +68,9 @@ def _prompt(request: dict[str, Any], words: tuple[str, ...]) -> Prompt:
     messages = tuple((turn["role"], turn["content"]) for turn in request["messages"])
     grammar = request.get("structured_outputs", {}).get("grammar", "")
     scale = words if "logprob_token_ids" in request else ()
-    return Prompt(messages, grammar, request["seed"], scale)
+    # vLLM ends a text where nothing else may follow.
+    open_end = not grammar or "\nfree ::= " in grammar
+    return Prompt(messages, grammar, request["seed"], scale, open_end)
 
 
 def _sampling(request: dict[str, Any]) -> Sampling:

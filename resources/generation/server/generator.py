@@ -183,7 +183,7 @@ class ServerGenerator:
     async def _ask(self, prompt: Prompt, sampling: Sampling) -> Answer:
         extra: dict[str, Any] = {**_PLAIN_SAMPLING, "return_token_ids": True}
         if prompt.grammar:
-            extra["structured_outputs"] = {"grammar": with_free_tail(prompt.grammar)}
+            extra["structured_outputs"] = {"grammar": _applied(prompt)}
         if self._texts and prompt.scale:
             extra |= {"logprobs": True, "return_tokens_as_token_ids": True}
             extra["logprob_token_ids"] = sorted(self._texts.scale(prompt.scale).deciding)
@@ -218,7 +218,7 @@ class ServerGenerator:
             constrained = 0
             if part is not None:
                 constrained = len(tokens)
-                if part.complete:
+                if part.complete and prompt.open_end:
                     constrained = tokens_reaching(self._tokenizer, tokens, part.length)
             completion = Completion(
                 text=text,
@@ -256,7 +256,7 @@ class ServerGenerator:
             from resources.generation.grammar_compiler import GrammarCompiler
 
             self._grammars = GrammarCompiler(self._tokenizer, len(self._tokenizer))
-        return self._grammars.allowed(with_free_tail(prompt.grammar), tokens)
+        return self._grammars.allowed(_applied(prompt), tokens)
 
     def _warn(self, disobedient: int, total: int) -> None:
         if disobedient and not self._warned:
@@ -306,3 +306,8 @@ def _require_served(
         f"the server at {endpoint.url} serves {', '.join(map(repr, served)) or 'no model'}, not "
         f"{name!r}, which was asked for; {fix}"
     )
+
+
+def _applied(prompt: Prompt) -> str:
+    """The grammar that the whole output obeys."""
+    return with_free_tail(prompt.grammar) if prompt.open_end else prompt.grammar

@@ -1,9 +1,9 @@
 """How tokens are chosen: a grammar per row, and a random stream per row.
 
 xgrammar ships a logits processor of its own; ours also tells which tokens the grammar constrained,
-steps aside once the grammar is complete (what follows is free text), keeps the probabilities of a
-scale, and proposes the text that a grammar forces, so that it can be checked in one forward pass
-instead of one a token.
+once the grammar is complete steps aside or ends the text (`Prompt.open_end`), keeps the
+probabilities of a scale, and proposes the text that a grammar forces, so that it can be checked in
+one forward pass instead of one a token.
 """
 
 import hashlib
@@ -39,7 +39,12 @@ class Constraint:
     """The grammar of one row while it is generated. An empty grammar allows everything."""
 
     def __init__(
-        self, grammars: DecodingGrammars, grammar: str, scale: tuple[str, ...] = ()
+        self,
+        grammars: DecodingGrammars,
+        grammar: str,
+        scale: tuple[str, ...] = (),
+        *,
+        open_end: bool = True,
     ) -> None:
         self._grammars = grammars
         self._words = scale
@@ -49,6 +54,9 @@ class Constraint:
         """How many tokens the grammar has chosen among."""
         self.scale: tuple[float, ...] | None = None
         """Probability of each word of the scale, once it is decided."""
+        self._open_end = open_end
+        self.over = False
+        """Whether nothing but the end may follow."""
 
     @property
     def active(self) -> bool:
@@ -99,6 +107,7 @@ class Constraint:
         self.constrained += 1
         if self._matcher.is_completed():
             self._matcher = None
+            self.over = not self._open_end
 
 
 def choose(

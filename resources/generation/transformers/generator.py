@@ -114,7 +114,7 @@ class TransformersGenerator:
             for prompt in prompts
         ]
         requests = [
-            Request(of_prompt, prompt.grammar, prompt.seed + sample, prompt.scale)
+            Request(of_prompt, prompt.grammar, prompt.seed + sample, prompt.scale, prompt.open_end)
             for prompt, of_prompt in zip(prompts, tokens, strict=True)
             for sample in range(sampling.samples)
         ]

@@ -49,7 +49,9 @@ class Request:
     grammar: str
     seed: int
     scale: tuple[str, ...] = ()
-    """See `Prompt.scale`."""
+    """See `Prompt.scale`, and"""
+    open_end: bool = True
+    """`Prompt.open_end`."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,14 @@ class _Row:
     """Of the generated tokens, if kept."""
     finished: bool = False
     """Whether the end token or a stop text has been reached."""
+
+    def end(self, limits: Limits) -> None:
+        """As the grammar wants it: the end token was the only one that could follow."""
+        self.generated.append(limits.end_token)
+        if limits.keep_logprobs:
+            self.logprobs.append(0.0)
+        self.constraint.constrained += 1
+        self.finished = True
 
     def ended(self, limits: Limits) -> bool:
         return self.finished or len(self.generated) >= limits.max_new_tokens
@@ -229,7 +239,7 @@ class PackedGenerator:
                         requests[index].seed,
                         key,
                         before,
-                        Constraint(self._grammars, requests[index].grammar, requests[index].scale),
+                        self._constraint(requests[index]),
                         len(tail),
                     )
                     for index, tail in zip(part, tails, strict=True)
@@ -237,6 +247,9 @@ class PackedGenerator:
                 self.counts.computed_prompt_tokens += sum(map(len, tails))
                 self._choose(started, [() for _ in started], logits, limits)
                 rows += started
+
+    def _constraint(self, request: Request) -> Constraint:
+        return Constraint(self._grammars, request.grammar, request.scale, open_end=request.open_end)
 
     def _prefix(self, tokens: Sequence[int], parent: Prefix | None) -> Prefix | None:
         before = parent.length if parent is not None else 0
@@ -312,6 +325,8 @@ class PackedGenerator:
                     row.logprobs.append(kept[at + offset])
                 row.finished = token == limits.end_token or self._stops(row.generated, limits)
                 self.counts.kept_tokens += 1
+                if row.constraint.over and len(row.generated) < limits.max_new_tokens:
+                    row.end(limits)
                 agreed = offset < len(draft) and token == draft[offset]
                 if not agreed or row.ended(limits):
                     break
