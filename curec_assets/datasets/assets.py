@@ -212,14 +212,16 @@ def raw_items(inputs: Inputs) -> pl.DataFrame:
 def items(inputs: Inputs) -> tuple[pl.DataFrame, Mapping[str, Any]]:
     """One row per item: unique title, clean attributes, and the text that is embedded.
 
-    Without what a tokenizer would take for a control token, and what nobody sees.
+    Without what a tokenizer would take for a control token, what nobody sees, and attributes that
+    are no names.
     """
     raw = inputs.table("raw_items")
     odd = odd_items(raw)
     if odd:
         inputs.warn(
-            f"{len(odd)} items had control tokens or unseen characters in their texts, which were "
-            f"taken out: {', '.join(odd[:5])}{', ...' if len(odd) > 5 else ''}"
+            f"{len(odd)} items had control tokens, unseen characters, or attributes that are no "
+            "names (more than six words, an address), which were taken out: "
+            f"{', '.join(odd[:5])}{', ...' if len(odd) > 5 else ''}"
         )
     return build_items(raw), {"items_with_odd_text": len(odd)}
 

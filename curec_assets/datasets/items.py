@@ -1,5 +1,6 @@
 """Items as the rest of the project knows them: a unique title, clean attributes, and a text."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any
@@ -11,6 +12,9 @@ from curec_assets.datasets.plain_text import is_odd, one_line
 
 _LABELS = {"genre": "Genres", "director": "Director", "actor": "Cast"}
 _LOWER_CASE = {"genre"}
+# What a reason may say outside quotation marks: a name, and nothing that leads elsewhere.
+_MOST_WORDS = 6
+_ADDRESS = re.compile(r"://|\bwww\.|[\w.+-]+@\w|\b[\w-]{2,}\.(?:com|net|org|io|info|shop)\b", re.I)
 
 
 def build_items(raw_items: pl.DataFrame) -> pl.DataFrame:
@@ -38,11 +42,14 @@ def build_items(raw_items: pl.DataFrame) -> pl.DataFrame:
 
 
 def odd_items(raw_items: pl.DataFrame) -> list[str]:
-    """Ids of items with control tokens or unseen characters in title, attributes or description."""
+    """Ids of items with control tokens or unseen characters in title, attributes or description, or
+    with an attribute that is no name.
+    """
     return [
         row["item_id"]
         for row in raw_items.sort("item_id").iter_rows(named=True)
-        if any(
+        if any(not is_name(one_line(each["value"] or "")) for each in row["attributes"] or [])
+        or any(
             is_odd(text)
             for text in (
                 row["item_id"],
@@ -76,15 +83,22 @@ def unique_titles(items: Iterable[tuple[str, str | None, int | None]]) -> list[s
 
 
 def clean_attributes(attributes: Iterable[dict[str, Any]]) -> list[dict[str, str]]:
-    """One-line values, genres in lower case, without empty ones and repetitions of a kind."""
+    """One-line names, genres in lower case, without empty ones and repetitions of a kind."""
     found: dict[tuple[str, str], dict[str, str]] = {}
     for attribute in attributes:
         kind, value = attribute["kind"], one_line(attribute["value"] or "")
         if kind in _LOWER_CASE:
             value = value.lower()
-        if value:
+        if value and is_name(value):
             found.setdefault((kind, value.casefold()), {"kind": kind, "value": value})
     return list(found.values())
+
+
+def is_name(value: str) -> bool:
+    """Whether an attribute's value may be named in a reason, where it stands without quotation
+    marks: at most six words, and no address.
+    """
+    return len(value.split()) <= _MOST_WORDS and not _ADDRESS.search(value)
 
 
 def item_text(title: str, attributes: Iterable[dict[str, str]], description: str) -> str:
