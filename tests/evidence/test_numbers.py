@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
 from curec_assets.datasets.sources.toy import ToySource
+from curec_assets.evidence.factors import COLUMNS as FACTORS
 from curec_assets.evidence.numbers import COLUMNS, EvidenceNumbers
 from curec_assets.settings import EvidenceSettings
 from tests.support.reading import all_rows
@@ -118,3 +119,31 @@ def test_the_mean_rating_tells_likes_from_dislikes(events: pl.DataFrame, read: R
     asked = events.tail(700)
     numbers = read(events, asked)
     assert roc_auc_score(asked["liked"], numbers["item_mean"]) > 0.55
+
+
+def test_what_users_and_items_are_called_does_not_matter(
+    events: pl.DataFrame, items: pl.DataFrame, embeddings: pl.DataFrame
+) -> None:
+    """Names dealt anew, so that their order is another. (Factors start at random by item: for them
+    another name is another seed.)
+    """
+    rng = np.random.default_rng(9)
+    names = {
+        column: dict(zip(known, rng.permutation(known), strict=True))
+        for column, known in (
+            ("user_id", events["user_id"].unique().sort().to_list()),
+            ("item_id", items["item_id"].to_list()),
+        )
+    }
+
+    def called(rows: pl.DataFrame) -> pl.DataFrame:
+        given = [pl.col(name).replace(names[name]) for name in names if name in rows.columns]
+        return rows.with_columns(given)
+
+    asked = events.tail(300)
+    found = EvidenceNumbers(events, items, embeddings, EvidenceSettings(), SEED).read(asked)
+    renamed = EvidenceNumbers(
+        called(events), called(items), called(embeddings), EvidenceSettings(), SEED
+    ).read(called(asked))
+    for name in set(COLUMNS) - set(FACTORS):
+        np.testing.assert_allclose(renamed[name], found[name], atol=1e-4, err_msg=name)
