@@ -15,7 +15,11 @@ VLLM_STAMP := .venv-vllm/.ready
 RECBOLE_BIN := .venv-recbole/bin
 RECBOLE_STAMP := .venv-recbole/.ready
 
-.PHONY: help setup demo outcome ui test lint test-vllm bench-speed bench-incremental benchmark chaos
+AUDIT_BIN := .venv-audit/bin
+AUDIT_STAMP := .venv-audit/.ready
+
+.PHONY: help setup demo outcome ui test lint test-vllm bench-speed bench-incremental benchmark chaos \
+	audit
 .DEFAULT_GOAL := help
 
 help:
@@ -29,6 +33,7 @@ help:
 	@echo 'make bench-speed  measure writing and training, renew docs/speed.md (after make demo)'
 	@echo 'make bench-incremental  what new events cost beside 100 thousand and 10 million stored ones'
 	@echo 'make chaos        kill smoke runs at random (KILLS=100), resumable; renew the table in docs/operation.md'
+	@echo 'make audit        known advisories about the pinned packages; renew docs/licences.md'
 	@echo 'Settings: CUREC_PROFILE=smoke|laptop|benchmark|gpu|file.toml, CUREC_HOME=folder'
 
 setup: $(STAMP) $(DAGSTER_HOME)/dagster.yaml
@@ -107,3 +112,16 @@ $(RECBOLE_STAMP): benchmarks/requirements-recbole.txt
 	@test -x $(RECBOLE_BIN)/python || $(PYTHON) -m venv .venv-recbole
 	@$(RECBOLE_BIN)/python -m pip install -qq --disable-pip-version-check --requirement $<
 	@touch $@
+
+$(AUDIT_STAMP): Makefile
+	@test -x $(AUDIT_BIN)/python || $(PYTHON) -m venv .venv-audit
+	@$(AUDIT_BIN)/python -m pip install -qq --disable-pip-version-check pip-audit==2.* pip-licenses==5.*
+	@touch $@
+
+# Where advisories cannot be asked for, pip-audit says so of a package, and fails.
+audit: setup $(AUDIT_STAMP)
+	@{ echo '# Licences of what is installed'; echo; \
+		echo 'Made by `make audit` from the environment of `make setup`.'; echo; \
+		$(AUDIT_BIN)/pip-licenses --python=$(BIN)/python --format=markdown --order=license \
+			--ignore-packages curec; } > docs/licences.md
+	@$(AUDIT_BIN)/pip-audit --strict --requirement constraints.txt --no-deps --disable-pip

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import dagster as dg
 
@@ -19,11 +19,9 @@ from resources.generation.protocol import (
     Sampling,
     TextGenerator,
 )
+from resources.generation.transformers.requests import Generated, Limits, Request
 from resources.models.adapter import require_adapter_fits
 from resources.models.checkpoint import BaseCheckpoint
-
-if TYPE_CHECKING:
-    from resources.generation.transformers.packed_generation import Generated, Request
 
 log = logging.getLogger(__name__)
 
@@ -107,8 +105,6 @@ class TransformersGenerator:
         self, prompts: Sequence[Prompt], sampling: Sampling
     ) -> Iterator[tuple[int, list[Completion]]]:
         """The position of a prompt and its completions, as they come."""
-        from resources.generation.transformers.packed_generation import Limits, Request
-
         tokens = [
             require_fits(chat_tokens(self._tokenizer, prompt), prompt, self._max_prompt_tokens)
             for prompt in prompts
@@ -139,9 +135,7 @@ class TransformersGenerator:
                 told = now
                 log.info("wrote %d of %d texts in %.0f s", number, len(requests), now - started)
 
-    def _completion(
-        self, generated: "Generated", request: "Request", sampling: Sampling
-    ) -> Completion:
+    def _completion(self, generated: Generated, request: Request, sampling: Sampling) -> Completion:
         text = self._tokenizer.decode(generated.tokens, skip_special_tokens=True)
         allowed: tuple[tuple[int, ...], ...] = ()
         if sampling.keep_allowed:

@@ -20,12 +20,10 @@ from resources.errors import EngineError
 from resources.generation.chat_tokens import chat_tokens
 from resources.generation.transformers.constrained_decoding import DecodingGrammars
 from resources.generation.transformers.packed_generation import (
-    Generated,
-    Limits,
     PackedGenerator,
-    Request,
     _require_plain_attention,
 )
+from resources.generation.transformers.requests import Generated, Limits, Request
 from resources.models.base_models import LanguageModel
 from resources.models.downloads import Downloads
 
