@@ -1,10 +1,11 @@
 """EASE: does what the user met, liked and disliked lead to the candidate?
 
 EASE is Steck, *Embarrassingly Shallow Autoencoders for Sparse Data* (WWW 2019): item-item weights
-in closed form. Three are read: of all events, of likes and of dislikes. Each is fitted again
-whenever the log has grown by a share of itself, on what was known by then; a query uses the latest
-fit on strictly earlier events, and all of the user's earlier events. To read it as evidence, and
-when to fit again, are ours.
+in closed form. Five are read: of all events, of likes and of dislikes, and of what is left of
+ratings and of likes when bias is taken out. Each is fitted again whenever the log has grown by a
+share of itself, on what was known by then; a query uses the latest fit on strictly earlier events,
+and all of the user's earlier events. To read it as evidence, of residuals too, and when to fit
+again, are ours.
 """
 
 from typing import Any
@@ -13,17 +14,20 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
+from curec_assets.evidence.bias import Bias
 from curec_assets.evidence.event_log import EventLog, Floats, Ints, Queries
 
 COLUMNS = {
     "ease_met": "taste",
     "ease_liked": "taste",
     "ease_disliked": "taste",
+    "ease_rating": "taste",
+    "ease_like": "taste",
 }
 """Each number with the kind of fact (`schema.KINDS`) that it belongs to."""
 
 _FIRST = 500  # events before the first fit
-_GROWTH = 1.4  # of the log until the next
+_GROWTH = 1.1  # of the log until the next
 _MOST = 500  # latest events of a user that are looked at
 
 
@@ -57,12 +61,15 @@ class Ease:
 
     columns = COLUMNS
 
-    def __init__(self, log: EventLog, *, l2: float, max_items: int) -> None:
+    def __init__(self, log: EventLog, bias: Bias, *, l2: float, max_items: int) -> None:
         """`max_items`: those with most events at the time of a fit; of others nothing is said."""
         self._log = log
         self._l2 = l2
         self._max_items = max_items
-        self._values = (np.ones(len(log)), log.liked, 1.0 - log.liked)
+        self._values = (
+            *(np.ones(len(log)), log.liked, 1.0 - log.liked),
+            *(log.ratings - bias.expected.rating, log.liked - bias.expected.like),
+        )
 
     def read(self, queries: Queries) -> Floats:
         """(queries, columns)."""
@@ -104,12 +111,13 @@ class Ease:
 
         log = self._log
         places = place[log.items[:size]]
-        chosen = (places >= 0) & (values[:size] > 0)
+        chosen = (places >= 0) & (values[:size] != 0)
+        # Of an item that a user met twice, the mean: a matrix of means has as many entries.
+        pairs = log.users[:size][chosen] * items + places[chosen]
+        pairs, once = np.unique(pairs, return_inverse=True)
+        means = np.bincount(once, weights=values[:size][chosen]) / np.bincount(once)
         shape = (len(log.user_ids), items)
-        counts = csr_matrix(
-            (np.ones(int(chosen.sum())), (log.users[:size][chosen], places[chosen])), shape=shape
-        )
-        return ease(counts.minimum(1.0), self._l2)
+        return ease(csr_matrix((means, np.divmod(pairs, items)), shape=shape), self._l2)
 
 
 @numba.njit(cache=True)

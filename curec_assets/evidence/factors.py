@@ -23,7 +23,7 @@ COLUMNS = {
 """Each number with the kind of fact (`schema.KINDS`) that it belongs to."""
 
 _FIRST = 500  # events before the first fit
-_GROWTH = 1.25  # of the log until the next
+_GROWTH = 1.08  # of the log until the next
 _LIKE_SCALE = 2.0  # brings likes to about the spread of ratings, so that one penalty suits both
 _SWEEPS = 3  # of users and items in each fit
 _MOST = 500  # latest events of a user that are looked at

@@ -89,7 +89,7 @@ class EvidenceNumbers:
             ),
             "attributes": self.attributes,
             "content": Content(log, bias, components, settings.text_ridge),
-            "ease": Ease(log, l2=settings.ease_l2, max_items=settings.ease_items),
+            "ease": Ease(log, bias, l2=settings.ease_l2, max_items=settings.ease_items),
             "release": Release(items, log),
         }
 

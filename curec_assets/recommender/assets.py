@@ -26,6 +26,7 @@ _NETWORK_SETTINGS = (
     "recommender.batch_size",
     "recommender.experts",
     "recommender.seeds",
+    "recommender.max_trees",
     "recommender.history_length",
     "recommender.weight_decay",
     "recommender.dropout",
@@ -84,7 +85,6 @@ def baseline_recommenders(inputs: Inputs) -> Mapping[str, Any]:
     ),
     settings=(
         *_NETWORK_SETTINGS,
-        "evidence.max_trees",
         "evidence.leaves",
         "evidence.learning_rate",
         "evidence.min_leaf_events",

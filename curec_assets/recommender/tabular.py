@@ -33,13 +33,17 @@ class Rows:
     peer: Numbers
     """(queries, features): `FEATURES` and the text cosine."""
     all: Numbers
-    """(queries, features): `COLUMNS`, then the peer's."""
+    """(queries, features): `COLUMNS`, what bias expects on both scales, then the peer's."""
 
     @classmethod
     def make(cls, evidence: pl.DataFrame, statistics: pl.DataFrame, cosine: Numbers) -> Self:
         """`evidence`: `COLUMNS`; `statistics`: `FEATURES`; `cosine`: (queries,)."""
         peer = np.column_stack([statistics.select(FEATURES).to_numpy(), cosine])
-        whole = np.column_stack([evidence.select(COLUMNS).to_numpy(), peer])
+        expected = evidence.select(
+            pl.col("item_mean") + pl.col("user_beats_ratings"),
+            pl.col("item_like_rate") + pl.col("user_beats_likes"),
+        )
+        whole = np.column_stack([evidence.select(COLUMNS).to_numpy(), expected.to_numpy(), peer])
         return cls(peer.astype(np.float32), whole.astype(np.float32))
 
     def of(self, rows: npt.NDArray[np.bool_] | npt.NDArray[np.int64]) -> "Rows":
@@ -153,6 +157,30 @@ class Mlp:
         return cls(**arrays, output_bias=bias)
 
 
+@dataclass(frozen=True)
+class Bagged:
+    """Boosted trees of several seeds: the mean of their log-odds."""
+
+    parts: tuple[Boosted, ...]
+
+    def log_odds(self, numbers: Numbers) -> Floats:
+        """(queries, numbers) → (queries,)."""
+        found: Floats = np.mean([part.log_odds(numbers) for part in self.parts], axis=0)
+        return found
+
+    def save(self, folder: Path) -> None:
+        """Write a folder for each seed."""
+        for number, part in enumerate(self.parts):
+            (folder / str(number)).mkdir()
+            part.save(folder / str(number))
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """What `save` wrote."""
+        folders = sorted(folder.iterdir(), key=lambda path: int(path.name))
+        return cls(tuple(map(Boosted.load, folders)))
+
+
 _MLP = "mlp.safetensors"
 _ARRAYS = ("mean", "scale", "hidden", "hidden_bias", "output")
 
@@ -161,9 +189,9 @@ _ARRAYS = ("mean", "scale", "hidden", "hidden_bias", "output")
 class TabularParts:
     """Every part that reads `Rows`; `log_odds` gives them by name."""
 
-    best_peer: Boosted
+    best_peer: Bagged
     statistics: Logistic
-    numbers: Boosted
+    numbers: Bagged
     mlp: Mlp
     rounds: dict[str, int]
 
@@ -181,16 +209,20 @@ class TabularParts:
     ) -> Self:
         """On the events `train`; the numbers of trees are chosen on `validation`."""
         rounds: dict[str, int] = {}
+        trees = evidence.model_copy(update={"max_trees": settings.max_trees})
 
-        def boosted(name: str, numbers: Numbers) -> Boosted:
-            model, rounds[name] = Boosted.fit_until(
-                numbers[train],
-                liked[train],
-                (numbers[validation], liked[validation]),
-                evidence,
-                seed=derive(seed, name),
-            )
-            return model
+        def boosted(name: str, numbers: Numbers) -> Bagged:
+            parts = []
+            for number in range(settings.seeds):
+                part, rounds[f"{name}-{number}"] = Boosted.fit_until(
+                    numbers[train],
+                    liked[train],
+                    (numbers[validation], liked[validation]),
+                    trees,
+                    seed=derive(seed, name, number),
+                )
+                parts.append(part)
+            return Bagged(tuple(parts))
 
         return cls(
             boosted("best_peer", rows.peer),
@@ -220,9 +252,9 @@ class TabularParts:
     def load(cls, folder: Path) -> Self:
         """What `save` wrote."""
         return cls(
-            Boosted.load(folder / "best_peer"),
+            Bagged.load(folder / "best_peer"),
             Logistic.load(folder / "statistics"),
-            Boosted.load(folder / "numbers"),
+            Bagged.load(folder / "numbers"),
             Mlp.load(folder / "mlp"),
             json.loads((folder / "rounds.json").read_text(encoding="utf-8")),
         )

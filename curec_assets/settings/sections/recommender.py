@@ -14,7 +14,11 @@ class RecommenderSettings(Section):
     batch_size: PositiveInt = Field(1024, description="Events per step.")
     experts: PositiveInt = Field(2, description="Experts of each gated text adaptor.")
     seeds: PositiveInt = Field(
-        3, description="Independent trainings per variant, and of the small MLP."
+        3,
+        description="Independent trainings per variant, of the small MLP and of boosted trees.",
+    )
+    max_trees: PositiveInt = Field(
+        800, description="Boosting rounds at most; shape and pace of trees are the evidence's."
     )
     history_length: PositiveInt = Field(20, description="Latest history events that are read.")
     weight_decay: NonNegativeFloat = Field(1e-2, description="AdamW weight decay.")
