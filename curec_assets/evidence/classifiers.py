@@ -125,16 +125,17 @@ class Boosted:
         later: tuple[Numbers, Floats],
         settings: EvidenceSettings,
         *,
+        most: int,
         seed: int,
     ) -> tuple[Self, int]:
-        """As many trees as suit the `later` events best, at most `max_trees`; and their number."""
+        """As many trees as suit the `later` events best, at most `most`; and their number."""
         import lightgbm
 
         data = _dataset(numbers, liked)
         booster = lightgbm.train(
             _parameters(settings, seed),
             data,
-            num_boost_round=settings.max_trees,
+            num_boost_round=most,
             valid_sets=[lightgbm.Dataset(later[0], later[1], reference=data)],
             callbacks=[lightgbm.early_stopping(_PATIENCE, verbose=False)],
         )

@@ -63,6 +63,7 @@ class EvidenceModel:
                 liked[~last],
                 (values[last], liked[last]),
                 settings,
+                most=settings.max_trees,
                 seed=seed,
             )
         if settings.model != "lightgbm":

@@ -209,7 +209,6 @@ class TabularParts:
     ) -> Self:
         """On the events `train`; the numbers of trees are chosen on `validation`."""
         rounds: dict[str, int] = {}
-        trees = evidence.model_copy(update={"max_trees": settings.max_trees})
 
         def boosted(name: str, numbers: Numbers) -> Bagged:
             parts = []
@@ -218,7 +217,8 @@ class TabularParts:
                     numbers[train],
                     liked[train],
                     (numbers[validation], liked[validation]),
-                    trees,
+                    evidence,
+                    most=settings.max_trees,
                     seed=derive(seed, name, number),
                 )
                 parts.append(part)
