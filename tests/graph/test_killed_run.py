@@ -42,7 +42,7 @@ def test_ten_kills_anywhere_end_in_the_same_content(
     assert list(open_to_others(home.path, KEPT)) == []
 
     # The judge can say no.
-    [journal] = home.path.rglob("completions.jsonl")
+    journal, *_ = home.path.rglob("completions.jsonl")
     with journal.open("ab") as file:
         file.write(journal.read_bytes().splitlines(keepends=True)[0])
     home.path.joinpath("models", "reward_model", ".f.work").mkdir()
