@@ -39,7 +39,8 @@ def test_ten_kills_anywhere_end_in_the_same_content(
     with home.instance() as instance:
         assert {run.tags["curec/why"] for run in instance.get_runs()} == {"curec demo"}
 
-    assert list(open_to_others(home.path, KEPT)) == []
+    made = [pattern for pattern in KEPT if pattern != "dagster"]  # there this process looks, too
+    assert list(open_to_others(home.path, made)) == []
 
     # The judge can say no.
     journal, *_ = home.path.rglob("completions.jsonl")
