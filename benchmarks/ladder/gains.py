@@ -32,11 +32,8 @@ class Gained:
     """The part of both gains that is not about this user."""
 
 
-def compared(
-    home: Home, better: Written, than: Written, encoder: Encoder, device: str
-) -> Gained | None:
-    """None without a test reason. Both rungs are of the same events."""
-    own, other = (_gains(home, rung, encoder, device) for rung in (better, than))
+def compared(home: Home, own: Mapping[str, Floats], other: Mapping[str, Floats]) -> Gained | None:
+    """Of two rungs by `of_rung`, on the same events. None without a test reason."""
     if not len(own["user"]):
         return None
     users = own["user"].astype(np.int64)
@@ -57,7 +54,7 @@ def compared(
     return Gained(paired("gain"), paired("user_independent"))
 
 
-def _gains(home: Home, rung: Written, encoder: Encoder, device: str) -> Mapping[str, Floats]:
+def of_rung(home: Home, rung: Written, encoder: Encoder, device: str) -> Mapping[str, Floats]:
     """By term, of every test event with a reason; and `user`, its number."""
     log = home.warehouse.read("event_splits")
     of_test = log.filter(split="test").join(rung.reasons, on="event_id", how="semi")

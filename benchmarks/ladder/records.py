@@ -112,10 +112,10 @@ def of_texts(
         if better in readings and than in readings:
             gained = interval(readings[better].aucs - readings[than].aucs)
             records.append(_record(command, f"reader/{better}-{than}", vars(gained), None))
-    by_rung = {rung.rung: rung for rung in written}
+    gained_by = {rung.rung: gains.of_rung(home, rung, encoder, device) for rung in written}
     for better, than in _COMPARED:
-        if better in by_rung and than in by_rung:
-            gain = gains.compared(home, by_rung[better], by_rung[than], encoder, device)
+        if better in gained_by and than in gained_by:
+            gain = gains.compared(home, gained_by[better], gained_by[than])
             for name, value in vars(gain).items() if gain else ():
                 records.append(
                     _record(command, f"{name}/{better}-{than}", vars(value), None, "nats")

@@ -5,7 +5,6 @@ The writer is the tiny model, whose weights are random: what it may not say, the
 
 import re
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import polars as pl
 import pytest
@@ -17,12 +16,9 @@ from curec_assets.explanation.grounding import GroundingChecker
 from curec_assets.explanation.prompts import ParsedReason
 from curec_assets.explanation.writing import ReasonRequest, WrittenReason, write_reasons
 from curec_assets.settings import LanguageModelSettings
-from resources.compute.accelerator import Accelerator
 from resources.generation.protocol import TextGenerator
-from resources.generation.transformers.generator import TransformersFactory
-from resources.models.base_models import LanguageModel
-from resources.models.downloads import Downloads
 from tests.support.generation_contract import OPTIONS
+from tests.support.tiny_writer import tiny_writer
 
 COUNT = 50
 ORDERS = (
@@ -53,10 +49,7 @@ ORDINARY = (
 
 @pytest.fixture(scope="module")
 def generator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TextGenerator]:
-    folder: Path = tmp_path_factory.mktemp("base")
-    downloads = Downloads(cache_dir=str(folder / "downloads"))
-    base = LanguageModel(cache_dir=str(folder), downloads=downloads).prepare("tiny")
-    with TransformersFactory(accelerator=Accelerator()).open(base, None, OPTIONS) as opened:
+    with tiny_writer(tmp_path_factory.mktemp("base"), OPTIONS) as opened:
         yield opened
 
 

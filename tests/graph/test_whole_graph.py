@@ -144,6 +144,8 @@ def test_every_rung_of_the_benchmark_is_measured_on_the_same_home(
         assert f"auc/numbers+{rung}-numbers" in first
     assert first["reader/corrected, grounded"].value == 1
     assert "reader/corrected-uncorrected" in first
+    assert first["gain/rl-aligned"].low <= first["gain/rl-aligned"].value
+    assert "user_independent/rl-aligned" in first
     assert {path.name for path in tmp_path.glob("*.png")} == {
         f"benchmark-{name}.png"
         for name in ("reliability", "reward", "kl", "rounds-auc", "rounds-ece")

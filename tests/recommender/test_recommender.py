@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from curec_assets.evaluation.metrics import auc
-from curec_assets.recommender.build import logit, network_config
+from curec_assets.recommender.build import fit_stages, logit, network_config
 from curec_assets.recommender.dataset import Examples, ItemTable, TrainingData, event_examples
 from curec_assets.recommender.din import DIN, VARIANTS
 from curec_assets.recommender.output_checks import prediction_problems
@@ -71,6 +71,22 @@ def test_without_a_reason_a_rung_is_the_one_below(reason_problem: Problem) -> No
     assert len(missing) == 100
     np.testing.assert_array_equal(found[missing], log_odds[missing])
     assert auc(liked[reasons.events] > 0.5, found[reasons.events]) > 0.9
+
+
+def test_what_no_reason_could_be_fitted_on_changes_nothing() -> None:
+    """Reasons of test events only."""
+    reasons = Reasons(np.array([2, 3]), np.eye(2), np.array([1.0, 9.0]))
+    first = np.array([0.5, -0.5, 1.0, -1.0])
+    stages = fit_stages(
+        {"id_text": first, "numbers": first},
+        reasons,
+        np.array([True, True, False, False]),
+        np.array([1.0, 0.0, 1.0, 0.0]),
+        SETTINGS,
+        3,
+    )
+    for with_reasons in stages.values():
+        np.testing.assert_allclose(with_reasons(first), first)
 
 
 def test_a_verdict_that_knows_better_does_not_count_on_top() -> None:
