@@ -29,7 +29,8 @@ class _Explored:
     """The events that reasons are sampled for, and all that prompts and reward are made from."""
 
     events: pl.DataFrame
-    levels: pl.DataFrame
+    judged: pl.DataFrame
+    """event_id, level and probability by the evidence model."""
     histories: pl.DataFrame
     facts: Mapping[str, Facts]
 
@@ -47,10 +48,10 @@ def _events_to_explore(inputs: Inputs) -> _Explored:
     histories = histories_of(asked, splits, profile.data.max_history)
     items = inputs.table("items", ["item_id", "title", "attributes"])
     facts = facts_by_event(events, evidence, Catalogue(items), profile.explanation)
-    levels = events.select("event_id").join(
-        evidence.select("event_id", "level"), on="event_id", maintain_order="left"
+    judged = events.select("event_id").join(
+        evidence.select("event_id", "level", "probability"), on="event_id", maintain_order="left"
     )
-    return _Explored(events, levels, histories, facts)
+    return _Explored(events, judged, histories, facts)
 
 
 def _gate_is_passed(inputs: Inputs) -> None:
@@ -149,7 +150,7 @@ def reason_policy(inputs: Inputs) -> Mapping[str, Any]:
     )
     checker = GroundingChecker(profile.explanation.max_words)
     return optimise(
-        policy_events(explored.events, explored.levels, explored.histories, explored.facts),
+        policy_events(explored.events, explored.judged, explored.histories, explored.facts),
         ComposedReward(scorer, checker, profile.policy, profile.explanation.wanted_words),
         inputs.base_model(),
         inputs.artifact("aligned_llm").path / "adapter",

@@ -16,10 +16,10 @@ def policy_events(
 ) -> Sequence[PolicyEvent]:
     """One `PolicyEvent` per row of `events` (event_id, user_id, item_id, liked), in their order.
 
-    `event_evidence`: event_id, level; those of the events are known.
+    `event_evidence`: event_id, level, probability; those of the events are known.
     """
     joined = events.join(
-        event_evidence.select("event_id", "level"),
+        event_evidence.select("event_id", "level", "probability"),
         on="event_id",
         how="left",
         maintain_order="left",
@@ -39,6 +39,7 @@ def policy_events(
             liked=row["liked"],
             facts=facts[row["event_id"]],
             level=row["level"],
+            probability=row["probability"],
         )
         for row in joined.iter_rows(named=True)
     ]

@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from math import gcd
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -30,6 +30,9 @@ from resources.generation.chat_tokens import chat_tokens
 from resources.generation.protocol import GeneratorOptions, ServerEndpoint, TextGenerator
 from resources.generation.server.generator import ServerFactory
 from resources.models.checkpoint import BaseCheckpoint
+
+if TYPE_CHECKING:
+    from trl import GRPOConfig
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +61,6 @@ def optimise(
     from datasets import Dataset
     from peft import PeftModel
     from transformers import AutoModelForCausalLM, AutoTokenizer, PrinterCallback
-    from trl import GRPOConfig
 
     from curec_assets.policy.trainer import ALIGNED, ChoiceTrainer
 
@@ -76,8 +78,6 @@ def optimise(
         model.load_adapter(aligned_adapter, ALIGNED)
     fitted, left_out = _fitted(events, tokenizer, generation.max_prompt_tokens)
     by_id = {event.event_id: event for event in fitted}
-    term_weights = weights(settings)
-    micro_batch = gcd(settings.generations, MICRO_BATCH)
     writing = ExitStack()
     generator = writing.enter_context(_generator(settings, generation, base, tokenizer, server))
     rollout: Any = Rollout(
@@ -89,31 +89,7 @@ def optimise(
         train_dataset=Dataset.from_list([{"prompt": dataset_prompt(event)} for event in fitted]),
         reward_funcs=_reward_functions(reward, by_id),
         rollout_func=rollout,
-        args=GRPOConfig(
-            **trainer_defaults(workspace, seed, accelerator),
-            max_steps=settings.steps,
-            # A few completions at a time: memory does not grow with the size of a step.
-            per_device_train_batch_size=micro_batch,
-            gradient_accumulation_steps=(
-                settings.prompts_per_step * settings.generations // micro_batch
-            ),
-            num_generations=settings.generations,
-            max_completion_length=generation.max_new_tokens,
-            learning_rate=settings.learning_rate,
-            lr_scheduler_type="constant",
-            beta=settings.beta,
-            temperature=1.0,
-            reward_weights=[term_weights[name] for name in TERMS],
-            shuffle_dataset=False,
-            save_steps=1,
-            **vllm_arguments(
-                settings.vllm,
-                accelerator,
-                max_tokens=generation.max_prompt_tokens + generation.max_new_tokens,
-                gpu_memory_utilization=settings.vllm_memory,
-                server_url=server.url if server else "",
-            ),
-        ),
+        args=grpo_arguments(settings, generation, accelerator, workspace, seed, server),
         callbacks=[ProgressCallback(log, "reinforcement"), WholeCheckpoints()],
     )
     trainer.remove_callback(PrinterCallback)  # ProgressCallback tells the same in the run's log
@@ -124,6 +100,49 @@ def optimise(
     del trainer, model, rollout, generator
     release()
     return {**_curves(history), "facts_left_out": left_out}
+
+
+def grpo_arguments(
+    settings: PolicySettings,
+    generation: LanguageModelSettings,
+    accelerator: ResolvedAccelerator,
+    workspace: Path,
+    seed: int,
+    server: ServerEndpoint | None = None,
+) -> "GRPOConfig":
+    """What TRL is told; see `optimise`."""
+    from trl import GRPOConfig
+
+    term_weights = weights(settings)
+    # A few completions at a time: memory does not grow with the size of a step.
+    micro_batch = gcd(settings.generations, MICRO_BATCH)
+    return GRPOConfig(
+        **trainer_defaults(workspace, seed, accelerator),
+        max_steps=settings.steps,
+        per_device_train_batch_size=micro_batch,
+        gradient_accumulation_steps=(
+            settings.prompts_per_step * settings.generations // micro_batch
+        ),
+        num_generations=settings.generations,
+        max_completion_length=generation.max_new_tokens,
+        learning_rate=settings.learning_rate,
+        lr_scheduler_type="constant",
+        beta=settings.beta,
+        # Scaled by its spread in each group, a gain in nats would no longer be a proper score: the
+        # likelier outcome would win, and the outermost level be the best to write.
+        scale_rewards="none",
+        temperature=1.0,
+        reward_weights=[term_weights[name] for name in TERMS],
+        shuffle_dataset=False,
+        save_steps=1,
+        **vllm_arguments(
+            settings.vllm,
+            accelerator,
+            max_tokens=generation.max_prompt_tokens + generation.max_new_tokens,
+            gpu_memory_utilization=settings.vllm_memory,
+            server_url=server.url if server else "",
+        ),
+    )
 
 
 @contextmanager

@@ -9,7 +9,10 @@ and 0 for any other: without a chain of thought, unfinished, empty, repeated, a 
 sentence that claims nothing.
 
 *Gains*: how much the reason helps each reader (the recommender-shaped one, and the plain reader of
-the reason alone) to tell the true outcome, in nats over that reader's null. *User-independent
+the reason alone) to tell the outcome, in nats over that reader's null. One true outcome says little
+of what was to be expected: over many events it rewards what the evidence model's probability does,
+as far as that is calibrated, with many times the variance. So the gain is a mean of both,
+`policy.outcome_weight` being the true one's share. *User-independent
 gain*: the part of both that is not about this user, weighted as they are; the first under other
 users' histories, the second over other users' outcomes with the item. *Disagreement*: of the level
 with the cited arguments. *Format*: its weight is more than a reason can lose by all other terms
@@ -51,6 +54,8 @@ class PolicyEvent(ScoredEvent):
     facts: Facts
     level: int
     """The evidence model's; in no prompt."""
+    probability: float
+    """Of a like, by the evidence model of earlier events; in no prompt."""
 
 
 class Scorer(Protocol):
@@ -60,7 +65,7 @@ class Scorer(Protocol):
         self,
         events: Sequence[ScoredEvent],
         reasons: Sequence[Sentences],
-        outcomes: Sequence[bool],
+        outcomes: Sequence[float],
     ) -> Scores:
         """Nats by which each reason helps the recommender-shaped reader to tell the outcome."""
         ...
@@ -69,12 +74,12 @@ class Scorer(Protocol):
         self,
         events: Sequence[ScoredEvent],
         reasons: Sequence[Sentences],
-        outcomes: Sequence[bool],
+        outcomes: Sequence[float],
     ) -> Scores:
         """The same under other users' histories."""
         ...
 
-    def reader_gain(self, reasons: Sequence[Sentences], outcomes: Sequence[bool]) -> Scores:
+    def reader_gain(self, reasons: Sequence[Sentences], outcomes: Sequence[float]) -> Scores:
         """Nats by which each reason helps the plain reader."""
         ...
 
@@ -142,7 +147,8 @@ class ComposedReward:
             for text, event, done in zip(completions, events, finished, strict=True)
         ]
         reasons: list[Sentences] = [each[0] if each else SILENCE for each in judged]
-        outcomes = [event.liked for event in events]
+        share = self._settings.outcome_weight
+        outcomes = [share * e.liked + (1.0 - share) * e.probability for e in events]
         formed = np.array([each is not None for each in judged], dtype=np.float64)
 
         def nats(gains: Scores) -> Scores:

@@ -41,7 +41,7 @@ def walk_shards(
                 liked=row["liked"],
                 round=row["round"],
                 level=row["level"],
-                evidence_probability=row["probability"],
+                probability=row["probability"],
                 history_item_ids=item_ids,
                 history_likes=likes,
                 facts=facts[row["event_id"]],

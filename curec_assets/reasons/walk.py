@@ -78,9 +78,6 @@ class WalkEvent(PolicyEvent):
     split: str
     round: int
     """Which of the user's times it is."""
-    evidence_probability: float
-    """The evidence model's probability of a like; like its level, which the reason's is held to, in
-    no prompt."""
     note_facts: NoteFacts
     attributes: tuple[str, ...]
     """Of the item, as a note prompt names them once the outcome is known."""
@@ -163,7 +160,7 @@ class Walk:
         if self._profile.reasons.correction:
             after |= self._corrected(events, current, written, rewards)
         about = [
-            {name: getattr(event, "level" if name == "evidence_level" else name) for name in _EVENT}
+            {name: getattr(event, name.removeprefix("evidence_")) for name in _EVENT}
             for event in events
         ]
         outcome = {

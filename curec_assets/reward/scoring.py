@@ -99,11 +99,12 @@ class RewardScorer:
         self,
         events: Sequence[ScoredEvent],
         reasons: Sequence[Sentences],
-        outcomes: Sequence[bool],
+        outcomes: Sequence[float],
     ) -> Scores:
         """(n,) log p(outcome | user, item, reason) - log p(outcome | user, item, null), in nats.
 
         Positive where the reason helps to tell the outcome, negative where it misleads.
+        `outcomes`: True or False; or the probability of a like, for the mean over both.
         """
         _same_length(events, reasons, outcomes)
         return self._gain(events, self._embed(reasons), blank(reasons), outcomes)
@@ -112,7 +113,7 @@ class RewardScorer:
         self,
         events: Sequence[ScoredEvent],
         reasons: Sequence[Sentences],
-        outcomes: Sequence[bool],
+        outcomes: Sequence[float],
         *,
         histories: int = 4,
     ) -> Scores:
@@ -146,7 +147,7 @@ class RewardScorer:
             logits, _ = self._logits(events, self._embed(reasons), ~blank(reasons))
         return _sigmoid(logits)
 
-    def reader_gain(self, reasons: Sequence[Sentences], outcomes: Sequence[bool]) -> Scores:
+    def reader_gain(self, reasons: Sequence[Sentences], outcomes: Sequence[float]) -> Scores:
         """(n,) log p(outcome | reason) - log p(outcome) by the plain reader, in nats."""
         _same_length(reasons, reasons, outcomes)
         return _gains(self._reader_logits(reasons), self._reader.null, outcomes)
@@ -162,11 +163,7 @@ class RewardScorer:
         """
         _same_length(events, reasons, reasons)
         logits, null = self._reader_logits(reasons), self._reader.null
-        likes = self._reader.rates([event.item_id for event in events])
-        if_liked = _gains(logits, null, [True] * len(reasons))
-        if_not = _gains(logits, null, [False] * len(reasons))
-        expected: Scores = likes * if_liked + (1.0 - likes) * if_not
-        return expected
+        return _gains(logits, null, self._reader.rates([event.item_id for event in events]))
 
     def reader_probability(self, reasons: Sequence[Sentences]) -> Scores:
         """(n,) p(liked | reason) by the plain reader; the base rate where nothing is said."""
@@ -182,7 +179,7 @@ class RewardScorer:
         events: Sequence[ScoredEvent],
         embedded: NDArray[Any],
         silent: NDArray[np.bool_],
-        outcomes: Sequence[bool],
+        outcomes: Sequence[float],
     ) -> Scores:
         logits, null = self._logits(events, embedded, ~silent)
         return np.where(silent, 0.0, _gains(logits, null, outcomes))
@@ -253,11 +250,13 @@ class RewardScorer:
         return [eligible[index] for index in chosen]
 
 
-def _gains(logits: Scores, null: Scores | float, outcomes: Sequence[bool]) -> Scores:
-    """Log p(outcome) by `logits` less that by `null`."""
-    sign = np.where(np.asarray(outcomes, dtype=bool), 1.0, -1.0)
+def _gains(logits: Scores, null: Scores | float, outcomes: Sequence[float] | Scores) -> Scores:
+    """Log p(outcome) by `logits` less that by `null`; the mean where outcomes are probabilities."""
+    likes = np.asarray(outcomes, dtype=np.float64)
     # log sigmoid(x) = -log(1 + exp(-x)), which does not overflow
-    gains: Scores = np.logaddexp(0.0, -sign * null) - np.logaddexp(0.0, -sign * logits)
+    if_liked = np.logaddexp(0.0, -null) - np.logaddexp(0.0, -logits)
+    if_not = np.logaddexp(0.0, null) - np.logaddexp(0.0, logits)
+    gains: Scores = likes * if_liked + (1.0 - likes) * if_not
     return gains
 
 

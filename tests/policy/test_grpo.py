@@ -26,23 +26,23 @@ pytestmark = [
 
 
 class RecordingScorer:
-    """Gives every reason the same gain, and remembers whose it was and how the event ended."""
+    """Gives every reason the same gain, and remembers whose it was and what it was to tell."""
 
     def __init__(self) -> None:
-        self.judged: set[tuple[str, bool]] = set()
+        self.judged: set[tuple[str, float]] = set()
 
     def gain(
         self,
         events: Sequence[PolicyEvent],
         reasons: Sequence[Sentences],
-        outcomes: Sequence[bool],
+        outcomes: Sequence[float],
     ) -> np.ndarray:
-        self.judged |= {(e.event_id, liked) for e, liked in zip(events, outcomes, strict=True)}
+        self.judged |= {(e.event_id, told) for e, told in zip(events, outcomes, strict=True)}
         return np.zeros(len(reasons))
 
     user_independent_gain = gain
 
-    def reader_gain(self, reasons: Sequence[Sentences], outcomes: Sequence[bool]) -> np.ndarray:
+    def reader_gain(self, reasons: Sequence[Sentences], outcomes: Sequence[float]) -> np.ndarray:
         return np.zeros(len(reasons))
 
     def reader_user_independent_gain(
@@ -63,6 +63,7 @@ def test_events_with_equal_facts_keep_their_own_outcomes(tmp_path: Path) -> None
             liked=liked,
             facts=facts,
             level=6,
+            probability=0.6,
         )
         for number, liked in enumerate((True, False))
     ]
@@ -74,7 +75,8 @@ def test_events_with_equal_facts_keep_their_own_outcomes(tmp_path: Path) -> None
         LoraConfig(r=4, target_modules=["q_proj"], task_type="CAUSAL_LM"),
     ).save_pretrained(tmp_path / "aligned")
     profile = load_profile(
-        "smoke", {"policy": {"steps": 1, "prompts_per_step": 2, "generations": 2}}
+        "smoke",
+        {"policy": {"steps": 1, "prompts_per_step": 2, "generations": 2, "outcome_weight": 0.5}},
     )
     scorer = RecordingScorer()
     optimise(
@@ -89,4 +91,4 @@ def test_events_with_equal_facts_keep_their_own_outcomes(tmp_path: Path) -> None
         workspace=tmp_path / "work",
         output=tmp_path / "out",
     )
-    assert scorer.judged == {("e0", True), ("e1", False)}
+    assert scorer.judged == {("e0", 0.8), ("e1", 0.3)}

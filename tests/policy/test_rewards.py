@@ -1,6 +1,7 @@
 """The composed reward: each term does what it is for, and nothing without the form earns any."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from curec_assets.reward.scoring import ScoredEvent
 from curec_assets.reward.texts import Sentences
 from curec_assets.settings import EvidenceSettings, PolicySettings
 
-SETTINGS = PolicySettings(steps=1, prompts_per_step=1, generations=2)
+SETTINGS = PolicySettings(steps=1, prompts_per_step=1, generations=2, outcome_weight=1.0)
 FACTS = Facts(
     "Heat",
     ("crime",),
@@ -38,6 +39,7 @@ EVENT = PolicyEvent(
     liked=True,
     facts=FACTS,
     level=7,
+    probability=0.7,
 )
 MIDDLES = (0.05, 0.16, 0.28, 0.395, 0.5, 0.605, 0.72, 0.84, 0.95)
 """P(like) that a reader takes from each level."""
@@ -63,7 +65,7 @@ class Reads:
         self,
         events: Sequence[ScoredEvent],
         reasons: Sequence[Sentences],
-        outcomes: Sequence[bool],
+        outcomes: Sequence[float],
     ) -> np.ndarray:
         return self.reader_gain(reasons, outcomes)
 
@@ -71,14 +73,16 @@ class Reads:
         self,
         events: Sequence[ScoredEvent],
         reasons: Sequence[Sentences],
-        outcomes: Sequence[bool],
+        outcomes: Sequence[float],
     ) -> np.ndarray:
         return self.reader_gain(reasons, outcomes) - 2 * self.drift
 
-    def reader_gain(self, reasons: Sequence[Sentences], outcomes: Sequence[bool]) -> np.ndarray:
+    def reader_gain(self, reasons: Sequence[Sentences], outcomes: Sequence[float]) -> np.ndarray:
         said = [read_probability(reason.verdict) for reason in reasons]
-        pairs = zip(said, outcomes, strict=True)
-        gains = [np.log(p / BASE if liked else (1 - p) / (1 - BASE)) for p, liked in pairs]
+        gains = [
+            liked * np.log(p / BASE) + (1 - liked) * np.log((1 - p) / (1 - BASE))
+            for p, liked in zip(said, outcomes, strict=True)
+        ]
         return np.array(gains) + self.drift
 
     def reader_user_independent_gain(
@@ -97,10 +101,16 @@ def read_probability(verdict: str) -> float:
 
 
 def terms(
-    *completions: str, finished: bool = True, liked: bool = True, scorer: Reads | None = None
+    *completions: str,
+    finished: bool = True,
+    liked: bool = True,
+    scorer: Reads | None = None,
+    probability: float = 0.7,
+    weight: float = 1.0,
 ) -> dict[str, np.ndarray]:
-    reward = ComposedReward(scorer or Reads(), GroundingChecker(50), SETTINGS, wanted_words=20)
-    event = PolicyEvent(**{**vars(EVENT), "liked": liked})
+    chosen = SETTINGS.model_copy(update={"outcome_weight": weight})
+    reward = ComposedReward(scorer or Reads(), GroundingChecker(50), chosen, wanted_words=20)
+    event = replace(EVENT, liked=liked, probability=probability)
     return reward.terms([event] * len(completions), completions, [finished] * len(completions))
 
 
@@ -209,6 +219,25 @@ def test_the_best_level_to_write_is_what_is_believed(belief: float, elsewhere: f
     expected = belief * worth(True) + (1 - belief) * worth(False)
     honest = level_of(belief, EvidenceSettings().level_cuts)
     assert abs(int(expected.argmax()) + 1 - honest) <= 1
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.floats(0.03, 0.97), st.floats(0.0, 1.0), st.integers(1, LEVELS))
+def test_the_outcome_s_weight_changes_noise_and_not_what_is_paid_on_average(
+    probability: float, weight: float, level: int
+) -> None:
+    """Where the evidence is calibrated: outcomes fall as its probability says."""
+
+    def paid(liked: bool, share: float) -> float:
+        found = terms(written(level), liked=liked, probability=probability, weight=share)
+        return float(found["reader_gain"][0])
+
+    def mean(share: float) -> float:
+        return probability * paid(True, share) + (1 - probability) * paid(False, share)
+
+    assert mean(weight) == pytest.approx(mean(1.0), abs=1e-9)
+    noise = abs(paid(True, weight) - paid(False, weight))
+    assert noise == pytest.approx(weight * abs(paid(True, 1.0) - paid(False, 1.0)), abs=1e-9)
 
 
 @given(st.floats(-20, 20))

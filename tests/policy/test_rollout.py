@@ -31,6 +31,7 @@ EVENTS = [
         liked=True,
         facts=Facts(f"The {word} Harbor", ("drama",), (Fact("crowd", 2), Fact("taste", -1))),
         level=5,
+        probability=0.5,
     )
     for number, word in enumerate(["Silent", "Golden"])
 ]

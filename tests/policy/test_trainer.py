@@ -12,13 +12,11 @@ from datasets import Dataset
 from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
-from trl import GRPOConfig
 
-from curec_assets.alignment.training import trainer_defaults
 from curec_assets.evidence.levels import TOSS_UP
 from curec_assets.explanation.facts import Fact, Facts
 from curec_assets.explanation.prompts import parse_reason, reason_prompt
-from curec_assets.policy.grpo import optimise
+from curec_assets.policy.grpo import grpo_arguments, optimise
 from curec_assets.policy.rewards import TERMS, PolicyEvent, weights
 from curec_assets.policy.rollout import MergedGenerator, Rollout, dataset_prompt
 from curec_assets.policy.trainer import ChoiceTrainer
@@ -50,6 +48,7 @@ EVENTS = [
         liked=True,
         facts=replace(FACTS, title=f"The {word} Harbor"),
         level=7,
+        probability=0.7,
     )
     for number, word in enumerate(["Silent", "Golden"])
 ]
@@ -109,20 +108,21 @@ def trainer_of(base: BaseCheckpoint, folder: Path, *, free: bool) -> ChoiceTrain
         max_new_tokens=40,
         free=free,
     )
+    profile = load_profile(
+        "smoke",
+        {
+            "policy": {"prompts_per_step": 2, "generations": 4},
+            "language_model": {"max_new_tokens": 40},
+        },
+    )
+    functions = [lambda completions, **_: [float(n % 2) for n in range(len(completions))]]
     return ChoiceTrainer(
         model=adapted(base),
         processing_class=tokenizer,
         train_dataset=Dataset.from_list([{"prompt": dataset_prompt(event)} for event in EVENTS]),
-        reward_funcs=[lambda completions, **_: [float(n % 2) for n in range(len(completions))]],
+        reward_funcs=functions * len(TERMS),
         rollout_func=rollout,
-        args=GRPOConfig(
-            **trainer_defaults(folder, 1, CPU),
-            per_device_train_batch_size=4,
-            gradient_accumulation_steps=2,
-            num_generations=4,
-            max_completion_length=40,
-            temperature=1.0,
-        ),
+        args=grpo_arguments(profile.policy, profile.language_model, CPU, folder, 1),
     )
 
 
@@ -156,6 +156,21 @@ def test_what_is_optimised_is_what_was_sampled(
     ]
     assert kinds.count("forced") == int((inputs["completion_mask"].bool() & ~learned).sum())
     assert {"choice", "forced", *(["free"] if free else [])} <= set(kinds)
+
+
+def test_nats_are_nats_in_every_group(base: BaseCheckpoint, tmp_path: Path) -> None:
+    """An advantage is the reward less its group's mean.
+
+    Scaled by the group's spread, a gain of 0.3 nats where it was likely would weigh as much as a
+    loss of 2 where it was not; the best level to write would be an extreme one.
+    """
+    trainer = trainer_of(base, tmp_path, free=False)
+    rewards = torch.tensor([0.0, 0.1, 0.0, 0.1, 0.0, -2.0, 0.0, -2.0])
+    trainer.reward_funcs = [lambda completions, **_: rewards.tolist() for _ in TERMS]
+    advantages = batch(trainer)["advantages"]
+    worth = sum(weights(load_profile("smoke").policy).values()) * rewards
+    expected = worth - worth.view(2, 4).mean(dim=1).repeat_interleave(4)
+    torch.testing.assert_close(advantages, expected, rtol=0.0, atol=1e-6)
 
 
 def test_gradient_flows_to_choices_and_from_nothing_that_was_forced(
@@ -221,6 +236,7 @@ def test_it_learns_to_choose_what_is_rewarded(
 ) -> None:
     reward = LikelyReward()
     metrics = train(base, aligned, tmp_path, reward, steps=12)
+    print("LIKELY", likely(base, aligned), likely(base, tmp_path / "out/adapter"))
     assert likely(base, tmp_path / "out/adapter") > likely(base, aligned) + 0.1
     weight = weights(load_profile("smoke").policy)[TERMS[0]]
     assert metrics["reward"] == pytest.approx([weight * mean for mean in reward.means], abs=1e-6)

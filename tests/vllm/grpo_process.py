@@ -35,6 +35,7 @@ def main(base: Path, workspace: Path) -> None:
             liked=True,
             facts=Facts(title, ("drama",), (Fact("crowd", 2), Fact("taste", -1))),
             level=6,
+            probability=0.6,
         )
         for number, title in enumerate(["Heat", "Alien"])
     ]

@@ -15,6 +15,13 @@ class PolicySettings(Section):
     generations: int = Field(ge=2, description="Sampled reasons per event.")
     learning_rate: PositiveFloat = Field(2e-5, description="AdamW peak learning rate.")
     beta: NonNegativeFloat = Field(0.0, description="KL weight to the aligned model.")
+    outcome_weight: float = Field(
+        0.2,
+        ge=0.0,
+        le=1.0,
+        description="Share of the true outcome in what reasons are rewarded for telling; the rest "
+        "is the evidence model's probability, which says nearly the same with less noise.",
+    )
     recommender_weight: NonNegativeFloat = Field(
         0.5, description="Weight of the gain of the recommender-shaped reader."
     )
