@@ -314,15 +314,15 @@ def _use_policy(policy: str, profile: str | None, *, discard: bool) -> str:
 
 
 def _prune(keep: int, *, delete: bool) -> str:
-    from curec_assets.core.inputs import completions_folder
+    from curec_assets.core.inputs import completions_folder, fits_folder
     from curec_assets.definitions import default_resources, home_folder
     from curec_assets.reports.outcome import text_table
     from resources.storage.retention import kept_versions, leftovers, remove
 
     store = default_resources("laptop", home_folder())["model_store"]
     kept = kept_versions(store, keep)
-    completions = {completions_folder(store, each.data_version) for each in kept}
-    found = leftovers(store, kept, completions)
+    still_good = {completions_folder(store, each.data_version) for each in kept}
+    found = leftovers(store, kept, still_good | {fits_folder(store)})
     if not found:
         return "Nothing to remove: every version is current, kept, or what one of these came from."
     if delete:

@@ -44,6 +44,8 @@ Symbol = tuple[str, str]
 
 WRITER: Symbol = ("resources.generation.transformers.generator", "TransformersGenerator")
 """The reference engine: what a language model writes depends on its code."""
+EVIDENCE: Symbol = ("curec_assets.evidence.numbers", "EvidenceNumbers")
+"""What evidence fits depends on its code."""
 
 Summary = dict[str, Any]
 """Of a file: `definitions` (name → digest and symbols read, `whole` or `bare` of decorators), and

@@ -12,13 +12,16 @@ from typing import Any, cast
 
 import polars as pl
 
-from curec_assets.core.code import WRITER, code_of
+from curec_assets.core.code import EVIDENCE, WRITER, code_of
 from curec_assets.core.provenance import digest
 from curec_assets.settings import Profile, Section
 from resources.models.checkpoint import BaseCheckpoint
 from resources.storage.manifest import Manifest
 from resources.storage.model_store import Artifact, ModelStore
 from resources.storage.warehouse import Warehouse
+
+FITS = "evidence_fits"
+"""Folder of the model store; see `fits_folder`."""
 
 
 class UndeclaredRead(RuntimeError):
@@ -119,6 +122,10 @@ class Inputs:
         """Where completions of the model with these weights are kept; see `completions_folder`."""
         return completions_folder(self.store, weights)
 
+    def fits(self) -> Path:
+        """Where evidence keeps its last fits; see `fits_folder`."""
+        return fits_folder(self.store)
+
     def _require(self, kind: str, name: str, declared: Collection[str]) -> None:
         if name not in declared:
             raise UndeclaredRead(
@@ -135,6 +142,11 @@ def completions_folder(store: ModelStore, weights: str) -> Path:
     written for; the code that writes is part of the folder's name.
     """
     return store.kept("completions", digest([weights, code_of([WRITER])]))
+
+
+def fits_folder(store: ModelStore) -> Path:
+    """Where fits of evidence are kept; the code that fits is part of the folder's name."""
+    return store.kept(FITS, digest(code_of([EVIDENCE])))
 
 
 def declared_settings(profile: Profile, paths: Collection[str], asset: str) -> Profile:

@@ -44,6 +44,7 @@ def evidence_numbers(inputs: Inputs) -> tuple[pl.DataFrame, Mapping[str, Any]]:
         inputs.table("item_embeddings"),
         inputs.settings.evidence,
         inputs.settings.seed,
+        fits=inputs.fits(),
     )
     rows, seconds = numbers.read_timed(events)
     return pl.concat([events.select("event_id"), rows], how="horizontal"), {"seconds": seconds}
@@ -132,6 +133,7 @@ def event_evidence(inputs: Inputs) -> pl.DataFrame:
             inputs.table("item_embeddings"),
             settings,
             inputs.settings.seed,
+            fits=inputs.fits(),
         ),
         ForwardModels.load(inputs.artifact("evidence_model").path),
         settings,

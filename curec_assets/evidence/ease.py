@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from curec_assets.evidence.bias import Bias
 from curec_assets.evidence.event_log import EventLog, Floats, Ints, Queries
+from curec_assets.evidence.fits import Fit, KeptFits
 
 COLUMNS = {
     "ease_met": "taste",
@@ -61,9 +62,12 @@ class Ease:
 
     columns = COLUMNS
 
-    def __init__(self, log: EventLog, bias: Bias, *, l2: float, max_items: int) -> None:
+    def __init__(
+        self, log: EventLog, bias: Bias, *, l2: float, max_items: int, fits: KeptFits
+    ) -> None:
         """`max_items`: those with most events at the time of a fit; of others nothing is said."""
         self._log = log
+        self._fits = fits
         self._l2 = l2
         self._max_items = max_items
         self._values = (
@@ -90,8 +94,9 @@ class Ease:
             if not len(rows):
                 continue
             for column, values in enumerate(self._values):
+                weights = self._weights(column, size, place, len(known), last=size == sizes[-1])
                 found[rows, column] = _score(
-                    np.ascontiguousarray(self._fit(values, size, place, len(known)).T),
+                    np.ascontiguousarray(weights.T),
                     place[queries.items[rows]],
                     begin[rows],
                     end[rows],
@@ -105,6 +110,19 @@ class Ease:
         counts = np.bincount(self._log.items[:size], minlength=len(self._log.item_ids))
         chosen = np.argsort(-counts, kind="stable")[: self._max_items]
         return np.sort(chosen[counts[chosen] > 0])
+
+    def _weights(
+        self, column: int, size: int, place: Ints, items: int, *, last: bool
+    ) -> npt.NDArray[np.float32]:
+        """Of the fit on the first `size` events; kept if it is the log's last."""
+        name = f"ease-{list(COLUMNS)[column]}"
+        kept = self._fits.find(name, self._log, size) if last else None
+        if kept and kept.size == size:
+            return kept.values.astype(np.float32, copy=False)
+        weights = self._fit(self._values[column], size, place, items)
+        if last:
+            self._fits.keep(name, self._log, Fit(size, weights))
+        return weights
 
     def _fit(self, values: Floats, size: int, place: Ints, items: int) -> npt.NDArray[np.float32]:
         from scipy.sparse import csr_matrix

@@ -5,6 +5,7 @@ user had rated before t is the beginning of that user's slice. No state walks al
 numbers for new events cost only themselves, and nothing at or after t can be read by mistake.
 """
 
+import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -51,6 +52,7 @@ class EventLog:
         self.times: Ints = ordered["timestamp"].to_numpy().astype(np.int64)
         self.ratings: Floats = ordered["rating"].to_numpy().astype(np.float64)
         self.liked: Floats = ordered["liked"].to_numpy().astype(np.float64)
+        self._beginnings: dict[int, str] = {}
 
     def __len__(self) -> int:
         return len(self.times)
@@ -93,6 +95,18 @@ class EventLog:
             sizes.append(int(np.searchsorted(self.times, self.times[int(size) - 1], side="right")))
             size *= growth
         return np.unique(np.array(sizes, dtype=np.int64))
+
+    def beginning(self, size: int) -> str:
+        """Digest of the first `size` events; codes, which later events change, are not in it."""
+        if size not in self._beginnings:
+            hasher = hashlib.sha256()
+            for known, codes in ((self.user_ids, self.users), (self.item_ids, self.items)):
+                ids = known.gather(codes[:size])
+                hasher.update(ids.to_frame().write_ndjson().encode())
+            for values in (self.times, self.ratings, self.liked):
+                hasher.update(values[:size].tobytes())
+            self._beginnings[size] = hasher.hexdigest()
+        return self._beginnings[size]
 
     @staticmethod
     def _codes(values: pl.Series, known: pl.Series) -> Ints:

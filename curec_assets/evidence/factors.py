@@ -8,12 +8,15 @@ events; its user's vector is solved anew from the user's events until then. When
 the two scales are ours.
 """
 
+from collections.abc import Iterator
+
 import numba
 import numpy as np
 
 from curec_assets.core.seeds import random_generator
 from curec_assets.evidence.bias import Bias
 from curec_assets.evidence.event_log import EventLog, Floats, Ints, Queries
+from curec_assets.evidence.fits import Fit, KeptFits
 
 COLUMNS = {
     "factor_rating": "taste",
@@ -35,13 +38,14 @@ class Factors:
     columns = COLUMNS
 
     def __init__(
-        self, log: EventLog, bias: Bias, *, rank: int, ridge: float, seed: int = 0
+        self, log: EventLog, bias: Bias, *, rank: int, ridge: float, seed: int, fits: KeptFits
     ) -> None:
         """`rank`: factors; `ridge`: penalty of every regression."""
         self._log = log
         self._rank = rank
         self._ridge = ridge
         self._seed = seed
+        self._fits = fits
         self._targets = (
             log.ratings - bias.expected.rating,
             _LIKE_SCALE * (log.liked - bias.expected.like),
@@ -54,17 +58,42 @@ class Factors:
         _, earlier = self._log.by_time.before(np.zeros(len(queries), dtype=np.int64), queries.times)
         sizes = self._log.sizes(_FIRST, _GROWTH)
         turn = np.searchsorted(sizes, earlier, side="right") - 1
-        last = int(turn.max(initial=-1))
+        asked = turn[turn >= 0]
+        if not len(asked):
+            return found
         for column, values in enumerate(self._targets):
-            items = self._start()
-            for number, size in enumerate(sizes[: last + 1]):
-                self._fit(items, int(size), values)
+            for number, items in self._fitted(column, sizes, int(asked.min()), int(asked.max())):
                 rows = np.flatnonzero(turn == number)
                 if len(rows):
                     predicted, variance = self._predict(items, values, queries.of(rows))
                     found[rows, column] = predicted
                     found[rows, 2] = variance
         return found
+
+    def _fitted(
+        self, column: int, sizes: Ints, first: int, last: int
+    ) -> Iterator[tuple[int, Floats]]:
+        """Number and vectors of each fit from the `first` to the `last` that is wanted, or more.
+
+        It goes on from the kept one where that is not beyond the first; the log's last is kept.
+        """
+        name, log = f"factors-{column}", self._log
+        items, done = self._start(), -1
+        kept = self._fits.find(name, log, int(sizes[first]))
+        if kept and kept.size in sizes:
+            items[self._known(kept.size)] = kept.values
+            done = int(np.searchsorted(sizes, kept.size))
+            yield done, items
+        for number in range(done + 1, last + 1):
+            size = int(sizes[number])
+            self._fit(items, size, self._targets[column])
+            if number == len(sizes) - 1:
+                self._fits.keep(name, log, Fit(size, items[self._known(size)]))
+            yield number, items
+
+    def _known(self, size: int) -> Ints:
+        """Codes of the items that the first `size` events have; others are where they started."""
+        return np.unique(self._log.items[:size])
 
     def _start(self) -> Floats:
         """(items, rank) small random vectors, of each item's own: others change none of it."""

@@ -6,11 +6,13 @@ a query may be a past event or a candidate now.
 
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 import polars as pl
 
+from curec_assets.core.provenance import digest
 from curec_assets.evidence.attributes import COLUMNS as ATTRIBUTE_COLUMNS
 from curec_assets.evidence.attributes import Attributes, item_attributes
 from curec_assets.evidence.bias import COLUMNS as BIAS_COLUMNS
@@ -22,6 +24,7 @@ from curec_assets.evidence.ease import Ease
 from curec_assets.evidence.event_log import EventLog, Floats, Queries
 from curec_assets.evidence.factors import COLUMNS as FACTOR_COLUMNS
 from curec_assets.evidence.factors import Factors
+from curec_assets.evidence.fits import KeptFits
 from curec_assets.evidence.neighbours import COLUMNS as NEIGHBOUR_COLUMNS
 from curec_assets.evidence.neighbours import Neighbours
 from curec_assets.evidence.release import COLUMNS as RELEASE_COLUMNS
@@ -69,10 +72,14 @@ class EvidenceNumbers:
         item_embeddings: pl.DataFrame,
         settings: EvidenceSettings,
         seed: int,
+        *,
+        fits: Path | None = None,
     ) -> None:
         """`interactions`: user_id, item_id, timestamp, rating, liked. `items`: item_id, year,
-        attributes. `item_embeddings`: item_id, embedding.
+        attributes. `item_embeddings`: item_id, embedding. `fits`: where the last ones are kept.
         """
+        made_with = [seed, settings.prior_events, settings.factors, settings.factor_ridge]
+        kept = KeptFits(fits, digest([*made_with, settings.ease_l2, settings.ease_items]))
         self.log = log = EventLog(interactions)
         bias = Bias(log, settings.prior_events)
         components = item_components(item_embeddings, log, settings.text_components, seed)
@@ -85,11 +92,11 @@ class EvidenceNumbers:
             "trend": Trend(log, bias, settings.prior_events),
             "neighbours": self.neighbours,
             "factors": Factors(
-                log, bias, rank=settings.factors, ridge=settings.factor_ridge, seed=seed
+                log, bias, rank=settings.factors, ridge=settings.factor_ridge, seed=seed, fits=kept
             ),
             "attributes": self.attributes,
             "content": Content(log, bias, components, settings.text_ridge),
-            "ease": Ease(log, bias, l2=settings.ease_l2, max_items=settings.ease_items),
+            "ease": Ease(log, bias, l2=settings.ease_l2, max_items=settings.ease_items, fits=kept),
             "release": Release(items, log),
         }
 

@@ -17,6 +17,7 @@ from typing import Any
 import polars as pl
 
 from curec_assets.core.growing import version_of, without_rows
+from curec_assets.core.inputs import FITS
 from curec_assets.core.provenance import digest
 from curec_assets.core.recipe import Recipe
 from curec_assets.datasets.ledger import current_events
@@ -60,6 +61,7 @@ def forget(
     user = Forgotten(user_id, tuple(_event_ids(warehouse, user_id)))
     trained = _of_user(warehouse, "training_snapshot", user, ["event_id"]).height > 0
     _forget_work(store)
+    shutil.rmtree(Path(store.root) / FITS, ignore_errors=True)  # the fast lane makes them anew
     for folder in _versions(store):
         _forget_in_folder(folder, user, tombstone if trained else "", fitted)
     _forget_in_tables(recipes, warehouse, user)

@@ -298,7 +298,12 @@ def live_reasons(inputs: Inputs) -> pl.DataFrame:
         judged = pl.DataFrame(schema=EVIDENCE)
     else:
         numbers = EvidenceNumbers(
-            interactions, items, inputs.table("item_embeddings"), profile.evidence, profile.seed
+            interactions,
+            items,
+            inputs.table("item_embeddings"),
+            profile.evidence,
+            profile.seed,
+            fits=inputs.fits(),
         )
         model = load_final(inputs.artifact("evidence_model").path)
         judged = judge_candidates(rows, numbers, model, profile.evidence)

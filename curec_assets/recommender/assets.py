@@ -252,7 +252,9 @@ def recommendations(inputs: Inputs) -> pl.DataFrame:
     profile, chosen = inputs.settings, inputs.settings.recommender
     interactions, items = inputs.table("interactions"), inputs.table("items")
     item_embeddings = inputs.table("item_embeddings")
-    numbers = EvidenceNumbers(interactions, items, item_embeddings, profile.evidence, profile.seed)
+    numbers = EvidenceNumbers(
+        interactions, items, item_embeddings, profile.evidence, profile.seed, fits=inputs.fits()
+    )
     evidence_model = load_final(inputs.artifact("evidence_model").path)
     served = Served.load(inputs.artifact("recommender").path, evidence_model)
     known = Known(interactions, items, item_embeddings, numbers)

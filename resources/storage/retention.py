@@ -54,9 +54,9 @@ def kept_versions(store: ModelStore, before: int) -> list[Manifest]:
 
 
 def leftovers(
-    store: ModelStore, kept: Sequence[Manifest], completions: Collection[Path]
+    store: ModelStore, kept: Sequence[Manifest], still_good: Collection[Path]
 ) -> list[Leftover]:
-    """Everything else, by path. `completions`: folders of kept completions that are still good.
+    """Everything else, by path. `still_good`: folders of completions and fits that are kept.
 
     Work that was interrupted is left alone while its asset has no version newer than it.
     """
@@ -76,9 +76,9 @@ def leftovers(
             if path.stat().st_mtime < newest
         ]
     found += [
-        (path, "completions of weights that are not kept")
+        (path, "made by weights or code that are not kept")
         for path in Path(store.root).glob("*/.*.kept")
-        if path not in completions
+        if path not in still_good
     ]
     return [Leftover(path, _size(path), why) for path, why in sorted(found)]
 

@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 from curec_assets.automation.lanes import SLOW
+from curec_assets.core.inputs import fits_folder
 from curec_assets.core.provenance import digest
 from curec_assets.datasets.assets import RECIPES
 from curec_assets.lifecycle.erasure import forget, tainted
@@ -76,8 +77,11 @@ def home(made: Path, tmp_path: Path) -> Home:
 
 def test_rows_go_from_tables_and_models_and_the_others_stay(home: Home) -> None:
     before = home.warehouse.read("interactions")
+    fits = fits_folder(home.store)
+    fits.mkdir(parents=True)
     assert len(home.traces) > 4
     home.forget()
+    assert not fits.exists()
     assert home.traces == []
     others = before.filter(pl.col("user_id") != USER)
     assert home.warehouse.read("interactions").equals(others)
