@@ -18,7 +18,7 @@ RECBOLE_STAMP := .venv-recbole/.ready
 AUDIT_BIN := .venv-audit/bin
 AUDIT_STAMP := .venv-audit/.ready
 
-.PHONY: help setup demo outcome ui test lint test-vllm bench-speed bench-incremental benchmark chaos \
+.PHONY: help setup demo outcome ui test lint test-vllm bench-speed bench-incremental benchmark benchmark-thinned chaos \
 	audit
 .DEFAULT_GOAL := help
 
@@ -30,6 +30,7 @@ help:
 	@echo 'make lint      lint and type-check'
 	@echo 'make test-vllm the tests of the vLLM engine, on its CPU build, in an environment of its own'
 	@echo 'make benchmark    the rungs of the method and its peers, resumable; RUNGS=numbers needs no language model'
+	@echo 'make benchmark-thinned  the same without language model, on a sparser data set in own files'
 	@echo 'make bench-speed  measure writing and training, renew docs/speed.md (after make demo)'
 	@echo 'make bench-incremental  what new events cost beside 100 thousand and 10 million stored ones'
 	@echo 'make chaos        kill smoke runs at random (KILLS=100), resumable; renew the table in docs/operation.md'
@@ -81,9 +82,13 @@ test-vllm: $(VLLM_STAMP)
 
 # CUREC_PROFILE and CUREC_HOME choose profile and home; RUNGS and REASONS what is written and read.
 BENCHMARK_PROFILE := $(if $(filter file,$(origin CUREC_PROFILE)),benchmark,$(CUREC_PROFILE))
-benchmark: setup
+benchmark: setup $(RECBOLE_STAMP)
 	@$(BIN)/python -m benchmarks.ladder --home $(CUREC_HOME) --profile $(BENCHMARK_PROFILE) \
 		$(if $(RUNGS),--rungs $(RUNGS)) $(if $(REASONS),--reasons $(REASONS))
+
+# A quarter of MovieLens 100K as own files, in a home of its own.
+benchmark-thinned: setup $(RECBOLE_STAMP)
+	@$(BIN)/python -m benchmarks.thinned
 
 chaos: setup
 	@$(BIN)/python -m benchmarks.chaos $(if $(KILLS),--kills $(KILLS))

@@ -3,9 +3,11 @@
 Reads one JSON command per line, answers each with one JSON line:
 
     {"do": "load", "settings": {...}, "threads": 2}  -> sizes, as RecBole counts them
-    {"do": "begin", "seed": 1, "recipe": {...}}      -> {}; a new model, to be trained our way
+    {"do": "begin", "seed": 1, "recipe": {...}}      -> {}; a new model, to be trained our way, or
+                                                        without a recipe as RecBole does
     {"do": "epoch"}                                  -> {"seconds": ..., "loss": ...}
     {"do": "validate"}                               -> {"auc": ..., "logloss": ...}
+    {"do": "predict"}                                -> places and probabilities of the test rows
 
 RecBole's own `Trainer` does the work: `_train_epoch` and `evaluate` are what its `fit` calls.
 """
@@ -31,7 +33,9 @@ class Driver:
         self.config = Config(model="DIN", dataset="curec", config_dict=settings)
         init_seed(self.config["seed"], self.config["reproducibility"])
         dataset = create_dataset(self.config)
-        self.train_data, self.validation_data, _ = data_preparation(self.config, dataset)
+        self.train_data, self.validation_data, self.test_data = data_preparation(
+            self.config, dataset
+        )
         self._build()
         return {
             "samples": len(self.train_data.dataset),
@@ -40,8 +44,8 @@ class Driver:
             "threads": torch.get_num_threads(),
         }
 
-    def begin(self, seed: int, recipe: dict[str, float]) -> dict[str, Any]:
-        """A new model with CURec's optimiser, schedule and dropout instead of RecBole's.
+    def begin(self, seed: int, recipe: dict[str, float] | None = None) -> dict[str, Any]:
+        """A new model, by a recipe with CURec's optimiser, schedule and dropout for RecBole's.
 
         `recipe`: `learning_rate` at its peak, `weight_decay`, `epochs` of the schedule, `dropout`;
         `bounded`: also ReLU for its activations, and attention weights between 0 and 1, as ours.
@@ -50,6 +54,9 @@ class Driver:
         from recbole.utils import init_seed
 
         init_seed(seed, self.config["reproducibility"])
+        if recipe is None:
+            self._build()
+            return {}
         self.config["dropout_prob"] = recipe["dropout"]
         self._build()
         if recipe["bounded"]:
@@ -100,6 +107,19 @@ class Driver:
     def validate(self) -> dict[str, Any]:
         """Metrics on the validation rows."""
         return dict(self.trainer.evaluate(self.validation_data, load_best_model=False))
+
+    def predict(self) -> dict[str, Any]:
+        """P(like) of every test row."""
+        import torch
+
+        model = self.trainer.model.eval()
+        places, probabilities = [], []
+        with torch.no_grad():
+            for batch in self.test_data:
+                interaction = batch[0]
+                places += interaction["place"].long().tolist()
+                probabilities += model.predict(interaction.to(model.device)).tolist()
+        return {"places": places, "probabilities": probabilities}
 
 
 def main() -> None:

@@ -9,22 +9,19 @@ read them. It is compared with RecBole as it comes, with RecBole trained our way
 network made like ours.
 """
 
-import contextlib
-import json
-import subprocess
 import tempfile
 import time
 import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
-import polars as pl
 import torch
 
-from benchmarks.harness import ROOT, Pairs, Record, Run, Spread, cores, pairs, parser
+from benchmarks.harness import Pairs, Record, Run, Spread, cores, pairs, parser
 from benchmarks.home import Home
+from benchmarks.recbole import DEFAULT_HIDDEN, PYTHON, RecBole, write_atomic_files
 from benchmarks.tables import publish
 from curec_assets.core.seeds import derive
 from curec_assets.recommender.build import network_config
@@ -42,7 +39,6 @@ _OUR_EPOCHS = _SETTINGS.epochs
 _MANY_EPOCHS = 1000  # of a schedule whose rate must not reach zero while we measure
 _LIKE_OURS = "trained our way, ReLU and bounded attention"
 _HIDDEN = [2 * _SETTINGS.dim]  # of the last layers, as in ours
-_RECBOLE_DEFAULT_HIDDEN = [256, 256, 256]
 
 
 def main() -> None:
@@ -51,7 +47,7 @@ def main() -> None:
     options.add_argument(
         "--recbole",
         type=Path,
-        default=ROOT / ".venv-recbole" / "bin" / "python",
+        default=PYTHON,
         help="Python that has benchmarks/requirements-recbole.txt",
     )
     chosen = options.parse_args()
@@ -62,11 +58,12 @@ def main() -> None:
     inputs = EventTables.make(_SETTINGS, *(warehouse.read(table) for table in _TABLES))
     ours = Ours(TrainingData.make(inputs, _SETTINGS))
     with tempfile.TemporaryDirectory() as folder:
-        write_atomic_files(inputs, Path(folder))
-        with RecBole.started(chosen.recbole, Path(folder), _HIDDEN) as recbole:
+        write_atomic_files(inputs, _SETTINGS, Path(folder))
+        with RecBole.started(chosen.recbole, Path(folder), _SETTINGS, _HIDDEN) as recbole:
             records = compare(ours, recbole, chosen.count)
-        with RecBole.started(chosen.recbole, Path(folder), _RECBOLE_DEFAULT_HIDDEN) as recbole:
-            bigger = pairs(ours.epochs("id"), recbole.epochs, count=1, warmup=0)
+        with RecBole.started(chosen.recbole, Path(folder), _SETTINGS, DEFAULT_HIDDEN) as recbole:
+            theirs = partial(recbole.epochs, _EPOCHS_OF_A_RUN)
+            bigger = pairs(ours.epochs("id"), theirs, count=1, warmup=0)
             records.append(
                 Record.of(
                     "ours (`id`) / RecBole with its own default layers (3 of 256), one pair",
@@ -84,13 +81,14 @@ def compare(ours: "Ours", recbole: "RecBole", count: int) -> list[Record]:
     The latter comes last, for it replaces the model that RecBole trains.
     """
     records = []
+    theirs = partial(recbole.epochs, _EPOCHS_OF_A_RUN)
     for variant in ("id", "ids alone"):
-        compared = pairs(ours.epochs(variant), recbole.epochs, count=count)
+        compared = pairs(ours.epochs(variant), theirs, count=count)
         target = ">= 3" if variant == "ids alone" else None  # which reads what RecBole's reads
         records += _speed(variant, compared, "RecBole", recbole.samples, target)
     as_it_comes = max(recbole.aucs)
     recbole.begin(seed=0, epochs=_MANY_EPOCHS, bounded=True)
-    compared = pairs(ours.epochs("ids alone"), recbole.epochs, count=count)
+    compared = pairs(ours.epochs("ids alone"), theirs, count=count)
     records += _speed("ids alone", compared, f"RecBole {_LIKE_OURS}", recbole.samples)
     alone = pairs(ours.epochs("id_text"), lambda: 1.0, count=3)
     rate = alone.of_a(lambda run: ours.samples / run.result)
@@ -202,128 +200,6 @@ class Ours:
             *data, train_rows=rows, validation_rows=self.data.rows["validation"], **options
         )
         return trained.validation_aucs[trained.best_epoch] or 0.0
-
-
-def write_atomic_files(inputs: EventTables, folder: Path) -> None:
-    """`curec.{split}.inter` in RecBole's format: the rows of `event_splits`, latest items first
-    to last in `item_id_list`, as many as our network reads.
-    """
-    rows = inputs.events.select("event_id", "user_id", "item_id", "liked", "split").join(
-        inputs.histories.select("event_id", "item_ids"),
-        on="event_id",
-        how="left",
-        maintain_order="left",
-    )
-    (folder / "curec").mkdir()
-    for split in ("train", "validation", "test"):
-        rows.filter(pl.col("split") == split).select(
-            pl.col("user_id").alias("user_id:token"),
-            pl.col("item_id").alias("item_id:token"),
-            pl.col("item_ids")
-            .list.tail(_SETTINGS.history_length)
-            .list.join(" ")
-            .alias("item_id_list:token_seq"),
-            pl.col("liked").cast(pl.Int8).alias("liked:float"),
-        ).write_csv(folder / "curec" / f"curec.{split}.inter", separator="\t", quote_style="never")
-
-
-class RecBole:
-    """RecBole's DIN in its own process."""
-
-    def __init__(self, process: "subprocess.Popen[str]") -> None:
-        self._process = process
-        self.samples = 0
-        self.aucs: list[float] = []
-        """Validation AUC after each epoch so far."""
-
-    @classmethod
-    @contextlib.contextmanager
-    def started(cls, python: Path, data: Path, hidden: list[int]) -> Iterator[Self]:
-        """The process with data and model loaded; ended with the block."""
-        if not python.exists():
-            raise SystemExit(f"{python} is missing; run `{COMMAND}`, which installs it")
-        process = subprocess.Popen(
-            [str(python), "-W", "ignore", str(ROOT / "benchmarks" / "recbole_driver.py")],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            cwd=data,
-        )
-        try:
-            recbole = cls(process)
-            sizes = recbole.ask("load", settings=_recbole_settings(data, hidden), threads=cores())
-            recbole.samples = sizes["samples"]
-            yield recbole
-        finally:
-            process.terminate()
-            process.wait()
-
-    def ask(self, do: str, **arguments: Any) -> dict[str, Any]:
-        """Send a command, wait for its answer."""
-        if self._process.stdin is None or self._process.stdout is None:
-            raise RuntimeError("the RecBole process has no pipes")
-        print(json.dumps({"do": do, **arguments}), file=self._process.stdin, flush=True)
-        answer = self._process.stdout.readline()
-        if not answer:
-            raise SystemExit("the RecBole process died; its message is above")
-        found: dict[str, Any] = json.loads(answer)
-        return found
-
-    def epochs(self) -> float:
-        """Train a few epochs, validate after each; the seconds of one without validation."""
-        seconds = 0.0
-        for _ in range(_EPOCHS_OF_A_RUN):
-            seconds += self.ask("epoch")["seconds"]
-            self.aucs.append(self.ask("validate")["auc"])
-        return seconds / _EPOCHS_OF_A_RUN
-
-    def begin(self, seed: int, epochs: int, *, bounded: bool) -> None:
-        """A new model, to be trained our way; see the driver's `begin`."""
-        recipe = {
-            "learning_rate": _SETTINGS.learning_rate,
-            "weight_decay": _SETTINGS.weight_decay,
-            "epochs": epochs,
-            "dropout": _SETTINGS.dropout,
-            "bounded": bounded,
-        }
-        self.ask("begin", seed=seed, recipe=recipe)
-
-    def trained(self, seed: int, *, bounded: bool) -> float:
-        """Validation AUC of a new model trained our way, at the epoch that LogLoss chose."""
-        self.begin(seed, _OUR_EPOCHS, bounded=bounded)
-        found = []
-        for _ in range(_OUR_EPOCHS):
-            self.ask("epoch")
-            found.append(self.ask("validate"))
-        return float(min(found, key=lambda one: one["logloss"])["auc"])
-
-
-def _recbole_settings(data: Path, hidden: list[int]) -> dict[str, Any]:
-    return {
-        "data_path": str(data),
-        "benchmark_filename": ["train", "validation", "test"],
-        "load_col": {"inter": ["user_id", "item_id", "item_id_list", "liked"]},
-        "LABEL_FIELD": "liked",
-        "alias_of_item_id": ["item_id_list"],
-        "MAX_ITEM_LIST_LENGTH": _SETTINGS.history_length,
-        "train_neg_sample_args": None,
-        "eval_args": {
-            "split": {"LS": "valid_and_test"},
-            "order": "TO",
-            "group_by": "none",
-            "mode": "labeled",
-        },
-        "metrics": ["AUC", "LogLoss"],
-        "valid_metric": "AUC",
-        "metric_decimal_place": 6,
-        "train_batch_size": _SETTINGS.batch_size,
-        "embedding_size": _SETTINGS.dim,
-        "mlp_hidden_size": hidden,
-        "use_gpu": False,
-        "show_progress": False,
-        "state": "WARNING",
-        "seed": 1,
-    }
 
 
 if __name__ == "__main__":

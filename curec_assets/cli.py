@@ -22,6 +22,7 @@ from pathlib import Path
 from curec_assets.settings import PROFILES, Profile, Section
 from resources.errors import ConfigError, CurecError
 
+_WRITING = ("demo", "accept-code", "forget", "use-policy")
 _QUIET = ("dagster", "transformers", "trl", "peft", "datasets", "sentence_transformers", "httpx")
 
 
@@ -95,6 +96,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if chosen.command not in ("profiles", "export-policy", "doctor"):
         _keep_private()
     try:
+        if chosen.command in _WRITING:
+            _require_writable()
         if chosen.command == "demo":
             return _demo(chosen.profile)
         if chosen.command == "doctor":
@@ -119,6 +122,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"curec: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _require_writable() -> None:
+    from curec_assets.definitions import home_folder
+    from resources.storage.private import require_writable
+
+    for folder in (home_folder(), Path(os.environ.get("DAGSTER_HOME", home_folder() / "dagster"))):
+        require_writable(folder)
 
 
 def _keep_private() -> None:

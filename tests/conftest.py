@@ -1,6 +1,7 @@
 """What every test gets: no settings of the machine, and a home of its own."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,8 +10,8 @@ import pytest
 from filelock import FileLock
 from hypothesis import settings
 
-from benchmarks.chaos.filling import undisturbed
-from benchmarks.chaos.home import Undisturbed
+from benchmarks.chaos.filling import home_of, undisturbed
+from benchmarks.chaos.home import Home, Undisturbed
 
 # Test processes run beside each other, one a core: more threads would only wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -45,12 +46,22 @@ def _no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def undisturbed_run(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Undisturbed:
-    """What `curec demo` makes of an empty home with `smoke`; one run for all test processes."""
+def _undisturbed_folder(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
     base = tmp_path_factory.getbasetemp()
-    shared = base if worker_id == "master" else base.parent
-    with FileLock(shared / "undisturbed.lock"):
-        return undisturbed(shared / "undisturbed")
+    return (base if worker_id == "master" else base.parent) / "undisturbed"
+
+
+@pytest.fixture(scope="session")
+def undisturbed_run(_undisturbed_folder: Path) -> Undisturbed:
+    """What `curec demo` makes of an empty home with `smoke`; one run for all test processes."""
+    with FileLock(_undisturbed_folder.with_suffix(".lock")):
+        return undisturbed(_undisturbed_folder)
+
+
+@pytest.fixture
+def filled_home(undisturbed_run: Undisturbed, _undisturbed_folder: Path, tmp_path: Path) -> Home:
+    """A copy of the home that it made."""
+    return Home(shutil.copytree(home_of(_undisturbed_folder), tmp_path / "filled"))
 
 
 @pytest.fixture

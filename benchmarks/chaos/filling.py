@@ -39,6 +39,11 @@ class Filled:
         return [cls(**json.loads(line)) for line in lines]
 
 
+def home_of(work: Path) -> Path:
+    """Where `undisturbed` makes it."""
+    return work / "undisturbed"
+
+
 def undisturbed(work: Path) -> Undisturbed:
     """What a run makes that nobody disturbs; made once for the code that is there.
 
@@ -51,7 +56,7 @@ def undisturbed(work: Path) -> Undisturbed:
     if work.exists() and any(work.iterdir()) and not path.exists():
         raise SystemExit(f"{work} holds something else; name another folder with --work")
     shutil.rmtree(work, ignore_errors=True)  # of other code
-    home = Home.make(work / "undisturbed")
+    home = Home.make(home_of(work))
     ended = run(home, work / "undisturbed.log")
     if ended.code:
         raise SystemExit(f"the undisturbed run failed, see {work / 'undisturbed.log'}")

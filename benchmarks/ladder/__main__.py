@@ -17,14 +17,16 @@ from typing import Any
 import dagster as dg
 import polars as pl
 
-from benchmarks.harness import ROOT, Record, read_records, write_records
+from benchmarks.harness import ROOT, Record, write_records
 from benchmarks.home import Home
 from benchmarks.ladder import page, records, rungs, texts, walks
-from benchmarks.tables import rendered
+from benchmarks.tables import update
 from curec_assets.automation.run_progress import RunProgress
 from curec_assets.definitions import build_definitions, default_resources, recipes
 
 FIGURES = ROOT / "docs" / "figures" / "benchmark.json"
+THINNED = ROOT / "docs" / "figures" / "benchmark-thinned.json"
+"""Of the second data set (`benchmarks.thinned`)."""
 PAGE = ROOT / "docs" / "benchmark.md"
 NUMBERS = "numbers"
 RUNGS = (NUMBERS, *texts.WRITERS, texts.CORRECTED, *walks.WALKS)
@@ -43,37 +45,71 @@ def main() -> None:
     options.add_argument("--rungs", default=",".join(RUNGS), help=f"of {', '.join(RUNGS)}")
     options.add_argument("--reasons", type=int, help="events of each split, at most; default: all")
     options.add_argument("--figures", type=Path, default=FIGURES)
+    options.add_argument(
+        "--no-recbole",
+        dest="recbole",
+        action="store_false",
+        help="leave out the peer that needs the environment .venv-recbole",
+    )
     chosen = options.parse_args()
     wanted = [name for name in chosen.rungs.split(",") if name]
     unknown = set(wanted) - set(RUNGS)
     if unknown:
         options.error(f"no such rungs: {', '.join(sorted(unknown))}; of {', '.join(RUNGS)}")
-    with_reasons = [name for name in wanted if name != NUMBERS]
-    materialise(chosen.profile, chosen.home, everything=bool(with_reasons))
-    home = Home.open(chosen.home, profile=chosen.profile)
     images = page.IMAGES if chosen.figures == FIGURES else chosen.figures.parent
-    with tempfile.TemporaryDirectory(dir=home.path) as folder:
-        rungs.build_parts(home, Path(folder))
-        command = f"make benchmark CUREC_PROFILE={chosen.profile}"
-        found = records.of_numbers(home, Path(folder), f"{command} RUNGS={NUMBERS}", images)
+    command = f"make benchmark CUREC_PROFILE={chosen.profile}"
+    materialise(chosen.profile, chosen.home, everything=bool(set(wanted) - {NUMBERS}))
+    home = Home.open(chosen.home, profile=chosen.profile)
+    found = measure(
+        home,
+        wanted,
+        reasons=chosen.reasons,
+        recbole=chosen.recbole,
+        images=images,
+        commands=(f"{command} RUNGS={NUMBERS}", command),
+    )
+    write_records(chosen.figures, found)
+    if chosen.figures == FIGURES:
+        update(PAGE, (FIGURES, THINNED))
+        if set(wanted) - {NUMBERS}:
+            text = PAGE.read_text(encoding="utf-8")
+            PAGE.write_text(page.with_samples(text, _judged_test_reasons(home)), encoding="utf-8")
+
+
+def measure(
+    home: Home,
+    wanted: Sequence[str],
+    *,
+    reasons: int | None = None,
+    recbole: bool = True,
+    images: Path,
+    commands: tuple[str, str],
+) -> list[Record]:
+    """The figures of the rungs, printed too.
+
+    `reasons`: events of each split, at most. `images`: where pictures go. `commands`: what
+    reproduces the figures without, and with a language model.
+    """
+    of_numbers, of_texts = commands
+    with_reasons = [name for name in wanted if name != NUMBERS]
+    with tempfile.TemporaryDirectory(dir=home.path) as made:
+        folder = Path(made)
+        rungs.build_parts(home, folder)
+        peers = rungs.by_recbole(home, folder) if recbole else rungs.NO_PEERS
+        found = records.of_numbers(home, folder, peers, of_numbers, images)
         if with_reasons:
             found += _of_texts(
                 home,
-                Path(folder),
+                folder,
                 with_reasons,
-                events=texts.chosen_events(home, chosen.reasons),
-                resources=default_resources(chosen.profile, home.path),
-                command=command,
+                events=texts.chosen_events(home, reasons),
+                resources=default_resources(home.profile.name, home.path),
+                command=of_texts,
                 images=images,
             )
     found = [record for record in found if not math.isnan(record.value)]
-    write_records(chosen.figures, found)
-    if chosen.figures == FIGURES:
-        text = rendered(PAGE.read_text(encoding="utf-8"), read_records(FIGURES))
-        if with_reasons:
-            text = page.with_samples(text, _judged_test_reasons(home))
-        PAGE.write_text(text, encoding="utf-8")
     print("\n".join(f"{r.name:<40} {r.value:.4f} [{r.low:.4f}, {r.high:.4f}]" for r in found))
+    return found
 
 
 def _of_texts(

@@ -10,7 +10,7 @@ from benchmarks.home import Home
 from benchmarks.ladder import gains, page, readers, rungs, texts
 from curec_assets.core.seeds import derive
 from curec_assets.evaluation.bootstrap import interval
-from curec_assets.evaluation.protocol import evaluate, sliced_events
+from curec_assets.evaluation.protocol import DIFFERENCES, evaluate, sliced_events
 from curec_assets.evaluation.reason_quality import reason_quality
 from curec_assets.recommender.outputs import held_out_outputs
 from curec_assets.reward.gate import stored_gate
@@ -25,10 +25,14 @@ _TARGETS = {
     ("NDCG@10", "lambdamart"): ">= 0.115",
     ("HR@10", "lambdamart"): ">= 0.22",
 }
+_PEERS = ("best_peer", rungs.RECBOLE)
 _RECORDED = {
-    "auc": ("AUC", ("id", "id_text", "evidence", "numbers", "mlp", "whole", "best_peer")),
-    "logloss": ("LogLoss", ("evidence", "whole", "best_peer")),
-    "gauc": ("GAUC", ("evidence", "whole", "best_peer")),
+    "auc": (
+        "AUC",
+        ("id", "id_text", "evidence", "numbers", "mlp", "whole", "best_peer", "recbole_din"),
+    ),
+    "logloss": ("LogLoss", ("evidence", "whole", "best_peer", "recbole_din")),
+    "gauc": ("GAUC", ("evidence", "whole", "best_peer", "recbole_din")),
     "ece": ("ECE", ("evidence", "whole")),
     "hr@10": ("HR@10", ("lambdamart", "linear_ranker", "ease", "ease_text", "item_knn")),
     "ndcg@10": ("NDCG@10", ("lambdamart", "linear_ranker", "ease", "ease_text", "popularity")),
@@ -36,6 +40,7 @@ _RECORDED = {
 _DIFFERENCES = (
     ("auc", "AUC", "whole - best_peer"),
     ("auc", "AUC", "evidence - best_peer"),
+    ("auc", "AUC", f"whole - {rungs.RECBOLE}"),
     ("ndcg@10", "NDCG@10", "lambdamart - ease"),
     ("ndcg@10", "NDCG@10", "lambdamart - ease_text"),
 )
@@ -51,8 +56,13 @@ _COMPARED = (
 """Rungs whose readers are compared on the same resamples: AUC of the first minus the second's."""
 
 
-def of_numbers(home: Home, folder: Path, command: str, images: Path) -> list[Record]:
-    """All that needs no language model, on all test events; its picture goes into `images`."""
+def of_numbers(
+    home: Home, folder: Path, peers: pl.DataFrame, command: str, images: Path
+) -> list[Record]:
+    """All that needs no language model, on all test events; its picture goes into `images`.
+
+    `peers`: predictions of recommenders that are not the project's.
+    """
     predictions, ranks = held_out_outputs(
         home.current("baseline_recommenders").path,
         folder,
@@ -62,10 +72,11 @@ def of_numbers(home: Home, folder: Path, command: str, images: Path) -> list[Rec
     events = sliced_events(home.warehouse.read("event_splits"), nobody)
     evaluation = evaluate(
         events,
-        predictions.filter(~pl.col("recommender").str.ends_with("_reason")),
+        pl.concat([predictions.filter(~pl.col("recommender").str.ends_with("_reason")), peers]),
         ranks,
         samples=home.profile.recommender.bootstrap_samples,
         seed=home.profile.seed,
+        differences=(*DIFFERENCES, ("whole", rungs.RECBOLE)),
     )
     page.draw_recommenders(predictions, events.select("event_id", "liked"), images)
     found = rungs.measured(evaluation)

@@ -8,6 +8,7 @@ import polars as pl
 
 from benchmarks.home import Home
 from benchmarks.ladder.texts import Written
+from benchmarks.recbole import DEFAULT_HIDDEN, PYTHON, RecBole, write_atomic_files
 from curec_assets.recommender.build import (
     WITH_REASONS,
     build_recommender,
@@ -20,6 +21,17 @@ from curec_assets.recommender.reason_stage import Reasons
 from curec_assets.reward.texts import Encoder, Text, embed
 
 _TABLES = ("event_splits", "items", "item_embeddings")
+RECBOLE = "recbole_din"
+"""Name of RecBole's DIN among the recommenders."""
+NO_PEERS = pl.DataFrame(
+    schema={
+        "event_id": pl.String,
+        "recommender": pl.String,
+        "seed": pl.Int64,
+        "probability": pl.Float64,
+    }
+)
+"""Predictions of none."""
 
 
 def build_parts(home: Home, folder: Path) -> None:
@@ -44,6 +56,28 @@ def build_parts(home: Home, folder: Path) -> None:
         seed=profile.seed,
         log=lambda said: print(f"        {said}", flush=True),
     )
+
+
+def by_recbole(home: Home, folder: Path) -> pl.DataFrame:
+    """Predictions of test events by RecBole's DIN, layers and optimiser as they come, on the rows
+    and histories that ours reads: a peer.
+    """
+    settings = home.profile.recommender
+    tables = EventTables.make(settings, *(home.warehouse.read(name) for name in _TABLES))
+    write_atomic_files(tables, settings, folder)
+    found = []
+    with RecBole.started(PYTHON, folder, settings, DEFAULT_HIDDEN) as recbole:
+        for seed in range(settings.seeds):
+            places, probabilities = recbole.predictions(seed)
+            found.append(
+                tables.events[places].select(
+                    "event_id",
+                    recommender=pl.lit(RECBOLE),
+                    seed=pl.lit(seed, dtype=pl.Int64),
+                    probability=pl.Series(probabilities),
+                )
+            )
+    return pl.concat(found)
 
 
 def with_texts(

@@ -13,7 +13,7 @@ from curec_assets.core.recipe import Recipe
 from curec_assets.lifecycle.findings import Finding
 from resources.errors import ArtifactError
 from resources.storage.model_store import ModelStore
-from resources.storage.private import keep_private, open_to_others
+from resources.storage.private import keep_private, not_writable, open_to_others
 from resources.storage.warehouse import Warehouse
 from resources.storage.warehouse_copy import keep_copy
 from resources.storage.warehouse_faults import copy_of
@@ -28,11 +28,25 @@ def of_storage(
     home: Path, warehouse: Warehouse, store: ModelStore, recipes: Sequence[Recipe]
 ) -> Iterator[Finding]:
     """Every finding about what is stored, in the order in which it is looked at."""
+    yield of_writing(home)
     yield of_modes(home)
     yield of_disk(home, warehouse)
     yield from of_tables(warehouse, [recipe for recipe in recipes if recipe.writes == "table"])
     yield of_copy(warehouse)
     yield from of_models(store, [recipe.name for recipe in recipes if recipe.writes == "artifact"])
+
+
+def of_writing(home: Path) -> Finding:
+    """Whether this process may write what the home holds."""
+    refused = not_writable(home)
+    if refused is None:
+        return Finding("writing", "the home can be written")
+    return Finding(
+        "writing",
+        f"{refused} cannot be written",
+        f"make it writable (chmod -R u+w {home}, its owner, the mount), or set CUREC_HOME to a "
+        "folder that is",
+    )
 
 
 def of_modes(home: Path) -> Finding:

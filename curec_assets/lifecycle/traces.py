@@ -5,6 +5,7 @@ marks that a page or a table puts around a cell. The sequence of items is looked
 """
 
 import json
+import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -33,13 +34,25 @@ def traces(
     found = list(_in_tables(user_id, items, warehouse))
     folders = [Path(store.root), *([dagster_home] if dagster_home else [])]
     for folder in folders:
-        for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+        for file in _files(folder):
             if file.suffix == _COLUMNAR:
                 found += _in_frame(file.name, pl.read_parquet(file), user_id, items)
             elif file.suffix not in _BINARY:
                 where = str(file.relative_to(folder.parent))
                 found += _in_text(where, file.read_bytes(), user_id, items)
     return found
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """All files, those behind links too: what a home keeps on another disk is its own."""
+    seen: set[Path] = set()
+    for parent, folders, names in os.walk(folder, followlinks=True):
+        if (real := Path(parent).resolve()) in seen:  # a link that leads back
+            folders.clear()
+            continue
+        seen.add(real)
+        folders.sort()
+        yield from (file for name in sorted(names) if (file := Path(parent, name)).is_file())
 
 
 def _in_text(where: str, text: bytes, user_id: str, items: Sequence[str]) -> Iterator[str]:

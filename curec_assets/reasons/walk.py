@@ -43,6 +43,7 @@ from curec_assets.reasons.shards import keep_shard, kept_shard
 from curec_assets.reward.scoring import ScoredEvent
 from curec_assets.reward.texts import Sentences
 from curec_assets.settings import Profile
+from resources.errors import ArtifactError
 from resources.generation.protocol import Prompt, Sampling, TextGenerator
 
 log = logging.getLogger(__name__)
@@ -131,7 +132,11 @@ class Walk:
         self._level_cuts = tuple(level_cuts)
 
     def run(self, shards: Sequence[Sequence[WalkEvent]]) -> list[Path]:
-        """Walk all shards; their files in order. Raises `EngineError` when the generator fails."""
+        """Walk all shards; their files in order.
+
+        Raises `EngineError` when the generator fails, `ArtifactError` when somebody else removes
+        shards meanwhile.
+        """
         notes: dict[str, str] = {}
         paths = []
         for number, events in enumerate(shards):
@@ -143,6 +148,13 @@ class Walk:
             notes.update(zip(shard["user_id"], shard["next_note"], strict=True))
             paths.append(path)
             log.info("shard %d of %d: %d reasons", number + 1, len(shards), shard.height)
+        gone = [path for path in paths if not path.exists()]
+        if gone:
+            raise ArtifactError(
+                f"{len(gone)} of {len(paths)} shards were removed while others were written, such "
+                f"as {gone[0]}. CURec removes none: keep others out of the folder, and run again; "
+                "the rest is kept, and what was said before is not paid for again"
+            )
         return paths
 
     def _name(self, events: Sequence[WalkEvent], notes: dict[str, str]) -> str:

@@ -6,6 +6,8 @@ import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from resources.errors import ConfigError
+
 log = logging.getLogger(__name__)
 
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
@@ -26,6 +28,24 @@ def keep_private(folder: Path, kept: Iterable[str]) -> None:
             len(refused),
             folder,
             refused[0],
+        )
+
+
+def not_writable(folder: Path) -> Path | None:
+    """The folder or the first of what lies in it that this process cannot write; None: nothing."""
+    if not folder.exists():
+        return None
+    return next((p for p in (folder, *sorted(folder.iterdir())) if not os.access(p, os.W_OK)), None)
+
+
+def require_writable(folder: Path) -> None:
+    """Raises `ConfigError` where something in `folder` cannot be written."""
+    refused = not_writable(folder)
+    if refused:
+        raise ConfigError(
+            f"{refused} cannot be written (read-only, or another user's); make it writable, or set "
+            "CUREC_HOME to a folder that is (and DAGSTER_HOME with it, where that is set). Nothing "
+            "was changed; `curec doctor` and `curec outcome` only read"
         )
 
 

@@ -84,9 +84,12 @@ def leftovers(
 
 
 def remove(found: Sequence[Leftover]) -> None:
-    """Delete the folders."""
+    """Delete the folders; of a link the link alone, for what it leads to is not the store's."""
     for leftover in found:
-        shutil.rmtree(leftover.path)
+        if leftover.path.is_symlink():
+            leftover.path.unlink()
+        else:
+            shutil.rmtree(leftover.path)
 
 
 def _assets(store: ModelStore) -> list[Path]:

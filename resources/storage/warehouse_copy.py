@@ -36,6 +36,7 @@ def _copy(warehouse: Warehouse, final: Path) -> Path:
     import duckdb
 
     _sweep(Path(warehouse.path))
+    final = final.resolve()  # through a link: what it leads to is what must not stay
     temporary = final.with_name(f".{final.name}.{os.getpid()}")
     temporary.unlink(missing_ok=True)
     name = str(temporary).replace("'", "''")

@@ -90,6 +90,28 @@ def test_rows_go_from_tables_and_models_and_the_others_stay(home: Home) -> None:
     assert tainted(home.store, ["evidence_model"]) == ["evidence_model"]
 
 
+def test_what_a_home_keeps_on_another_disk_knows_the_user_no_more(
+    home: Home, tmp_path: Path
+) -> None:
+    """Parts of the home are links: they are searched, and what they lead to is what is cleared."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    parts = {"warehouse.duckdb": home.folder, "evidence_model": home.folder / "models"}
+    for name, folder in parts.items():
+        shutil.move(folder / name, elsewhere / name)
+        (folder / name).symlink_to(elsewhere / name)
+    (elsewhere / "evidence_model" / "back").symlink_to(elsewhere, target_is_directory=True)
+    before = home.traces
+    assert any("pool.json" in trace for trace in before)
+    assert any(trace.startswith("table ") for trace in before)
+    home.forget()
+    assert home.traces == []
+    assert all((folder / name).is_symlink() for name, folder in parts.items())
+    moved = Warehouse(path=str(elsewhere / "warehouse.duckdb"))
+    assert not moved.read("interactions").filter(user_id=USER).height
+    assert USER.encode() not in (elsewhere / "warehouse.duckdb").read_bytes()
+
+
 def test_manifests_name_what_is_there(home: Home) -> None:
     home.forget()
     versions = {m.asset: m.data_version for m in home.warehouse.manifests()}

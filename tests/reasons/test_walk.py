@@ -2,6 +2,7 @@
 
 import logging
 import re
+import subprocess
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +24,7 @@ from curec_assets.explanation.prompts import NoteFacts, ParsedReason, chain, com
 from curec_assets.reasons.walk import SHARD, Walk, WalkEvent, contradicted
 from curec_assets.reward.texts import Sentences
 from curec_assets.settings import load_profile
-from resources.errors import EngineError
+from resources.errors import ArtifactError, EngineError
 from resources.generation.protocol import Completion, Prompt, Sampling
 
 PROFILE = load_profile("smoke")
@@ -218,6 +219,31 @@ def test_a_damaged_shard_is_said_and_written_again(
     assert [str(file) in warning.getMessage() for warning in warnings] == [True]
     assert file.read_bytes() == content
     assert len(list(folder.iterdir())) == len(events)
+
+
+class Foreigner(ScriptedWriter):
+    """While it writes the last shard, another process removes the first."""
+
+    def __init__(self, folder: Path, shards: int) -> None:
+        super().__init__()
+        self._folder, self._shards = folder, shards
+
+    def write(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[Completion]:
+        kept = sorted(self._folder.glob("*.parquet"))
+        if len(kept) == self._shards - 1:
+            subprocess.run(["rm", str(kept[0])], check=True)
+        return super().write(prompts, sampling)
+
+
+def test_a_shard_that_somebody_removes_is_said_and_the_next_run_has_it_again(
+    tmp_path: Path,
+) -> None:
+    events = rounds([[True, False], [False, True], [True, True]])
+    whole = walked(events, tmp_path / "alone")
+    with pytest.raises(ArtifactError, match="1 of 3 shards were removed") as refused:
+        walked(events, tmp_path / "shared", Foreigner(tmp_path / "shared", len(events)))
+    assert "0000-" in str(refused.value)
+    assert walked(events, tmp_path / "shared").equals(whole)
 
 
 class FarWriter(ScriptedWriter):

@@ -1,5 +1,6 @@
 """Retention: what is current, kept or needed by what is kept stays; the rest is found."""
 
+import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -94,6 +95,17 @@ def test_given_up_work_and_old_completions_go(store: ModelStore, tmp_path: Path)
     remove(found)
     assert good.exists() and not old.exists()
     assert store.current("aligned").manifest.fingerprint == f"f{later}"
+
+
+def test_of_a_link_only_the_link_goes(store: ModelStore, tmp_path: Path) -> None:
+    generations(store)
+    outside = tmp_path / "outside"
+    shutil.copytree(Path(store.root) / "policy" / "f1", outside)
+    shutil.rmtree(Path(store.root) / "policy" / "f1")
+    (Path(store.root) / "policy" / "f1").symlink_to(outside)
+    remove(leftovers(store, kept_versions(store, 0), set()))
+    assert not (Path(store.root) / "policy" / "f1").is_symlink()
+    assert (outside / "manifest.json").exists()
 
 
 def test_a_dry_run_removes_nothing(
