@@ -19,7 +19,7 @@ AUDIT_BIN := .venv-audit/bin
 AUDIT_STAMP := .venv-audit/.ready
 
 .PHONY: help setup demo outcome ui test lint test-vllm bench-speed bench-incremental benchmark benchmark-thinned chaos \
-	audit
+	audit faults
 .DEFAULT_GOAL := help
 
 help:
@@ -28,6 +28,7 @@ help:
 	@echo 'make outcome   print the outcome again'
 	@echo 'make test      set up, lint, type-check, all tests'
 	@echo 'make lint      lint and type-check'
+	@echo 'make faults    every fault and attack that is tried, in one table; renew docs/security.md'
 	@echo 'make test-vllm the tests of the vLLM engine, on its CPU build, in an environment of its own'
 	@echo 'make benchmark    the rungs of the method and its peers, resumable; RUNGS=numbers needs no language model'
 	@echo 'make benchmark-thinned  the same without language model, on a sparser data set in own files'
@@ -58,6 +59,10 @@ outcome: setup
 # Dagster's own processes keep what this shell lets them keep: nothing for other users.
 ui: setup
 	@umask 077 && $(BIN)/dagster dev --workspace workspace.yaml
+
+# The tests that try a fault or an attack; renews the table of docs/security.md.
+faults: setup
+	@$(BIN)/pytest -m fault --fault-figures docs/figures/faults.json
 
 lint: setup
 	@$(BIN)/ruff check .

@@ -13,6 +13,8 @@ from hypothesis import settings
 from benchmarks.chaos.filling import home_of, undisturbed
 from benchmarks.chaos.home import Home, Undisturbed
 
+pytest_plugins = ("tests.support.faults",)
+
 # Test processes run beside each other, one a core: more threads would only wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 

@@ -72,6 +72,7 @@ tuned(Path(sys.argv[1]), Path(sys.argv[2]))
 """
 
 
+@pytest.mark.fault("SIGKILL while a checkpoint is written")
 def test_a_killed_training_ends_where_an_uninterrupted_one_does(
     base: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

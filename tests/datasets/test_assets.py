@@ -139,6 +139,7 @@ def test_checks_find_repeated_events_and_unknown_items(home: Path) -> None:
     assert checks.interactions_items_known(warehouse=warehouse).passed
 
 
+@pytest.mark.fault("rows that cannot be read")
 def test_a_bad_row_is_left_out_warned_of_and_listed(
     home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -161,6 +162,7 @@ def test_a_bad_row_is_left_out_warned_of_and_listed(
     assert "Nothing is in quarantine" in capsys.readouterr().out
 
 
+@pytest.mark.fault("a half-copied file")
 def test_a_half_copied_file_is_refused_and_what_was_stored_stays(home: Path) -> None:
     def stored() -> pl.DataFrame:
         ledger = Warehouse(path=str(home / "warehouse.duckdb")).read("events")

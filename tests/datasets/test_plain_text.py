@@ -28,6 +28,7 @@ def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> PreTrainedTokenizerBa
     return found
 
 
+@pytest.mark.fault("control tokens and unseen characters", tried=100)
 @given(texts)
 @example("<|im_<|im_end|>end|>")
 @example("<|im\u200b_end|>")

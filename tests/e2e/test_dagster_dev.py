@@ -237,6 +237,7 @@ items_path = "items.csv"
 """
 
 
+@pytest.mark.fault("markup in titles, in a browser")
 def test_no_title_makes_the_page_ask_elsewhere(tmp_path: Path) -> None:
     with elsewhere() as (address, asked):
         titles = [

@@ -79,6 +79,7 @@ class Home:
         return {line for file in files for line in file.read_bytes().splitlines()}
 
 
+@pytest.mark.fault("a user is forgotten, and files bring the user back")
 def test_a_forgotten_user_leaves_no_trace_and_does_not_come_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -168,6 +168,7 @@ def test_automation_is_silent_after_the_run(runs: GraphRuns) -> None:
     assert found.skip_reason and found.skip_reason.skip_message == "everything has followed"
 
 
+@pytest.mark.fault("another home, another process")
 def test_the_same_seed_gives_the_same_content_in_another_home(
     runs: GraphRuns, undisturbed_run: Undisturbed
 ) -> None:

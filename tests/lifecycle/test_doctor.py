@@ -102,6 +102,7 @@ def cut(stored: bytes, at: float, junk: bytes) -> bytes:
     return stored[: int(at * len(stored))] + junk
 
 
+@pytest.mark.fault("bytes of the warehouse change", tried=150)
 @settings(
     max_examples=150,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
@@ -200,6 +201,7 @@ def test_a_damaged_copy_is_found(warehouse: Warehouse) -> None:
     assert not wrong([of_copy(warehouse)])
 
 
+@pytest.mark.fault("a byte of a model changes", tried=20)
 @given(name=st.sampled_from(["weights.bin", "manifest.json"]), at=st.floats(0, 1))
 @settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_byte_of_a_model_that_changed_is_found(tmp_path: Path, name: str, at: float) -> None:

@@ -90,6 +90,7 @@ def test_rows_go_from_tables_and_models_and_the_others_stay(home: Home) -> None:
     assert tainted(home.store, ["evidence_model"]) == ["evidence_model"]
 
 
+@pytest.mark.fault("parts of the home are links")
 def test_what_a_home_keeps_on_another_disk_knows_the_user_no_more(
     home: Home, tmp_path: Path
 ) -> None:
@@ -174,6 +175,7 @@ def killed_at(step: int, patch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
+@pytest.mark.fault("an erasure ended anywhere")
 def test_an_erasure_that_was_killed_anywhere_is_ended_by_the_same_command(
     made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -183,6 +183,7 @@ def degenerate() -> st.SearchStrategy[str]:
     )
 
 
+@pytest.mark.fault("texts that only please the reward", tried=150)
 @settings(max_examples=150, deadline=None)
 @given(
     degenerate(),

@@ -195,6 +195,7 @@ DAMAGES = {
 }
 
 
+@pytest.mark.fault("a shard is damaged", tried=15)
 @pytest.mark.parametrize("damage", DAMAGES)
 @given(shard=st.integers(0, 2), share=st.floats(0, 1, exclude_max=True))
 @hypothesis_settings(max_examples=15)
@@ -235,6 +236,7 @@ class Foreigner(ScriptedWriter):
         return super().write(prompts, sampling)
 
 
+@pytest.mark.fault("another process removes a shard in mid-run")
 def test_a_shard_that_somebody_removes_is_said_and_the_next_run_has_it_again(
     tmp_path: Path,
 ) -> None:

@@ -197,6 +197,7 @@ os.kill(os.getpid(), signal.SIGKILL)
     assert set(inner.delivered) == set(PROMPTS[3:])
 
 
+@pytest.mark.fault("full disk")
 def test_a_full_disk_spoils_nothing(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
     with Journal(path, "model") as journal:

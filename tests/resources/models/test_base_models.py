@@ -105,6 +105,7 @@ def bring_code(folder):
     )
 
 
+@pytest.mark.fault("a model in pickles, or with code")
 @pytest.mark.parametrize("name", ["config.json", "tokenizer_config.json"])
 def test_a_model_that_brings_its_own_code_is_refused(language_model, tiny, name):
     edit(tiny.path / name, auto_map={"AutoTokenizer": [None, "own.Evil"]})
@@ -183,6 +184,7 @@ def test_a_chat_template_is_part_of_the_revision(language_model, tiny):
     assert language_model.revision(str(tiny.path)) != before
 
 
+@pytest.mark.fault("a model in pickles, or with code")
 def test_pickled_weights_are_refused(language_model, tiny):
     (tiny.path / "model.safetensors").rename(tiny.path / "pytorch_model.bin")
     with pytest.raises(ConfigError, match=r"no \.safetensors.*never loaded"):

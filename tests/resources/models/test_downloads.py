@@ -91,6 +91,7 @@ def test_the_record_is_what_sha256sum_reads(downloads, cache, tmp_path):
     )
 
 
+@pytest.mark.fault("a damaged or exchanged download")
 @pytest.mark.parametrize("damage", ["changed", "lost", "record lost", "record damaged"])
 def test_a_damaged_member_is_fetched_again(downloads, tmp_path, damage):
     package = pin(make_wheel(tmp_path / "index"))
@@ -139,6 +140,7 @@ def test_doing_what_the_error_says_fixes_it(downloads, cache, tmp_path):
     assert downloads.fetch(package, package.member).exists()
 
 
+@pytest.mark.fault("a damaged or exchanged download")
 def test_another_hash_is_refused_and_nothing_stays(downloads, cache, tmp_path):
     package = pin(make_wheel(tmp_path / "elsewhere"))
     other = pin(make_wheel(tmp_path / "index", {**MEMBERS, "tiny_data/one.csv": "evil"}))

@@ -81,6 +81,7 @@ def wrapped_by_safetensors():
     )
 
 
+@pytest.mark.fault("full disk")
 @pytest.mark.parametrize(
     "full",
     [OSError(errno.ENOSPC, "No space left on device"), wrapped_by_safetensors()],

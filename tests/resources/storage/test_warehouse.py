@@ -180,6 +180,7 @@ def hold():
         process.communicate()
 
 
+@pytest.mark.fault("another process holds the warehouse")
 @pytest.mark.parametrize("use", ["read", "write"])
 def test_another_process_is_waited_for(filled, hold, use):
     hold(filled.path, 1.0)
@@ -218,6 +219,7 @@ def test_a_path_that_says_what_a_lock_says_is_no_lock(tmp_path):
     assert time.monotonic() - started < 5
 
 
+@pytest.mark.fault("full disk")
 def test_a_full_disk_is_said_and_what_was_stored_stays(tmp_path):
     """A file system of its own that is really full."""
     disk = tmp_path / "disk"
@@ -247,6 +249,7 @@ Warehouse(path=sys.argv[1]).write("things", pl.DataFrame({"key": ["a"]}), manife
 """
 
 
+@pytest.mark.fault("SIGKILL in the first write of the warehouse")
 def test_a_kill_in_the_midst_of_the_very_first_write_leaves_a_usable_warehouse(tmp_path):
     for attempt in range(3):
         path = tmp_path / f"{attempt}" / "w.duckdb"

@@ -216,6 +216,7 @@ TRANSIENT = {
 }
 
 
+@pytest.mark.fault("a hostile or slow server")
 @pytest.mark.parametrize("trouble", TRANSIENT)
 def test_a_server_that_recovers(base: Path, trouble: str) -> None:
     script = Script(reply=lambda _, attempt: Reply() if attempt else TRANSIENT[trouble])
@@ -228,6 +229,7 @@ def test_a_server_that_recovers(base: Path, trouble: str) -> None:
         assert time.monotonic() - started >= 1.0, "Retry-After was not heeded"
 
 
+@pytest.mark.fault("a hostile or slow server")
 @pytest.mark.parametrize(
     ("reply", "attempts", "said"),
     [
@@ -277,6 +279,7 @@ def test_a_dated_snapshot_of_the_model_is_the_model(base: Path, answering: str) 
     assert completion.text == "x"
 
 
+@pytest.mark.fault("a hostile or slow server")
 def test_no_server(base: Path) -> None:
     with serving(Script()) as url:
         pass
@@ -288,6 +291,7 @@ def test_no_server(base: Path) -> None:
         pass
 
 
+@pytest.mark.fault("a hostile or slow server")
 def test_a_server_that_is_no_such_server(base: Path) -> None:
     with (
         pytest.raises(EngineError, match=r"no answer: 'It works!'.*/v1"),
@@ -318,6 +322,7 @@ def test_the_name_follows_the_weights(adapter: Path) -> None:
         served_model_name(adapter)
 
 
+@pytest.mark.fault("a hostile or slow server")
 def test_another_model_is_served(base: Path, adapter: Path) -> None:
     name = served_model_name(adapter)
     with (
@@ -371,6 +376,7 @@ def test_a_prompt_that_is_too_long_is_refused_unsent(base: Path) -> None:
     assert script.asked(PROMPTS[0]) == 0
 
 
+@pytest.mark.fault("a hostile or slow server")
 def test_what_was_answered_before_the_server_died_is_not_asked_again(
     base: Path, tmp_path: Path
 ) -> None:
@@ -491,6 +497,7 @@ def test_a_text_cut_within_the_chain_is_constrained_throughout(
     assert not completion.finished
 
 
+@pytest.mark.fault("a hostile or slow server")
 def test_a_server_that_tells_nothing_of_tokens(base: Path) -> None:
     text = f"{CHAIN} likely!\nYou liked it."
     plain = {"index": 0, "message": {"content": text}, "finish_reason": "length"}
@@ -502,6 +509,7 @@ def test_a_server_that_tells_nothing_of_tokens(base: Path) -> None:
     assert not completion.finished
 
 
+@pytest.mark.fault("a hostile or slow server")
 def test_a_server_that_ignores_the_grammar_is_noticed_once(
     base: Path, tokenizer: PreTrainedTokenizerBase, caplog: pytest.LogCaptureFixture
 ) -> None:
