@@ -146,6 +146,7 @@ def _demo(profile: str | None) -> int:
     import dagster as dg
 
     from curec_assets.automation.interruption import interruptible
+    from curec_assets.automation.old_runs import KEPT, drop_old_runs
     from curec_assets.automation.run_launcher import fail_dead_runs
     from curec_assets.automation.run_progress import RunProgress
     from curec_assets.definitions import (
@@ -163,6 +164,7 @@ def _demo(profile: str | None) -> int:
     with dg.DagsterInstance.get() as instance:
         for said in fail_dead_runs(instance):
             print(said, flush=True)
+        drop_old_runs(instance, getattr(instance.run_launcher, "kept_runs", KEPT))
         result = interruptible(
             job,
             instance,

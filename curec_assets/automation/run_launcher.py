@@ -8,11 +8,20 @@ machine, as all of CURec's are.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any, Self
 
 import dagster as dg
 import psutil
-from dagster._core.launcher import CheckRunHealthResult, DefaultRunLauncher, WorkerStatus
+from dagster._core.launcher import (
+    CheckRunHealthResult,
+    DefaultRunLauncher,
+    LaunchRunContext,
+    WorkerStatus,
+)
+from dagster._serdes import ConfigurableClassData
+
+from curec_assets.automation.old_runs import KEPT, drop_old_runs
 
 _SECONDS_TO_SAY_WHERE = 60.0
 """A run that has not said its process by then never will."""
@@ -20,7 +29,31 @@ _CLOCK = 1.0  # seconds by which a process may seem to begin after what it wrote
 
 
 class LocalRunLauncher(DefaultRunLauncher):
-    """Dagster's default launcher, which also knows whether a run's process is alive."""
+    """Dagster's default launcher, which also knows whether a run's process is alive.
+
+    Before a run it drops old ones from Dagster's records (`old_runs`).
+    """
+
+    def __init__(self, inst_data: ConfigurableClassData | None = None, kept_runs: int = KEPT):
+        super().__init__(inst_data)
+        self.kept_runs = kept_runs
+
+    @classmethod
+    def config_type(cls) -> Mapping[str, Any]:
+        """`kept_runs`."""
+        return {"kept_runs": dg.Field(int, default_value=KEPT, is_required=False)}
+
+    @classmethod
+    def from_config_value(
+        cls, inst_data: ConfigurableClassData, config_value: Mapping[str, Any]
+    ) -> Self:
+        """As deploy/dagster.yaml says."""
+        return cls(inst_data, **config_value)
+
+    def launch_run(self, context: LaunchRunContext) -> None:
+        """Start its process."""
+        drop_old_runs(self._instance, self.kept_runs)
+        super().launch_run(context)
 
     @property
     def supports_check_run_worker_health(self) -> bool:

@@ -15,6 +15,7 @@ import polars as pl
 
 from curec_assets.automation.interruption import interruptible
 from curec_assets.automation.lanes import FAST, FITTED
+from curec_assets.automation.old_runs import delete_run
 from curec_assets.automation.run_launcher import fail_dead_runs
 from curec_assets.automation.unended import unended_run
 from curec_assets.core.recipe import Recipe
@@ -72,7 +73,7 @@ def forget_user(
         earlier.unlink()
     dagster_home = _dagster_home()
     for run_id in _runs_that_name(user_id, instance):
-        instance.delete_run(run_id)
+        delete_run(instance, run_id)
         say(f"run {run_id} named the user and is deleted from Dagster's records")
     if dagster_home:
         _compact(dagster_home)
