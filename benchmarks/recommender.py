@@ -21,7 +21,7 @@ import torch
 
 from benchmarks.harness import Pairs, Record, Run, Spread, cores, pairs, parser
 from benchmarks.home import Home
-from benchmarks.recbole import DEFAULT_HIDDEN, PYTHON, RecBole, write_atomic_files
+from benchmarks.recbole_din import DEFAULT_HIDDEN, PYTHON, RecBole, write_atomic_files
 from benchmarks.tables import publish
 from curec_assets.core.seeds import derive
 from curec_assets.recommender.build import network_config

@@ -46,6 +46,9 @@ def records(done: Sequence[Filled]) -> list[Record]:
     ]
     longest = max(home.silence for home in done)
     found.append(Record.of("longest time without a sign of life", longest, "s", COMMAND, "<= 120"))
+    if made["interrupt"]:
+        obeyed = max(home.obeyed for home in done)
+        found.append(Record.of("longest time from Ctrl-C to the end", obeyed, "s", COMMAND, "<= 5"))
     found += [
         Record.of(
             f"kills in {step}" if step else "kills between steps", n, f"of {made.total()}", BY_STEP

@@ -31,6 +31,8 @@ class Filled:
     problems: list[str]
     silence: float
     """The longest time without a sign of life, in seconds."""
+    obeyed: float = 0.0
+    """The longest time from Ctrl-C to the end, in seconds."""
 
     @classmethod
     def read_all(cls, path: Path) -> list[Self]:
@@ -83,6 +85,7 @@ def fill(
                 return None
             ended = run(home, log, kill, _waits(kill, reference))
             filled.silence = max(filled.silence, ended.silence)
+            filled.obeyed = max(filled.obeyed, ended.obeyed)
             if not ended.killed and ended.code:
                 raise Disturbed(f"it ended with {ended.code} before {kill}")
             if not ended.killed:

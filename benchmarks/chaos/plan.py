@@ -10,14 +10,16 @@ FAULTS = {
     "process": "the process of `curec demo`",
     "group": "the whole process group of `curec demo`",
     "parent": "what started `curec demo`, which runs on beside the next",
+    "interrupt": "Ctrl-C in the terminal of `curec demo`",
 }
-"""Fault → the process that gets the SIGKILL."""
+"""Fault → the process that gets the SIGKILL; the last is a SIGINT to the group."""
 _OFTEN = {
     "step": 1,
     "worker": 1,
     "process": 3,
     "group": 3,
     "parent": 1,
+    "interrupt": 2,
 }  # a process per step is slow
 _MOST = 6  # kills of one home
 _LAST = {"step", "parent"}  # the run goes on, and makes the rest
@@ -25,7 +27,7 @@ _LAST = {"step", "parent"}  # the run goes on, and makes the rest
 
 @dataclass(frozen=True)
 class Kill:
-    """One SIGKILL."""
+    """One SIGKILL, or Ctrl-C."""
 
     fault: str
     """Of `FAULTS`."""

@@ -20,6 +20,8 @@ from curec_assets.automation.run_launcher import fail_dead_runs
 
 HANGS = 120.0
 """Seconds without a sign of life that nothing may take."""
+OBEYS = 30.0
+"""Seconds that an end after Ctrl-C may take on a busy machine; 5 are aimed at."""
 _LOOK = 0.05  # seconds between two looks
 _DEMO = [sys.executable, "-m", "curec_assets.cli", "demo"]
 _A_PROCESS_PER_STEP = [
@@ -102,6 +104,8 @@ class Ended:
     silence: float
     """The longest time without a new record, in seconds."""
     seconds: dict[str, float]
+    obeyed: float = 0.0
+    """Seconds from Ctrl-C to the end."""
 
 
 def run(
@@ -123,11 +127,14 @@ def run(
             watched = Watched(instance, {each.run_id for each in instance.get_runs()})
             killed = kill is not None and _until_killed(process, watched, kill, waits or {})
             hit = tuple(watched.running) if killed else ()
+            obeyed = 0.0
+            if killed and kill and kill.fault == "interrupt":
+                obeyed = _until_obeyed(process, home)
             while process.poll() is None:  # a run ends by itself when one of its steps is killed
                 watched.look()
                 time.sleep(_LOOK)
             watched.look()
-        return Ended(process.returncode, killed, hit, watched.silence, watched.seconds)
+        return Ended(process.returncode, killed, hit, watched.silence, watched.seconds, obeyed)
 
 
 @contextmanager
@@ -166,14 +173,28 @@ def _until_killed(
                 psutil.Process(watched.processes[due[0]]).kill()
                 watched.running = {due[0]: watched.running[due[0]]}
                 return True
-        elif due and kill.fault == "group":
-            os.killpg(process.pid, signal.SIGKILL)
+        elif due and kill.fault in ("group", "interrupt"):
+            gets = signal.SIGKILL if kill.fault == "group" else signal.SIGINT
+            os.killpg(process.pid, gets)
             return True
         elif due:
             process.kill()
             return True
         time.sleep(_LOOK)
     return False
+
+
+def _until_obeyed(process: "subprocess.Popen[bytes]", home: Home) -> float:
+    """Seconds to the end. Raises `Disturbed` when it does not come, or something lives on."""
+    began = time.monotonic()
+    try:
+        process.wait(timeout=OBEYS)
+    except subprocess.TimeoutExpired as error:
+        raise Disturbed(f"{OBEYS:.0f} s after Ctrl-C it still ran") from error
+    took = time.monotonic() - began
+    if orphans := left_behind(home):
+        raise Disturbed(f"after Ctrl-C there are still {', '.join(str(o.pid) for o in orphans)}")
+    return took
 
 
 def left_behind(home: Home) -> list[psutil.Process]:

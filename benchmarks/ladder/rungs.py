@@ -8,7 +8,7 @@ import polars as pl
 
 from benchmarks.home import Home
 from benchmarks.ladder.texts import Written
-from benchmarks.recbole import DEFAULT_HIDDEN, PYTHON, RecBole, write_atomic_files
+from benchmarks.recbole_din import DEFAULT_HIDDEN, PYTHON, RecBole, write_atomic_files
 from curec_assets.recommender.build import (
     WITH_REASONS,
     build_recommender,

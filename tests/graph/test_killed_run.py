@@ -22,7 +22,8 @@ def test_ten_kills_anywhere_end_in_the_same_content(
     reference = undisturbed_run
     random = Random(20260101)
     steps = list(reference.seconds)
-    faults = [*random.choices(["process", "group"], k=9), "parent"]
+    faults = [*random.choices(["process", "group", "interrupt"], k=9), "parent"]
+    assert "interrupt" in faults
     walk = "generated_reasons"  # among them in any case: it is the longest
     targets = [walk, *random.sample([step for step in steps if step != walk], 9)]
     kills = [
