@@ -15,6 +15,7 @@ from curec_assets.settings import RecommenderSettings
 
 PYTHON = ROOT / ".venv-recbole" / "bin" / "python"
 """Has benchmarks/requirements-recbole.txt."""
+_PATIENCE = 3  # epochs
 DEFAULT_HIDDEN = [256, 256, 256]
 """Widths of the last layers of RecBole's DIN, as it comes."""
 
@@ -128,15 +129,20 @@ class RecBole:
     def predictions(self, seed: int) -> tuple[list[int], list[float]]:
         """Places of the test rows and their probabilities, by a new model as RecBole trains it.
 
-        Its own optimiser and dropout; the epoch with the least LogLoss on validation is the one.
+        Its own optimiser and dropout, at the epoch with the least LogLoss on validation; it stops
+        when a few epochs brought no better one.
         """
         self.ask("begin", seed=seed)
-        best, found = float("inf"), dict[str, list[Any]](places=[], probabilities=[])
+        best, since = float("inf"), 0
+        found: dict[str, list[Any]] = {"places": [], "probabilities": []}
         for _ in range(self._settings.epochs):
             self.ask("epoch")
             loss = self.ask("validate")["logloss"]
+            since += 1
             if loss < best:
-                best, found = loss, self.ask("predict")
+                best, since, found = loss, 0, self.ask("predict")
+            if since == _PATIENCE:
+                break
         return found["places"], found["probabilities"]
 
 
