@@ -14,7 +14,7 @@ from resources.storage.private import open_to_others
 pytestmark = [pytest.mark.graph, pytest.mark.timeout(600)]
 
 
-@pytest.mark.fault("SIGKILL anywhere in a run", tried=10)
+@pytest.mark.fault("SIGKILL or Ctrl-C anywhere in a run", tried=10)
 @pytest.mark.timeout(900)
 def test_ten_kills_anywhere_end_in_the_same_content(
     tmp_path: Path, undisturbed_run: Undisturbed
