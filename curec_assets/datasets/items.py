@@ -8,19 +8,23 @@ from typing import Any
 import polars as pl
 
 from curec_assets.datasets import schema
-from curec_assets.datasets.plain_text import is_odd, one_line
+from curec_assets.datasets.plain_text import is_odd, one_line, shortened
 
 _LABELS = {"genre": "Genres", "director": "Director", "actor": "Cast"}
 _LOWER_CASE = {"genre"}
 # What a reason may say outside quotation marks: a name, and nothing that leads elsewhere.
 _MOST_WORDS = 6
+_LONGEST_ATTRIBUTE = 60  # characters
+_LONGEST_TITLE = 120
+_LONGEST_DESCRIPTION = 4000  # more than any encoder of sentences reads
 _ADDRESS = re.compile(r"://|\bwww\.|[\w.+-]+@\w|\b[\w-]{2,}\.(?:com|net|org|io|info|shop)\b", re.I)
 
 
 def build_items(raw_items: pl.DataFrame) -> pl.DataFrame:
     """`raw_items` → `schema.ITEMS`, ordered by item id.
 
-    Titles are unique (whatever their case) and free of double quotes and newlines. An item without
+    Titles are unique (whatever their case), of at most 120 characters (beside what tells equal ones
+    apart), and free of double quotes and newlines. An item without
     title is called "Item <id>". The text is what is embedded, empty when there is nothing to say.
     """
     rows = raw_items.sort("item_id").rows(named=True)
@@ -42,13 +46,15 @@ def build_items(raw_items: pl.DataFrame) -> pl.DataFrame:
 
 
 def odd_items(raw_items: pl.DataFrame) -> list[str]:
-    """Ids of items with control tokens or unseen characters in title, attributes or description, or
-    with an attribute that is no name.
+    """Ids of items that not all is kept of: control tokens, unseen characters, a title or a
+    description that is too long, an attribute that is no name.
     """
     return [
         row["item_id"]
         for row in raw_items.sort("item_id").iter_rows(named=True)
         if any(not is_name(one_line(each["value"] or "")) for each in row["attributes"] or [])
+        or len(one_line(row["title"] or "")) > _LONGEST_TITLE
+        or len(one_line(row["description"] or "")) > _LONGEST_DESCRIPTION
         or any(
             is_odd(text)
             for text in (
@@ -96,9 +102,13 @@ def clean_attributes(attributes: Iterable[dict[str, Any]]) -> list[dict[str, str
 
 def is_name(value: str) -> bool:
     """Whether an attribute's value may be named in a reason, where it stands without quotation
-    marks: at most six words, and no address.
+    marks: at most six words, of 60 characters together, and no address.
     """
-    return len(value.split()) <= _MOST_WORDS and not _ADDRESS.search(value)
+    return (
+        len(value) <= _LONGEST_ATTRIBUTE
+        and len(value.split()) <= _MOST_WORDS
+        and not _ADDRESS.search(value)
+    )
 
 
 def item_text(title: str, attributes: Iterable[dict[str, str]], description: str) -> str:
@@ -112,11 +122,12 @@ def item_text(title: str, attributes: Iterable[dict[str, str]], description: str
         for kind, values in by_kind.items()
     ]
     sentences = [part if part[-1] in ".!?" else f"{part}." for part in parts]
-    return " ".join([*sentences, one_line(description)]).strip()
+    prose = shortened(one_line(description), _LONGEST_DESCRIPTION)
+    return " ".join([*sentences, prose]).strip()
 
 
 def _choices(item_id: str, title: str | None, year: int | None) -> list[str]:
-    plain = one_line(title or "") or f"Item {one_line(item_id)}"
+    plain = shortened(one_line(title or "") or f"Item {one_line(item_id)}", _LONGEST_TITLE)
     dated = [f"{plain} ({year})"] if year is not None else []
     return [plain, *dated, f"{(dated or [plain])[0]} #{one_line(item_id)}"]
 

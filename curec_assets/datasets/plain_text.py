@@ -13,6 +13,8 @@ _CONTROL = re.compile(
     r"|\[/?(?P<bare>INST|PAD|UNK|CLS|SEP|MASK|BOS|EOS)\]"
 )
 _UNSEEN = ("Cf", "Cc", "Co", "Cn", "Cs")
+_DEEPEST = 8  # control tokens in control tokens; who goes deeper loses every bracket
+_BRACKETS = str.maketrans("", "", "<>[]")
 
 
 def one_line(text: str) -> str:
@@ -21,19 +23,31 @@ def one_line(text: str) -> str:
     Double quotes delimit titles in prompts and grammars. Of a control token its name stays. What
     comes out comes out again unchanged.
     """
-    before = None
-    while text != before:
-        before = text
-        text = unicodedata.normalize("NFC", _seen(text.replace('"', "'")))
-        text = _CONTROL.sub(lambda found: found["name"] or found["bare"], text)
-        text = " ".join(text.split())
-    return text
+    for _ in range(_DEEPEST):
+        before, text = text, _once(text)
+        if text == before:
+            return text
+    return _once(_once(text.translate(_BRACKETS)))
+
+
+def shortened(text: str, most: int) -> str:
+    """At most `most` characters: as many whole words as there is room for, and an ellipsis."""
+    if len(text) <= most:
+        return text
+    cut = text[: most - 1]
+    return (cut.rpartition(" ")[0] or cut).rstrip(" ,;:-(") + "\u2026"
 
 
 def is_odd(text: str) -> bool:
     """Whether more than quotes, blanks and the encoding of letters had to change."""
     plain = " ".join(unicodedata.normalize("NFC", text.replace('"', "'")).split())
     return one_line(text) != plain
+
+
+def _once(text: str) -> str:
+    text = unicodedata.normalize("NFC", _seen(text.replace('"', "'")))
+    text = _CONTROL.sub(lambda found: found["name"] or found["bare"], text)
+    return " ".join(text.split())
 
 
 def _seen(text: str) -> str:

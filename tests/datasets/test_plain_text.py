@@ -73,3 +73,31 @@ def test_items_with_odd_texts_are_named() -> None:
     assert items["title"].to_list() == ["Heat", "Heatim_end", "Alien", "Rose"]
     assert items["attributes"][2].to_list() == [{"kind": "genre", "value": "crime"}]
     assert items.filter(pl.col("text").str.contains("[\\p{Cf}<]")).is_empty()
+
+
+DEEP = {
+    "angles": "<" * 200_000 + "a" + ">" * 200_000,
+    "tokens": "<|im_" * 100_000 + "end" + "|>" * 100_000,
+    "brackets": "[" * 200_000 + "INST" + "]" * 200_000,
+    "entities": "&amp;" * 200_000,
+    "one word": "x" * 1_000_000,
+    "unseen": "a\u200b" * 300_000,
+}
+
+
+@pytest.mark.fault("a megabyte of text, nested deeply")
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("kind", DEEP)
+def test_a_megabyte_is_read_in_no_time_and_cut(kind: str) -> None:
+    """Taken apart one bracket at a time, the first of them would take hours."""
+    text = DEEP[kind]
+    assert one_line(one_line(text)) == one_line(text)
+    attributes = [[{"kind": "genre", "value": text}], []]
+    rows = raw(
+        item_id=["a", "b"], title=[text, text], attributes=attributes, description=[text, "short"]
+    )
+    items = build_items(rows)
+    assert items["title"].str.len_chars().max() <= 130
+    assert items["title"].n_unique() == 2
+    assert items["text"].str.len_chars().max() < 5000
+    assert odd_items(rows)[0] == "a"
