@@ -12,12 +12,15 @@ import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import numpy.typing as npt
+from safetensors import SafetensorError
 
 from curec_assets.core.provenance import digest
 from curec_assets.evidence.event_log import EventLog
+from resources.storage.model_store import WRITING, sweep
 
 log = logging.getLogger(__name__)
 
@@ -39,11 +42,13 @@ class KeptFits:
     def __init__(self, folder: Path | None, made_with: str) -> None:
         """`made_with`: a digest of the settings; the code is part of the folder's name."""
         self._folder = folder
+        if folder:
+            sweep(folder)
         self._made_with = made_with
 
     def find(self, name: str, events: EventLog, most: int) -> Fit | None:
         """The fit that was kept last, if it is one on at most `most` events, as they are now."""
-        from safetensors import SafetensorError, safe_open
+        from safetensors import safe_open
 
         file = self._file(name)
         if file is None or not file.exists():
@@ -63,21 +68,25 @@ class KeptFits:
         return Fit(size, values)
 
     def keep(self, name: str, events: EventLog, fit: Fit) -> None:
-        """Put it in the place of the last one."""
+        """Put it in the place of the last one; where that cannot be written, it is not kept."""
         from safetensors.numpy import save_file
 
         file = self._file(name)
         if file is None:
             return
-        file.parent.mkdir(parents=True, exist_ok=True)
         about = {
             "size": str(fit.size),
             "made_from": self._made_from(events, fit.size),
             "content": _sha256(fit.values),
         }
-        temporary = file.with_suffix(f".{os.getpid()}")
-        save_file({_VALUES: np.ascontiguousarray(fit.values)}, temporary, about)
-        temporary.replace(file)
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with TemporaryDirectory(prefix=f"{WRITING}{os.getpid()}-", dir=file.parent) as folder:
+                written = Path(folder) / file.name
+                save_file({_VALUES: np.ascontiguousarray(fit.values)}, written, about)
+                written.replace(file)
+        except (SafetensorError, OSError) as error:
+            log.warning("%s cannot be kept (%s); it will be made anew", file, error)
 
     def _file(self, name: str) -> Path | None:
         return self._folder / f"{name}.safetensors" if self._folder else None

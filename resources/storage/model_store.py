@@ -25,7 +25,8 @@ from resources.storage.manifest import Manifest
 
 _MANIFEST = "manifest.json"
 _CURRENT = "current.json"
-_WRITING = ".writing-"
+WRITING = ".writing-"
+"""How the name of what is being written begins; the number of the process follows."""
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -142,8 +143,8 @@ class ModelStore(dg.ConfigurableResource):  # type: ignore[type-arg]
         """
         folder = Path(self.root) / asset
         folder.mkdir(parents=True, exist_ok=True)
-        _sweep(folder)
-        temporary = Path(tempfile.mkdtemp(prefix=f"{_WRITING}{os.getpid()}-", dir=folder))
+        sweep(folder)
+        temporary = Path(tempfile.mkdtemp(prefix=f"{WRITING}{os.getpid()}-", dir=folder))
         try:
             yield temporary
         except Exception as error:
@@ -176,12 +177,12 @@ class ModelStore(dg.ConfigurableResource):  # type: ignore[type-arg]
         return stored
 
 
-def _sweep(folder: Path) -> None:
+def sweep(folder: Path) -> None:
     """Remove what processes that were killed had begun to write here."""
     import psutil
 
-    for begun in folder.glob(f"{_WRITING}*"):
-        process = begun.name.removeprefix(_WRITING).partition("-")[0]
+    for begun in folder.glob(f"{WRITING}*"):
+        process = begun.name.removeprefix(WRITING).partition("-")[0]
         if not process.isdigit() or not psutil.pid_exists(int(process)):
             shutil.rmtree(begun, ignore_errors=True)
 

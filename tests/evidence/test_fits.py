@@ -160,3 +160,27 @@ def test_a_damaged_fit_is_made_anew(
     caplog.clear()
     read(known, known.tail(50), folder)
     assert "made anew" not in caplog.text
+
+
+def test_what_cannot_be_kept_is_said_and_no_number_changes(
+    history: tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame],
+    read: Read,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    in_the_way = tmp_path / "fits"
+    in_the_way.write_text("a file")
+    known = history[0].head(CUT)
+    assert read(known, known.tail(50), in_the_way).equals(read(known, known.tail(50)))
+    assert "cannot be kept" in caplog.text
+    assert in_the_way.read_text() == "a file"
+
+
+def test_what_a_kill_left_is_swept(
+    history: tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame], read: Read, tmp_path: Path
+) -> None:
+    left = tmp_path / ".writing-999999999-x"
+    left.mkdir()
+    known = history[0].head(CUT)
+    read(known, known.tail(5), tmp_path)
+    assert not left.exists()
