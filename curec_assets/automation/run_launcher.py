@@ -64,7 +64,7 @@ class LocalRunLauncher(DefaultRunLauncher):
         """RUNNING while the process that wrote the run's first events lives."""
         started, process = _where(self._instance, run.run_id)
         if process is None:
-            if time.time() - started < _SECONDS_TO_SAY_WHERE:
+            if abs(time.time() - started) < _SECONDS_TO_SAY_WHERE:  # a clock may be set back
                 return CheckRunHealthResult(WorkerStatus.RUNNING)
             return CheckRunHealthResult(WorkerStatus.NOT_FOUND, "it never said its process")
         if _lives(process, since=started):

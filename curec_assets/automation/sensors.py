@@ -107,8 +107,7 @@ def sensors(
                 f"asked {_ATTEMPTS} times in vain: {_words(wanted)}. See the last run's error; "
                 "then materialise by hand, or change what is wrong, and the lane goes on"
             )
-        if time.time() < asked.not_before:
-            wait = asked.not_before - time.time()
+        if wait := _wait(asked):
             return dg.SkipReason(f"tries again in {wait:.0f} s: {_words(wanted)}")
         asked = _once_more(asked)
         request = dg.RunRequest(
@@ -157,7 +156,7 @@ def sensors(
             return _no_run(f"waits for the end of {busy}", seen)
         if seen.asked.attempts >= _ATTEMPTS:
             return _no_run(f"asked {_ATTEMPTS} times in vain; see the last run's error", seen)
-        if time.time() < seen.asked.not_before:
+        if _wait(seen.asked):
             return _no_run("the files are being read, or were not: tries again later", seen)
         wanted = now(context, settings, model_store).following(FAST, also=INGEST)
         asked = _once_more(seen.asked)
@@ -192,6 +191,13 @@ def _once_more(asked: _Asked) -> _Asked:
     """After one attempt more, with twice the wait before the next."""
     wait = _BACKOFF * 2**asked.attempts
     return replace(asked, attempts=asked.attempts + 1, not_before=time.time() + wait)
+
+
+def _wait(asked: _Asked) -> float:
+    """Seconds before the next attempt; none where the clock was set back since the last."""
+    left = asked.not_before - time.time()
+    longest = _BACKOFF * 2 ** (asked.attempts - 1)
+    return left if 0 < left <= longest else 0.0
 
 
 def _no_run(why: str, seen: _Seen) -> dg.SensorResult:

@@ -164,13 +164,13 @@ def test_the_same_content_again_asks_for_nothing(made: Lane) -> None:
     assert [made.tick(), made.tick()] == [set(), set()]
 
 
+def fail() -> None:
+    raise RuntimeError("no")
+
+
 def test_what_failed_is_asked_for_again_ever_later_and_not_for_ever(made: Lane) -> None:
     new_data(made)
     wanted = {"items", "recommendation_reasons"}
-
-    def fail() -> None:
-        raise RuntimeError("no")
-
     made.during = fail
     for attempt, wait in enumerate((60, 120, 240), start=1):
         assert made.tick() == wanted
@@ -187,6 +187,19 @@ def test_what_failed_is_asked_for_again_ever_later_and_not_for_ever(made: Lane) 
     assert "in vain" in made.said
     new_data(made)
     assert made.tick() == wanted
+
+
+@pytest.mark.fault("the clock is set back")
+def test_a_clock_that_is_set_back_holds_nothing_up(made: Lane) -> None:
+    new_data(made)
+    made.during = fail
+    wanted = made.tick()
+    made.make(*wanted, succeeds=False)
+    made.now -= 1e8
+    assert made.tick() == wanted
+    made.make(*wanted, succeeds=False)
+    assert made.tick() == set()
+    assert "tries again in 120 s" in made.said
 
 
 def test_what_read_older_input_is_asked_for_again(made: Lane) -> None:
