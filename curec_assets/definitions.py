@@ -22,6 +22,7 @@ from curec_assets.automation.policies import policies_of
 from curec_assets.automation.schedules import SCHEDULES
 from curec_assets.automation.sensors import sensors
 from curec_assets.core.asset import as_asset
+from curec_assets.core.checks import in_one_step
 from curec_assets.core.recipe import Recipe
 from curec_assets.settings import Settings, load_profile
 from resources.compute.accelerator import Accelerator
@@ -69,7 +70,7 @@ def build_definitions(
     chosen = profile or os.environ.get("CUREC_PROFILE") or DEFAULT_PROFILE
     values = load_profile(chosen)
     folder = home.resolve() if home else home_folder()
-    checks = dg.load_asset_checks_from_modules(_modules("checks"))
+    checks = in_one_step(dg.load_asset_checks_from_modules(_modules("checks")))
     return dg.Definitions(
         assets=[as_asset(recipe, **policies_of(recipe.name, values)) for recipe in recipes()],
         asset_checks=checks,
