@@ -101,14 +101,15 @@ def dead_runs(instance: dg.DagsterInstance) -> Iterator[tuple[dg.DagsterRun, str
 
 
 def ended_runs_with_slots(instance: dg.DagsterInstance) -> list[str]:
-    """Ids of runs that have ended, or are deleted, and still hold a slot of a pool."""
+    """Ids of runs that have ended, or are deleted, and still hold a slot of a pool or wait for one.
+
+    One that waits is given the next free slot, and would keep it.
+    """
     storage = instance.event_log_storage
-    slots = [
-        slot
-        for pool in storage.get_concurrency_keys()
-        for slot in storage.get_concurrency_info(pool).claimed_slots
-    ]
-    runs = {run_id: instance.get_run_by_id(run_id) for run_id in {slot.run_id for slot in slots}}
+    pools = [storage.get_concurrency_info(pool) for pool in storage.get_concurrency_keys()]
+    named = {slot.run_id for pool in pools for slot in pool.claimed_slots}
+    named |= {step.run_id for pool in pools for step in pool.pending_steps}
+    runs = {run_id: instance.get_run_by_id(run_id) for run_id in sorted(named)}
     return [run_id for run_id, run in runs.items() if run is None or run.is_finished]
 
 

@@ -9,11 +9,12 @@ import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from uuid import UUID
 
 import dagster as dg
 import pytest
 
-from curec_assets.automation.run_launcher import fail_dead_runs
+from curec_assets.automation.run_launcher import ended_runs_with_slots, fail_dead_runs
 
 pytestmark = [pytest.mark.multiprocess, pytest.mark.timeout(300)]
 
@@ -34,6 +35,11 @@ def holding():
 with dg.DagsterInstance.get() as instance:
     holding.execute_in_process(instance=instance)
 """
+
+
+@dg.job
+def holding() -> None:
+    pass
 
 
 class Home:
@@ -125,3 +131,25 @@ def test_a_run_whose_process_was_killed_holds_nothing_up(tmp_path: Path) -> None
     with home.instance() as instance:
         assert list(fail_dead_runs(instance)) == []
     assert home.slots() == 0
+
+
+@pytest.mark.fault("an ended run holds a slot of a pool, or waits for one", tried=2)
+def test_no_slot_is_kept_for_a_run_that_has_ended(tmp_path: Path) -> None:
+    """Ctrl-C ends a run whose thread may ask for one more slot before the process is gone."""
+    home = Home(tmp_path)
+    with home.instance() as instance:
+        storage = instance.event_log_storage
+        storage.set_concurrency_slots("warehouse", 1)
+        holds, waits, next_one = (
+            instance.create_run_for_job(holding, run_id=str(UUID(int=n))) for n in range(3)
+        )
+        assert storage.claim_concurrency_slot("warehouse", holds.run_id, "a").is_claimed
+        assert not storage.claim_concurrency_slot("warehouse", waits.run_id, "b").is_claimed
+        for run in (holds, waits):
+            instance.report_run_canceled(run)
+        assert ended_runs_with_slots(instance) == [holds.run_id, waits.run_id]
+        storage.free_concurrency_slots_for_run(holds.run_id)  # it is given to the one that waits
+        assert not storage.claim_concurrency_slot("warehouse", next_one.run_id, "c").is_claimed
+        assert list(fail_dead_runs(instance)) == []
+        assert ended_runs_with_slots(instance) == []
+        assert storage.claim_concurrency_slot("warehouse", next_one.run_id, "c").is_claimed
