@@ -84,7 +84,7 @@ class RecBole:
             recbole.samples = sizes["samples"]
             yield recbole
         finally:
-            process.terminate()
+            process.kill()  # what RecBole loads handles SIGTERM, and goes on
             process.wait()
 
     def ask(self, do: str, **arguments: Any) -> dict[str, Any]:
