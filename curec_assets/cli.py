@@ -96,7 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if chosen.command not in ("profiles", "export-policy", "doctor"):
         _keep_private()
     try:
-        if chosen.command in _WRITING:
+        if chosen.command in _WRITING or getattr(chosen, "delete", False):
             _require_writable()
         if chosen.command == "demo":
             return _demo(chosen.profile)
@@ -128,7 +128,8 @@ def _require_writable() -> None:
     from curec_assets.definitions import home_folder
     from resources.storage.private import require_writable
 
-    for folder in (home_folder(), Path(os.environ.get("DAGSTER_HOME", home_folder() / "dagster"))):
+    home = home_folder()
+    for folder in (home, Path(os.environ.get("DAGSTER_HOME") or home / "dagster")):
         require_writable(folder)
 
 

@@ -48,10 +48,10 @@ def content(folder: Path) -> dict[str, tuple[int, int]]:
     return {str(path): (stat.st_size, stat.st_mtime_ns) for path, stat in found}
 
 
-@pytest.mark.fault("read-only home", tried=5)
+@pytest.mark.fault("read-only home", tried=6)
 def test_what_writes_refuses_before_it_begins_and_what_reads_reads(read_only: Home) -> None:
     before = content(read_only.path)
-    for command in (("demo",), ("forget", "u01"), ("use-policy", "0")):
+    for command in (("demo",), ("forget", "u01"), ("use-policy", "0"), ("prune", "--delete")):
         refused = curec(read_only, *command)
         assert refused.returncode == 1, command
         assert refused.stderr.startswith(f"curec: {read_only.path} cannot be written"), command
