@@ -10,7 +10,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from curec_assets.automation.lanes import FAST, INGEST, SLOW
+from curec_assets.automation.lanes import FAST, INGEST, REFIT, SLOW
 from curec_assets.definitions import build_definitions
 from resources.errors import ConfigError
 
@@ -78,7 +78,7 @@ def test_environment_is_read_when_definitions_are_built(
 
 
 def test_every_asset_is_in_exactly_one_lane(definitions: dg.Definitions) -> None:
-    lanes = [*INGEST, *FAST, *SLOW]
+    lanes = [*INGEST, *FAST, *REFIT, *SLOW]
     assert len(lanes) == len(set(lanes))
     assert set(lanes) == set(graph(definitions)["assets"])
 
@@ -98,10 +98,17 @@ def test_retraining_makes_all_that_it_reads(definitions: dg.Definitions) -> None
         key.to_user_string()
         for key in definitions.resolve_job_def("retrain").asset_layer.executable_asset_keys
     }
-    assert set(SLOW) <= retrained
+    assert {*SLOW, *REFIT} <= retrained
     for name in retrained:
         read = {key.to_user_string() for key in assets.get(dg.AssetKey(name)).parent_keys}
         assert read <= retrained | set(INGEST), name
+
+
+def test_refitting_trains_no_language_model(definitions: dg.Definitions) -> None:
+    job = definitions.resolve_job_def("refit")
+    refitted = {key.to_user_string() for key in job.asset_layer.executable_asset_keys}
+    assert refitted - {*REFIT} <= set(FAST)
+    assert {"recommender", "recommender_ranking", "recommendations"} <= refitted
 
 
 def test_a_policys_archive_has_all_of_the_slow_lane(definitions: dg.Definitions) -> None:
@@ -155,7 +162,7 @@ def graph(definitions: dg.Definitions) -> dict[str, Any]:
                 key.to_user_string()
                 for key in definitions.resolve_job_def(name).asset_layer.executable_asset_keys
             )
-            for name in ("everything", "refresh", "retrain")
+            for name in ("everything", "refresh", "refit", "retrain")
         },
         "resources": sorted(definitions.resources or {}),
         "schedules": sorted(schedule.name for schedule in repository.schedule_defs),

@@ -33,7 +33,7 @@ RUNGS = (NUMBERS, *texts.WRITERS, texts.CORRECTED, *walks.WALKS)
 _WITHOUT_LANGUAGE_MODEL = (
     *("events", "raw_items", "items", "interactions", "training_snapshot"),
     *("event_splits", "item_embeddings", "evidence_numbers", "evidence_model"),
-    *("event_evidence", "baseline_recommenders", "recommender_ranking"),
+    *("event_evidence", "serving_snapshot", "baseline_recommenders", "recommender_ranking"),
 )
 
 

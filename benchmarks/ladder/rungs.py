@@ -41,8 +41,9 @@ def build_parts(home: Home, folder: Path) -> None:
     tables = EventTables.make(settings, *(home.warehouse.read(name) for name in _TABLES))
     rows, probability = event_rows(
         tables,
-        home.warehouse.read("evidence_numbers"),
-        home.warehouse.read("event_evidence", ["event_id", "probability"]),
+        home.warehouse.read("evidence_numbers").join(
+            home.warehouse.read("event_evidence", ["event_id", "probability"]), on="event_id"
+        ),
         settings,
     )
     build_recommender(

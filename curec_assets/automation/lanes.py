@@ -1,4 +1,4 @@
-"""Which asset belongs to which lane. Every asset is in exactly one of the three."""
+"""Which asset belongs to which lane. Every asset is in exactly one of the four."""
 
 INGEST = ("events", "quarantine", "raw_items")
 """Read from outside: by the source sensor, or by hand."""
@@ -12,6 +12,7 @@ FAST = (
     "live_reasons",
     "item_embeddings",
     "reason_embeddings",
+    "serving_evidence",
     "baseline_recommenders",
     "recommender",
     "recommender_ranking",
@@ -36,6 +37,9 @@ SLOW = (
 )
 """Made by `retrain` only, so that new data alone never retrains a language model. The evidence of
 the snapshot is among them: a corpus must not be made from the evidence of another snapshot."""
+
+REFIT = ("serving_snapshot",)
+"""Renewed by `refit` and `retrain`: what follows it is the recommender, and no language model."""
 
 FITTED = (
     "evidence_model",

@@ -14,7 +14,7 @@ from textwrap import shorten
 
 import dagster as dg
 
-from curec_assets.automation.lanes import FAST, INGEST, SLOW
+from curec_assets.automation.lanes import FAST, INGEST, REFIT, SLOW
 from curec_assets.automation.staleness import Staleness, inputs_of_last, staleness
 from curec_assets.automation.unended import unended_run
 from curec_assets.core.recipe import Recipe
@@ -75,6 +75,7 @@ def sensors(
             store=Path(model_store.root),
             blocking=blocking,
             trained=SLOW,
+            followed=(*INGEST, *FAST),
         )
 
     @dg.sensor(
@@ -208,7 +209,8 @@ def _nothing_to_do(found: Staleness) -> str:
     held = [f"{name}: {found.held[name]}" for name in FAST if name in found.held]
     if held:
         return shorten(f"cannot follow: {'; '.join(held)}", _WORDS)
-    retrain = [f"{name}: {'; '.join(found.stale[name])}" for name in SLOW if name in found.stale]
+    trained = [name for name in (*REFIT, *SLOW) if name in found.stale]
+    retrain = [f"{name}: {'; '.join(found.stale[name])}" for name in trained]
     said = f"; `retrain` would make again: {'; '.join(retrain)}" if retrain else ""
     return shorten(f"everything has followed{said}", _WORDS)
 

@@ -65,18 +65,24 @@ def staleness(
     store: Path,
     blocking: Mapping[str, Collection[dg.AssetCheckKey]],
     trained: Collection[str],
+    followed: Collection[str],
 ) -> Staleness:
     """What is stale now, of `recipes`.
 
     `store`: the model store's folder, for accepted code. `blocking`: asset → its blocking checks;
-    what reads an asset whose check failed is held. `trained`: assets that only `retrain` makes;
-    what they reach is held while one of them has other code than it was made with, or other
-    settings which the others read too, so that no text is written with one prompt by a model that
-    was tuned on another; and while `curec use-policy` is unfinished.
+    what reads an asset whose check failed is held. `followed`: assets that follow by themselves.
+    `trained`: assets that only `retrain` makes; what they reach is held while one of them has other
+    code than it was made with, or other settings which those that are followed read too, so that no
+    text is written with one prompt by a model that was tuned on another; and while
+    `curec use-policy` is unfinished.
     """
     order = _upstream_first(recipes)
-    followed = [recipe for recipe in order if recipe.name not in trained]
-    shared = frozenset(path for recipe in followed for path in recipe.settings_read(profile))
+    shared = frozenset(
+        path
+        for recipe in order
+        if recipe.name in followed
+        for path in recipe.settings_read(profile)
+    )
     switching = unfinished_switch(store)
     made = _last_materialisations(instance, [recipe.name for recipe in order])
     stale: dict[str, tuple[str, ...]] = {}

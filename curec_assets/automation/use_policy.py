@@ -10,7 +10,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from curec_assets.automation.lanes import SLOW
+from curec_assets.automation.lanes import FAST, INGEST, SLOW
 from curec_assets.automation.staleness import staleness
 from curec_assets.automation.unended import unended_run
 from curec_assets.core.recipe import Recipe
@@ -98,7 +98,15 @@ def waiting_for(
 
     Checks that failed are not asked.
     """
-    found = staleness(instance, recipes, profile, store=Path(store.root), blocking={}, trained=SLOW)
+    found = staleness(
+        instance,
+        recipes,
+        profile,
+        store=Path(store.root),
+        blocking={},
+        trained=SLOW,
+        followed=(*INGEST, *FAST),
+    )
     return sorted({found.held[name] for name in SLOW if name in found.held})
 
 

@@ -289,7 +289,7 @@ def interactions(inputs: Inputs) -> tuple[pl.DataFrame, Mapping[str, Any]]:
     describe=lambda rows, _: describe.training_snapshot(rows),
 )
 def training_snapshot(inputs: Inputs) -> pl.DataFrame:
-    """The events that models are trained on: all up to now. Only the slow lane renews it."""
+    """The events that language models are trained on. Only the slow lane renews it."""
     return inputs.table("interactions")
 
 
@@ -312,6 +312,26 @@ def event_splits(inputs: Inputs) -> pl.DataFrame:
     return events
 
 
+@table(
+    group=_GROUP,
+    kinds=_KINDS,
+    key=["event_id"],
+    schema=schema.EVENT_SPLITS,
+    tables=("interactions",),
+    settings=("split", "seed"),
+    describe=lambda rows, _: describe.event_splits(rows),
+)
+def serving_snapshot(inputs: Inputs) -> pl.DataFrame:
+    """The events that the recommender is fitted on and judged by: all up to now, split in time.
+
+    `refit` renews it without touching a language model; `retrain` does too.
+    """
+    from curec_assets.datasets.splits import assign_splits
+
+    profile = inputs.settings
+    return assign_splits(inputs.table("interactions"), profile.split, profile.seed)
+
+
 RECIPES = (
     events,
     batches,
@@ -321,4 +341,5 @@ RECIPES = (
     interactions,
     training_snapshot,
     event_splits,
+    serving_snapshot,
 )

@@ -140,4 +140,60 @@ def event_evidence(inputs: Inputs) -> pl.DataFrame:
     )
 
 
-RECIPES = (evidence_numbers, evidence_model, event_evidence)
+def _describe_serving(rows: pl.DataFrame, inputs: Inputs) -> Mapping[str, Any]:
+    return {
+        "events_read": inputs.metrics["read"],
+        "without_probability": rows["probability"].null_count(),
+    }
+
+
+@table(
+    group=_GROUP,
+    kinds={"duckdb", "lightgbm"},
+    key=["event_id"],
+    tables=(
+        *("serving_snapshot", "items", "item_embeddings"),
+        *("event_splits", "evidence_numbers", "event_evidence"),
+    ),
+    artifacts=("evidence_model",),
+    settings=_NUMBERS_SETTINGS,
+    describe=_describe_serving,
+)
+def serving_evidence(inputs: Inputs) -> tuple[pl.DataFrame, Mapping[str, Any]]:
+    """For every event that the recommender is fitted on, its numbers and the model's probability.
+
+    Those of the training snapshot are taken from there, as far as they would be the same now.
+    """
+    from curec_assets.evidence.crossfit import load_final
+    from curec_assets.evidence.numbers import EvidenceNumbers
+    from curec_assets.evidence.serving import evidence_of
+
+    events, items = inputs.table("serving_snapshot"), inputs.table("items")
+    item_embeddings = inputs.table("item_embeddings")
+    known, numbers = inputs.table("event_splits"), inputs.table("evidence_numbers")
+    made_from = inputs.manifest("evidence_numbers").inputs
+    if any(
+        made_from[name] != version
+        for name, version in inputs.versions("event_splits", "items", "item_embeddings").items()
+    ):
+        known, numbers = known.clear(), numbers.clear()
+    asked = 0
+
+    def read(rows: pl.DataFrame) -> pl.DataFrame:
+        nonlocal asked
+        asked = rows.height
+        settings, seed = inputs.settings.evidence, inputs.settings.seed
+        return EvidenceNumbers(
+            events, items, item_embeddings, settings, seed, fits=inputs.fits()
+        ).read(rows)
+
+    return evidence_of(
+        events,
+        (known, numbers),
+        inputs.table("event_evidence", ["event_id", "probability"]),
+        load_final(inputs.artifact("evidence_model").path),
+        read,
+    ), {"read": asked}
+
+
+RECIPES = (evidence_numbers, evidence_model, event_evidence, serving_evidence)

@@ -45,7 +45,7 @@ _NETWORK_SETTINGS = (
 @artifact(
     group=_GROUP,
     kinds={"scikitlearn", "numpy"},
-    tables=("event_splits", "items", "item_embeddings"),
+    tables=("serving_snapshot", "items", "item_embeddings"),
     settings=(
         "recommender.ease_l2",
         "recommender.ease_items",
@@ -66,7 +66,7 @@ def baseline_recommenders(inputs: Inputs) -> Mapping[str, Any]:
 
     return build_baselines(
         inputs.output(),
-        inputs.table("event_splits"),
+        inputs.table("serving_snapshot"),
         inputs.table("items"),
         inputs.table("item_embeddings"),
         settings=inputs.settings.recommender,
@@ -80,8 +80,8 @@ def baseline_recommenders(inputs: Inputs) -> Mapping[str, Any]:
     group=_GROUP,
     kinds={"torch", "lightgbm", "scikitlearn"},
     tables=(
-        *("event_splits", "items", "item_embeddings"),
-        *("evidence_numbers", "event_evidence", "reason_embeddings"),
+        *("serving_snapshot", "items", "item_embeddings"),
+        *("serving_evidence", "reason_embeddings"),
     ),
     settings=(
         *_NETWORK_SETTINGS,
@@ -105,14 +105,9 @@ def recommender(inputs: Inputs) -> Mapping[str, Any]:
 
     profile = inputs.settings
     tables = EventTables.make(
-        profile.recommender, *map(inputs.table, ("event_splits", "items", "item_embeddings"))
+        profile.recommender, *map(inputs.table, ("serving_snapshot", "items", "item_embeddings"))
     )
-    rows, probability = event_rows(
-        tables,
-        inputs.table("evidence_numbers"),
-        inputs.table("event_evidence", ["event_id", "probability"]),
-        profile.recommender,
-    )
+    rows, probability = event_rows(tables, inputs.table("serving_evidence"), profile.recommender)
     return build_recommender(
         inputs.output(),
         TrainingData.make(tables, profile.recommender),
@@ -130,7 +125,7 @@ def recommender(inputs: Inputs) -> Mapping[str, Any]:
 @artifact(
     group=_GROUP,
     kinds={"lightgbm", "numpy"},
-    tables=("event_splits", "items", "item_embeddings"),
+    tables=("serving_snapshot", "items", "item_embeddings"),
     settings=("ranking", "seed"),
     describe=lambda stored, _: describe_ranking(stored),
 )
@@ -143,7 +138,7 @@ def recommender_ranking(inputs: Inputs) -> Mapping[str, Any]:
 
     return build_ranking(
         inputs.output(),
-        inputs.table("event_splits"),
+        inputs.table("serving_snapshot"),
         inputs.table("items"),
         inputs.table("item_embeddings"),
         settings=inputs.settings.ranking,
@@ -155,17 +150,17 @@ def recommender_ranking(inputs: Inputs) -> Mapping[str, Any]:
 def _outputs_are_of_these_events(inputs: Inputs) -> None:
     require_made_from(
         inputs.artifact("recommender").manifest,
-        inputs.versions("event_splits", "reason_embeddings"),
+        inputs.versions("serving_snapshot", "reason_embeddings"),
     )
     require_made_from(
-        inputs.artifact("baseline_recommenders").manifest, inputs.versions("event_splits")
+        inputs.artifact("baseline_recommenders").manifest, inputs.versions("serving_snapshot")
     )
     _ranking_is_of_these_events(inputs)
 
 
 def _ranking_is_of_these_events(inputs: Inputs) -> None:
     require_made_from(
-        inputs.artifact("recommender_ranking").manifest, inputs.versions("event_splits")
+        inputs.artifact("recommender_ranking").manifest, inputs.versions("serving_snapshot")
     )
 
 
@@ -173,7 +168,7 @@ def _ranking_is_of_these_events(inputs: Inputs) -> None:
     group=_GROUP,
     kinds={"duckdb", "polars"},
     key=["recommender", "slice", "metric"],
-    tables=("event_splits", "reason_embeddings"),
+    tables=("serving_snapshot", "reason_embeddings"),
     artifacts=("baseline_recommenders", "recommender", "recommender_ranking"),
     settings=("recommender.bootstrap_samples", "seed"),
     guard=_outputs_are_of_these_events,
@@ -190,7 +185,7 @@ def recommender_evaluation(inputs: Inputs) -> pl.DataFrame:
     )
     covered = inputs.table("reason_embeddings", ["event_id"])
     return evaluate(
-        sliced_events(inputs.table("event_splits"), covered),
+        sliced_events(inputs.table("serving_snapshot"), covered),
         predictions,
         ranks,
         samples=inputs.settings.recommender.bootstrap_samples,
@@ -198,10 +193,18 @@ def recommender_evaluation(inputs: Inputs) -> pl.DataFrame:
     )
 
 
-def _models_are_of_one_snapshot(inputs: Inputs) -> None:
-    snapshot = inputs.artifact("recommender").manifest.inputs["event_splits"]
-    for name in ("recommender_ranking", "evidence_model"):
-        require_made_from(inputs.artifact(name).manifest, {"event_splits": snapshot})
+def _models_belong_together(inputs: Inputs) -> None:
+    """One snapshot of the recommender and the ranker; one evidence model in fitting and serving."""
+    made_from = inputs.artifact("recommender").manifest.inputs
+    require_made_from(
+        inputs.artifact("recommender_ranking").manifest,
+        {"serving_snapshot": made_from["serving_snapshot"]},
+    )
+    require_made_from(inputs.artifact("recommender").manifest, inputs.versions("serving_evidence"))
+    require_made_from(
+        inputs.manifest("serving_evidence"),
+        {"evidence_model": inputs.artifact("evidence_model").manifest.data_version},
+    )
 
 
 def _describe_recommendations(rows: pl.DataFrame, _: Inputs) -> Mapping[str, Any]:
@@ -217,7 +220,10 @@ def _describe_recommendations(rows: pl.DataFrame, _: Inputs) -> Mapping[str, Any
     group=_GROUP,
     kinds={"torch", "huggingface", "duckdb"},
     key=["user_id", "rank"],
-    tables=("interactions", "items", "item_embeddings", "recommendation_reasons", "draft_reasons"),
+    tables=(
+        *("interactions", "items", "item_embeddings"),
+        *("recommendation_reasons", "draft_reasons", "serving_evidence"),
+    ),
     artifacts=("evidence_model", "recommender", "recommender_ranking", "reason_policy"),
     settings=(
         "recommender.recommended_users",
@@ -236,7 +242,7 @@ def _describe_recommendations(rows: pl.DataFrame, _: Inputs) -> Mapping[str, Any
         "seed",
     ),
     resources=("language_model", "generator_factory", "accelerator"),
-    guard=_models_are_of_one_snapshot,
+    guard=_models_belong_together,
     describe=_describe_recommendations,
 )
 def recommendations(inputs: Inputs) -> pl.DataFrame:

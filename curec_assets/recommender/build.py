@@ -34,14 +34,11 @@ _CLIP = 1e-6
 
 
 def event_rows(
-    tables: EventTables,
-    evidence_numbers: pl.DataFrame,
-    event_evidence: pl.DataFrame,
-    settings: RecommenderSettings,
+    tables: EventTables, evidence: pl.DataFrame, settings: RecommenderSettings
 ) -> tuple[Rows, Floats]:
     """Every event as numbers, and (events,) its probability by the evidence model, NaN where none.
 
-    `evidence_numbers`, `event_evidence`: the tables of these names.
+    `evidence`: event_id, the evidence numbers, probability.
     """
     events = tables.events
 
@@ -49,6 +46,7 @@ def event_rows(
         asked = events.select("event_id")
         return asked.join(rows, on="event_id", how="left", maintain_order="left")
 
+    found = in_order(evidence)
     statistics = running_statistics(
         events,
         item_attributes(tables.items),
@@ -59,9 +57,9 @@ def event_rows(
         pl.col("item_ids", "likes").list.tail(settings.history_length)
     )
     cosine = text_cosine(events["item_id"], histories, tables.item_embeddings)
-    probability = in_order(event_evidence)["probability"].cast(pl.Float64)
+    probability = found["probability"].cast(pl.Float64)
     return (
-        Rows.make(in_order(evidence_numbers), statistics, cosine),
+        Rows.make(found, statistics, cosine),
         probability.fill_null(float("nan")).to_numpy(),
     )
 

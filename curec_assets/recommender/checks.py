@@ -15,7 +15,7 @@ from resources.storage.warehouse import Warehouse
 
 @dg.asset_check(
     asset="recommender",
-    additional_deps=["event_splits"],
+    additional_deps=["serving_snapshot"],
     blocking=True,
     description="Every variant and seed has one finite probability in [0, 1] for every validation "
     "and test event.",
@@ -23,7 +23,7 @@ from resources.storage.warehouse import Warehouse
 def predictions_complete(warehouse: Warehouse, model_store: ModelStore) -> dg.AssetCheckResult:
     """One valid prediction per event, variant and seed."""
     predictions = pl.read_parquet(model_store.current("recommender").path / "predictions.parquet")
-    events = warehouse.read("event_splits", ["event_id", "split"])
+    events = warehouse.read("serving_snapshot", ["event_id", "split"])
     problems = prediction_problems(predictions, events.filter(pl.col("split") != "train"))
     return dg.AssetCheckResult(
         passed=not problems,

@@ -1,66 +1,17 @@
 """Fits that are kept change no number, and are used where they are good."""
 
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curec_assets.evidence import ease, factors
-from curec_assets.evidence.numbers import EvidenceNumbers
-from curec_assets.settings import EvidenceSettings
+from tests.evidence.conftest import SETTINGS, Read
 
-SETTINGS = EvidenceSettings()
 CUT = 1200
-
-
-@pytest.fixture(scope="module")
-def history() -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
-    """Events of 60 users with 40 items, in no order of names; items; embeddings."""
-    rng = np.random.default_rng(3)
-    pairs = rng.permutation(60 * 40)[:1800]
-    events = pl.DataFrame(
-        {
-            "user_id": [f"u{pair // 40 * 7 % 60}" for pair in pairs],
-            "item_id": [f"i{pair % 40 * 11 % 40}" for pair in pairs],
-            "timestamp": np.sort(rng.integers(1_000_000, 2_000_000, len(pairs))),
-            "rating": rng.integers(1, 6, len(pairs)).astype(float),
-        }
-    ).with_columns(liked=pl.col("rating") >= 4)
-    names = events["item_id"].unique().sort()
-    items = pl.DataFrame(
-        {"item_id": names, "year": 1990},
-        schema_overrides={"year": pl.Int64},
-    ).with_columns(
-        attributes=pl.lit([], pl.List(pl.Struct({"kind": pl.String, "value": pl.String})))
-    )
-    vectors = rng.normal(size=(len(names), 8)).astype(np.float32)
-    embeddings = pl.DataFrame(
-        {"item_id": names, "embedding": pl.Series(vectors, dtype=pl.Array(pl.Float32, 8))}
-    )
-    return events, items, embeddings
-
-
-Read = Callable[..., pl.DataFrame]
-
-
-@pytest.fixture(scope="module")
-def read(history: tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]) -> Read:
-    _, items, embeddings = history
-
-    def numbers(
-        known: pl.DataFrame,
-        asked: pl.DataFrame,
-        fits: Path | None = None,
-        chosen: EvidenceSettings = SETTINGS,
-    ) -> pl.DataFrame:
-        return EvidenceNumbers(known, items, embeddings, chosen, 3, fits=fits).read(asked)
-
-    return numbers
 
 
 @pytest.fixture(scope="module")

@@ -17,16 +17,17 @@ from benchmarks.harness import read_records
 from benchmarks.ladder.__main__ import main as ladder
 from benchmarks.ladder.texts import WRITERS
 from benchmarks.ladder.walks import WALKS
-from curec_assets.automation.lanes import FAST, INGEST, SLOW
+from curec_assets.automation.lanes import FAST, INGEST, REFIT, SLOW
 from curec_assets.cli import main
 from curec_assets.core.provenance import content_hash
 from curec_assets.definitions import build_definitions, default_resources
+from curec_assets.policy.archive import MODELS
 from curec_assets.reports.outcome import outcome
 from curec_assets.settings import Settings, load_profile
 
 pytestmark = [pytest.mark.graph, pytest.mark.timeout(600)]
 
-ASSETS = (*INGEST, *FAST, *SLOW)
+ASSETS = (*INGEST, *FAST, *REFIT, *SLOW)
 
 
 @dataclass(frozen=True)
@@ -213,24 +214,54 @@ def test_what_was_written_once_is_not_written_again_whatever_else_changes(
     assert value(after, "fingerprint") != value(before, "fingerprint")
 
 
+def five_new(known: pl.DataFrame) -> pl.DataFrame:
+    """Events of known users with known items, after all that is known."""
+    return (
+        known.sort("timestamp")
+        .tail(5)
+        .with_columns(
+            event_id=pl.col("event_id") + " new",
+            item_id=pl.col("item_id").reverse(),
+            timestamp=pl.col("timestamp").max() + 1_000 * pl.int_range(1, 6),
+        )
+    )
+
+
+def arrive(warehouse: Any, known: pl.DataFrame, events: pl.DataFrame) -> None:
+    rows = pl.concat([known, events])
+    manifest = warehouse.existing_manifest("interactions")
+    now = {"data_version": content_hash(rows, key=["event_id"]), "row_count": rows.height}
+    warehouse.write("interactions", rows, manifest.model_copy(update=now))
+
+
+def test_refit_fits_the_recommender_on_new_events_and_no_language_model(
+    runs: GraphRuns, tmp_path: Path
+) -> None:
+    home = tmp_path / "home"
+    shutil.copytree(runs.home, home)
+    definitions = build_definitions(profile="smoke", home=home)
+    resources = default_resources("smoke", home)
+    warehouse, store = resources["warehouse"], resources["model_store"]
+    known = warehouse.read("interactions")
+    arrive(warehouse, known, five_new(known))
+    before = data_versions(runs.first)
+    made = materializations(definitions.resolve_job_def("refit").execute_in_process())
+    assert not set(made) & set(SLOW)
+    assert warehouse.read("serving_snapshot").height == known.height + 5
+    assert value(made["serving_evidence"], "events_read") == 5
+    for name in ("recommender", "recommender_ranking", "recommender_evaluation"):
+        assert not value(made[name], "cached"), name
+    now = {name: store.current(name).manifest.data_version for name in MODELS}
+    assert now == {name: before[name] for name in MODELS}
+
+
 def test_new_events_get_reasons_and_each_is_written_once(runs: GraphRuns, tmp_path: Path) -> None:
     home = tmp_path / "home"
     shutil.copytree(runs.home, home)
     definitions = build_definitions(profile="smoke", home=home)
     warehouse = default_resources("smoke", home)["warehouse"]
     known = warehouse.read("interactions")
-    new = known.sort("timestamp").tail(5)
-    new = new.with_columns(
-        event_id=pl.col("event_id") + " new",
-        item_id=pl.col("item_id").reverse(),
-        timestamp=pl.col("timestamp") + 1_000 * pl.int_range(1, 6),
-    )
-
-    def arrive(events: pl.DataFrame) -> None:
-        rows = pl.concat([known, events])
-        manifest = warehouse.existing_manifest("interactions")
-        now = {"data_version": content_hash(rows, key=["event_id"]), "row_count": rows.height}
-        warehouse.write("interactions", rows, manifest.model_copy(update=now))
+    new = five_new(known)
 
     def written() -> tuple[pl.DataFrame, int]:
         job = definitions.resolve_job_def("everything")
@@ -241,11 +272,11 @@ def test_new_events_get_reasons_and_each_is_written_once(runs: GraphRuns, tmp_pa
         )
 
     assert written()[0].is_empty()
-    arrive(new.head(4))
+    arrive(warehouse, known, new.head(4))
     before, lines = written()
     assert before["event_id"].to_list() == new["event_id"].head(4).to_list()
     assert before["grounded"].all()
-    arrive(new)
+    arrive(warehouse, known, new)
     after, more = written()
     assert after.head(4).equals(before)
     assert after["event_id"].to_list() == new["event_id"].to_list()

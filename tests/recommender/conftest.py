@@ -10,7 +10,6 @@ import pytest
 
 from curec_assets.datasets.histories import histories_of
 from curec_assets.evidence.numbers import EvidenceNumbers
-from curec_assets.evidence.schema import EVENT_EVIDENCE
 from curec_assets.recommender.baselines import build_baselines
 from curec_assets.recommender.build import build_recommender, event_rows
 from curec_assets.recommender.dataset import EventTables, TrainingData
@@ -38,13 +37,12 @@ EVIDENCE = EvidenceSettings(max_trees=40, min_leaf_events=10)
 class Tables(EventTables):
     """All that the recommender is made from."""
 
-    evidence_numbers: pl.DataFrame
-    event_evidence: pl.DataFrame
+    serving_evidence: pl.DataFrame
     reason_embeddings: pl.DataFrame
 
     def rows(self) -> Rows:
         """As numbers."""
-        return event_rows(self, self.evidence_numbers, self.event_evidence, SETTINGS)[0]
+        return event_rows(self, self.serving_evidence, SETTINGS)[0]
 
 
 Problem = tuple[Tables, Path]
@@ -108,12 +106,8 @@ def planted(
         histories=histories_of(events, events, 50),
         items=catalogue,
         item_embeddings=item_embeddings,
-        evidence_numbers=pl.concat([events.select("event_id"), numbers], how="horizontal"),
-        event_evidence=events.select(
-            "event_id",
-            probability=numbers["item_like_rate"].cast(pl.Float64).clip(0.05, 0.95),
-            level=pl.lit(5, dtype=pl.Int64),
-            facts=pl.lit([], dtype=EVENT_EVIDENCE["facts"]),
+        serving_evidence=pl.concat([events.select("event_id"), numbers], how="horizontal").select(
+            pl.all(), probability=pl.col("item_like_rate").cast(pl.Float64).clip(0.05, 0.95)
         ),
         reason_embeddings=pl.DataFrame(
             {
@@ -151,7 +145,7 @@ def _built(inputs: Tables, folder: Path, settings: RecommenderSettings) -> Probl
         folder / "recommender",
         data,
         inputs.rows(),
-        inputs.event_evidence["probability"].to_numpy(),
+        inputs.serving_evidence["probability"].to_numpy(),
         Reasons.of(inputs.events, inputs.reason_embeddings),
         settings=settings,
         evidence_settings=EVIDENCE,

@@ -31,8 +31,7 @@ _RECIPES = [
     quality_report,
 ]
 _ASSETS = [as_asset(recipe) for recipe in _RECIPES]
-_TABLES = ("items", "item_embeddings", "reason_embeddings")
-_TABLES += ("evidence_numbers", "event_evidence")
+_TABLES = ("items", "item_embeddings", "reason_embeddings", "serving_evidence")
 
 
 def _store_table(warehouse: Warehouse, name: str, rows: pl.DataFrame) -> None:
@@ -58,6 +57,7 @@ def resources(tmp_path: Path, reason_problem: Problem) -> dict[str, Any]:
     warehouse = Warehouse(path=str(tmp_path / "warehouse.duckdb"))
     store = ModelStore(root=str(tmp_path / "models"))
     _store_table(warehouse, "event_splits", inputs.events)
+    _store_table(warehouse, "serving_snapshot", inputs.events)
     _store_table(warehouse, "interactions", inputs.events.drop("split"))
     for name in _TABLES:
         _store_table(warehouse, name, getattr(inputs, name))
@@ -179,9 +179,9 @@ def test_an_evaluation_of_models_from_other_data_is_refused(
     resources: dict[str, Any], instance: dg.DagsterInstance
 ) -> None:
     _run(resources, instance)
-    splits = resources["warehouse"].read("event_splits")
-    _store_table(resources["warehouse"], "event_splits", splits[:-1])
-    with pytest.raises(ArtifactError, match=r"'recommender' .* was made from 'event_splits'"):
+    splits = resources["warehouse"].read("serving_snapshot")
+    _store_table(resources["warehouse"], "serving_snapshot", splits[:-1])
+    with pytest.raises(ArtifactError, match=r"'recommender' .* was made from 'serving_snapshot'"):
         dg.materialize(
             [as_asset(assets.recommender_evaluation)],
             resources=resources,
