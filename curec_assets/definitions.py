@@ -16,6 +16,7 @@ from typing import Any
 import dagster as dg
 
 from curec_assets.automation.drift import drift_sensor
+from curec_assets.automation.erasure import erasure_requests, forget_users
 from curec_assets.automation.executor import step_processes
 from curec_assets.automation.jobs import JOBS
 from curec_assets.automation.policies import policies_of
@@ -75,9 +76,9 @@ def build_definitions(
         assets=[as_asset(recipe, **policies_of(recipe.name, values)) for recipe in recipes()],
         asset_checks=checks,
         resources={**default_resources(chosen, folder), **(resources or {})},
-        jobs=JOBS,
+        jobs=(*JOBS, forget_users),
         schedules=SCHEDULES,
-        sensors=(*sensors(recipes(), blocking_checks(checks)), drift_sensor),
+        sensors=(*sensors(recipes(), blocking_checks(checks)), drift_sensor, erasure_requests),
         executor=step_processes,
         loggers=loggers,
     )

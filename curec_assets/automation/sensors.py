@@ -6,7 +6,6 @@ its run fails, or reads input that changes meanwhile; and each layer waits for a
 
 import hashlib
 import json
-import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from textwrap import shorten
 
 import dagster as dg
 
+from curec_assets.automation.attempts import ATTEMPTS, Asked
 from curec_assets.automation.lanes import FAST, INGEST, REFIT, SLOW
 from curec_assets.automation.staleness import Staleness, inputs_of_last, staleness
 from curec_assets.automation.unended import unended_run
@@ -27,18 +27,7 @@ WHY = "curec/why"
 """Tag of a run: what it was asked for, and because of what."""
 ATTEMPT = "curec/attempt"
 """Tag of a run: how often the same has been asked for."""
-_ATTEMPTS = 4
-_BACKOFF = 60.0  # seconds before the second attempt; doubled before each further one
 _WORDS = 1000  # characters of a tag or a message
-
-
-@dataclass(frozen=True)
-class _Asked:
-    """What a sensor asked for last, and how often; all of the fast lane's cursor."""
-
-    what: str = ""
-    attempts: int = 0
-    not_before: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -51,13 +40,13 @@ class _Seen:
     """Whether the content at `stat` has been looked at."""
     there: dict[str, dict[str, str]] = field(default_factory=dict)
     """Asset → fingerprint of the file that it is read from, as of the last settled look."""
-    asked: _Asked = _Asked()
+    asked: Asked = field(default_factory=Asked)
 
     @classmethod
     def read(cls, cursor: str | None) -> "_Seen":
         """From the cursor's text."""
         values = json.loads(cursor) if cursor else {}
-        return cls(**{**values, "asked": _Asked(**values.get("asked", {}))})
+        return cls(**{**values, "asked": Asked(**values.get("asked", {}))})
 
 
 def sensors(
@@ -97,20 +86,20 @@ def sensors(
         read_before = [name for name in INGEST if name not in found.missing]
         wanted = found.following((*read_before, *FAST))
         if not wanted:
-            return dg.SensorResult(skip_reason=_nothing_to_do(found), cursor=_written(_Asked()))
+            return dg.SensorResult(skip_reason=_nothing_to_do(found), cursor=_written(Asked()))
         asked = _read(context.cursor)
         # What is asked for again was not made by the run before: it failed, or read older input.
         what = _digest(*(f"{name} {why}" for name, why in sorted(wanted.items())))
         if what != asked.what:
-            asked = _Asked(what)
-        if asked.attempts >= _ATTEMPTS:
+            asked = Asked(what)
+        if asked.in_vain:
             return dg.SkipReason(
-                f"asked {_ATTEMPTS} times in vain: {_words(wanted)}. See the last run's error; "
+                f"asked {ATTEMPTS} times in vain: {_words(wanted)}. See the last run's error; "
                 "then materialise by hand, or change what is wrong, and the lane goes on"
             )
-        if wait := _wait(asked):
+        if wait := asked.wait():
             return dg.SkipReason(f"tries again in {wait:.0f} s: {_words(wanted)}")
-        asked = _once_more(asked)
+        asked = asked.once_more()
         request = dg.RunRequest(
             asset_selection=[dg.AssetKey(name) for name in wanted],
             tags={WHY: _words(wanted), ATTEMPT: str(asked.attempts)},
@@ -155,12 +144,12 @@ def sensors(
         busy = unended_run(context.instance)
         if busy:
             return _no_run(f"waits for the end of {busy}", seen)
-        if seen.asked.attempts >= _ATTEMPTS:
-            return _no_run(f"asked {_ATTEMPTS} times in vain; see the last run's error", seen)
-        if _wait(seen.asked):
+        if seen.asked.in_vain:
+            return _no_run(f"asked {ATTEMPTS} times in vain; see the last run's error", seen)
+        if seen.asked.wait():
             return _no_run("the files are being read, or were not: tries again later", seen)
         wanted = now(context, settings, model_store).following(FAST, also=INGEST)
-        asked = _once_more(seen.asked)
+        asked = seen.asked.once_more()
         request = dg.RunRequest(
             run_key=f"{asked.what} {asked.attempts}",
             asset_selection=[dg.AssetKey(name) for name in wanted],
@@ -185,20 +174,7 @@ def _looked_at(seen: _Seen, source: FilesSource) -> _Seen:
         return seen
     # Run keys are remembered for ever. Chaining the hashes lets content that comes back after a
     # change be read again, while a repeated tick still asks for the same run only once.
-    return replace(seen, there=there, asked=_Asked(_digest(seen.asked.what, json.dumps(there))))
-
-
-def _once_more(asked: _Asked) -> _Asked:
-    """After one attempt more, with twice the wait before the next."""
-    wait = _BACKOFF * 2**asked.attempts
-    return replace(asked, attempts=asked.attempts + 1, not_before=time.time() + wait)
-
-
-def _wait(asked: _Asked) -> float:
-    """Seconds before the next attempt; none where the clock was set back since the last."""
-    left = asked.not_before - time.time()
-    longest = _BACKOFF * 2 ** (asked.attempts - 1)
-    return left if 0 < left <= longest else 0.0
+    return replace(seen, there=there, asked=Asked(_digest(seen.asked.what, json.dumps(there))))
 
 
 def _no_run(why: str, seen: _Seen) -> dg.SensorResult:
@@ -219,11 +195,11 @@ def _words(wanted: Mapping[str, str]) -> str:
     return shorten("; ".join(f"{name}: {why}" for name, why in wanted.items()), _WORDS)
 
 
-def _read(cursor: str | None) -> _Asked:
-    return _Asked(**json.loads(cursor)) if cursor else _Asked()
+def _read(cursor: str | None) -> Asked:
+    return Asked(**json.loads(cursor)) if cursor else Asked()
 
 
-def _written(cursor: _Asked | _Seen) -> str:
+def _written(cursor: Asked | _Seen) -> str:
     return json.dumps(asdict(cursor))
 
 

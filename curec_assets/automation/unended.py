@@ -3,8 +3,8 @@
 import dagster as dg
 
 
-def unended_run(instance: dg.DagsterInstance) -> str:
-    """A run that has not ended, in words; empty when there is none."""
+def unended_run(instance: dg.DagsterInstance, but: str | None = None) -> str:
+    """A run that has not ended, in words; empty when there is none, `but` this one."""
     runs = instance.get_runs(
         dg.RunsFilter(
             statuses=[
@@ -14,7 +14,7 @@ def unended_run(instance: dg.DagsterInstance) -> str:
                 dg.DagsterRunStatus.STARTED,
                 dg.DagsterRunStatus.CANCELING,
             ]
-        ),
-        limit=1,
+        )
     )
-    return " ".join(f"run {run.run_id} ({run.job_name})" for run in runs)
+    others = [run for run in runs if run.run_id != but]
+    return f"run {others[0].run_id} ({others[0].job_name})" if others else ""

@@ -26,33 +26,37 @@ from resources.generation.journal import set_aside, set_aside_from
 from resources.storage.model_store import ModelStore
 from resources.storage.warehouse import Warehouse
 
+_SECONDS_FOR_A_LOCK = 60.0  # while Dagster's own processes write
 _JOURNALS = "*/.*.kept/completions.jsonl"
 Say = Callable[[str], None]
 
 
-def forget_user(
-    user_id: str,
+def forget_users(
+    user_ids: Sequence[str],
     definitions: dg.Definitions,
     recipes: Sequence[Recipe],
     warehouse: Warehouse,
     store: ModelStore,
     instance: dg.DagsterInstance,
     say: Say,
+    within: str | None = None,
     **run: object,
 ) -> None:
-    """Take a user out of the home, and prove it. `say` is told each step.
+    """Take users out of the home, and prove it. `say` is told each step.
 
-    `run`: further arguments of the run that makes the fast lane again.
+    `within`: a run that is not waited for. `run`: further arguments of the run that makes the fast
+    lane again.
     Raises `ConfigError` while a run is going on, `CurecError` when something still knows the user.
     """
     for text in fail_dead_runs(instance):  # such as one of an erasure that was killed
         say(text)
-    busy = unended_run(instance)
+    busy = unended_run(instance, but=within)
     if busy:
         raise ConfigError(f"{busy} is going on; wait for its end or cancel it, then forget again")
-    items = _items(warehouse, user_id)
-    found = forget(user_id, recipes, warehouse, store, fitted=FITTED)
-    say(f"{len(found.event_ids)} events, and what was made for them, are taken out")
+    items = {user_id: _items(warehouse, user_id) for user_id in user_ids}
+    for user_id in user_ids:
+        found = forget(user_id, recipes, warehouse, store, fitted=FITTED)
+        say(f"{len(found.event_ids)} events, and what was made for them, are taken out")
     for journal in list(Path(store.root).glob(_JOURNALS)):
         set_aside(journal)
     follow = [name for name in ("events", *FAST) if name in _made(recipes, warehouse, store)]
@@ -72,18 +76,27 @@ def forget_user(
     for earlier in list(Path(store.root).glob(str(set_aside_from(Path(_JOURNALS))))):
         earlier.unlink()
     dagster_home = _dagster_home()
-    for run_id in _runs_that_name(user_id, instance):
+    for run_id in _runs_that_name(user_ids, instance):
         delete_run(instance, run_id)
-        say(f"run {run_id} named the user and is deleted from Dagster's records")
+        say(f"run {run_id} named a user and is deleted from Dagster's records")
     if dagster_home:
         _compact(dagster_home)
-    left = traces(user_id, items, warehouse, store, dagster_home)
+    left = [
+        trace
+        for user_id in user_ids
+        for trace in traces(user_id, items[user_id], warehouse, store, dagster_home)
+    ]
     if left:
-        raise CurecError("the user is still known:\n  " + "\n  ".join(left))
+        raise CurecError("a user is still known:\n  " + "\n  ".join(left))
     models = tainted(store, FITTED)
-    say("nothing in this home knows the user any more")
+    say(f"nothing in this home knows {_them(user_ids)} any more")
     if models:
-        say(f"fitted on the user's events, until `retrain`: {', '.join(models)}")
+        say(f"fitted on events that are taken out, until `retrain`: {', '.join(models)}")
+
+
+def _them(user_ids: Sequence[str]) -> str:
+    """Without naming anybody: what is said here may be kept."""
+    return "the user" if len(user_ids) == 1 else f"the {len(user_ids)} users"
 
 
 def _items(warehouse: Warehouse, user_id: str) -> list[str]:
@@ -109,9 +122,11 @@ def _dagster_home() -> Path | None:
     return Path(home) if home else None
 
 
-def _runs_that_name(user_id: str, instance: dg.DagsterInstance) -> Iterator[str]:
-    """Runs with an event that has the user's id as a value of its own."""
-    marks = [f'"{user_id}"', f"'{user_id}'", f"| {user_id} |"]
+def _runs_that_name(user_ids: Sequence[str], instance: dg.DagsterInstance) -> Iterator[str]:
+    """Runs with an event that has a user's id as a value of its own."""
+    marks = [
+        f"{a}{each}{b}" for each in user_ids for a, b in (('"', '"'), ("'", "'"), ("| ", " |"))
+    ]
     for run in instance.get_runs():
         events = instance.all_logs(run.run_id)
         if any(mark in repr(event) for event in events for mark in marks):
@@ -121,6 +136,6 @@ def _runs_that_name(user_id: str, instance: dg.DagsterInstance) -> Iterator[str]
 def _compact(folder: Path) -> None:
     """Write Dagster's SQLite files anew, without what deleted rows left in them."""
     for file in sorted(folder.rglob("*.db")):
-        with sqlite3.connect(file) as connection:
+        with sqlite3.connect(file, timeout=_SECONDS_FOR_A_LOCK) as connection:
             connection.execute("VACUUM")
         connection.close()

@@ -9,7 +9,7 @@ import dagster as dg
 import polars as pl
 import pytest
 
-from curec_assets.cli import main
+from curec_assets.cli.app import main
 from curec_assets.core.asset import as_asset
 from curec_assets.datasets import assets, checks, schema
 from curec_assets.datasets.ledger import current_events

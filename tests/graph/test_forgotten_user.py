@@ -7,8 +7,7 @@ import polars as pl
 import pytest
 
 from curec_assets.datasets.sources.toy import ToySource
-from curec_assets.definitions import build_definitions, default_resources, recipes
-from curec_assets.lifecycle.forget import forget_user
+from curec_assets.definitions import build_definitions, default_resources
 from curec_assets.lifecycle.traces import traces
 from tests.support.reading import all_rows
 
@@ -20,7 +19,7 @@ extends = "smoke"
 
 [data]
 source = "files"
-interactions_path = "interactions.csv"
+interactions_path = "inbox"
 items_path = "items.csv"
 """
 
@@ -45,10 +44,13 @@ class Home:
         self.definitions = build_definitions(profile=str(self.profile), home=folder / "home")
         self.dagster = folder / "dagster"
         self.dagster.mkdir()
+        (self.dagster / "dagster.yaml").touch()
+        self.inbox = folder / "inbox"
+        self.inbox.mkdir()
 
     def run(self, rows: pl.DataFrame, *assets: str) -> None:
         """Read a file; make some assets, or all."""
-        rows.write_csv(self.folder / "interactions.csv")
+        rows.write_csv(self.inbox / "interactions.csv")
         with dg.DagsterInstance.local_temp(str(self.dagster)) as instance:
             result = self.definitions.resolve_job_def("everything").execute_in_process(
                 instance=instance,
@@ -58,17 +60,14 @@ class Home:
         assert result.success
 
     def forget(self) -> list[str]:
-        said: list[str] = []
+        """By a request in the inbox; what the run says."""
+        (self.inbox / "by mail.forget").write_text(f"{USER}\n\n", encoding="utf-8")
         with dg.DagsterInstance.local_temp(str(self.dagster)) as instance:
-            forget_user(
-                USER,
-                self.definitions,
-                recipes(),
-                self.warehouse,
-                self.store,
-                instance,
-                said.append,
-            )
+            job = self.definitions.resolve_job_def("forget_users")
+            result = job.execute_in_process(instance=instance, raise_on_error=False)
+            logs = instance.all_logs(result.run_id)
+        said = [entry.user_message for entry in logs if not entry.is_dagster_event]
+        assert result.success, said
         return said
 
     def versions(self, *tables: str) -> dict[str, str]:
@@ -95,6 +94,7 @@ def test_a_forgotten_user_leaves_no_trace_and_does_not_come_back(
     said = home.forget()
 
     assert traces(USER, items, home.warehouse, home.store, home.dagster) == []
+    assert [file.name for file in home.inbox.iterdir()] == ["interactions.csv"]
     assert USER.encode() not in (tmp_path / "home" / "warehouse.duckdb").read_bytes()
     assert "reason_policy" in said[-1] and "recommender" not in said[-1]  # the fast lane refits it
     assert written - home.completions()

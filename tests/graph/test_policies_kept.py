@@ -13,7 +13,7 @@ import pytest
 from curec_assets.automation import use_policy as module
 from curec_assets.automation.lanes import FAST, INGEST, REFIT, SLOW
 from curec_assets.automation.use_policy import use_policy
-from curec_assets.cli import main
+from curec_assets.cli.app import main
 from curec_assets.core.inputs import completions_folder
 from curec_assets.definitions import build_definitions, default_resources, recipes
 from curec_assets.policy.archive import (

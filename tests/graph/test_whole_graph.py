@@ -18,7 +18,7 @@ from benchmarks.ladder.__main__ import main as ladder
 from benchmarks.ladder.texts import WRITERS
 from benchmarks.ladder.walks import WALKS
 from curec_assets.automation.lanes import FAST, INGEST, REFIT, SLOW
-from curec_assets.cli import main
+from curec_assets.cli.app import main
 from curec_assets.core.provenance import content_hash
 from curec_assets.definitions import build_definitions, default_resources
 from curec_assets.policy.archive import MODELS

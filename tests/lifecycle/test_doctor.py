@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from benchmarks.chaos.home import Home
-from curec_assets.cli import main
+from curec_assets.cli.app import main
 from curec_assets.core.inputs import Inputs
 from curec_assets.core.provenance import content_hash, digest
 from curec_assets.core.recipe import Recipe, table

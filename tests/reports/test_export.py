@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from curec_assets.alignment.training import save_adapter
-from curec_assets.cli import main
+from curec_assets.cli.app import main
 from curec_assets.core.inputs import values_at
 from curec_assets.definitions import default_resources
 from curec_assets.reports.export import ExportSources, export_policy

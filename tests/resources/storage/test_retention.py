@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from curec_assets.cli import main
+from curec_assets.cli.app import main
 from resources.storage.manifest import Manifest
 from resources.storage.model_store import ModelStore
 from resources.storage.retention import kept_versions, leftovers, remove

@@ -1,0 +1,1 @@
+"""`curec`: the commands, one module for each thing that they are about."""

@@ -1,0 +1,38 @@
+"""Settings: every one of every profile."""
+
+from collections.abc import Sequence
+
+import typer
+
+from curec_assets.settings import PROFILES, Profile, Section
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    app.command(epilog="Example: curec profiles")(profiles)
+
+
+def profiles() -> None:
+    """List every setting of every profile."""
+    print(describe_profiles())
+
+
+def describe_profiles() -> str:
+    """Every setting with its value in each profile, and what it means."""
+    lines = [f"Profiles: {', '.join(PROFILES)}. Choose with CUREC_PROFILE or --profile."]
+    for name, field in Profile.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
+            lines += ["", f"[{name}] {(field.annotation.__doc__ or '').strip()}"]
+            for key, setting in field.annotation.model_fields.items():
+                values = [getattr(getattr(profile, name), key) for profile in PROFILES.values()]
+                lines += [f"  {key} = {_values(values)}", f"      {setting.description}"]
+        else:
+            values = [getattr(profile, name) for profile in PROFILES.values()]
+            lines += [f"{name} = {_values(values)}", f"      {field.description}"]
+    return "\n".join(lines)
+
+
+def _values(values: Sequence[object]) -> str:
+    if len(set(values)) == 1:
+        return repr(values[0])
+    return ", ".join(f"{name}: {value!r}" for name, value in zip(PROFILES, values, strict=True))
