@@ -13,8 +13,8 @@ import dagster as dg
 from curec_assets.automation.attempts import ATTEMPTS, Asked
 from curec_assets.automation.unended import unended_run
 from curec_assets.core.step_process import end_with_the_run
+from curec_assets.datasets.sources.erasure_requests import request_files
 from curec_assets.datasets.sources.inbox import state
-from curec_assets.lifecycle.erasure_requests import request_files
 from curec_assets.settings import Settings
 from resources.storage.model_store import ModelStore
 

@@ -64,8 +64,8 @@ def forget(
 
     from curec_assets.automation.lanes import FAST
     from curec_assets.automation.run_progress import RunProgress
+    from curec_assets.datasets.sources.erasure_requests import read_requests, request_files
     from curec_assets.definitions import build_definitions, recipes
-    from curec_assets.lifecycle.erasure_requests import read_requests, request_files
     from curec_assets.lifecycle.forget import forget_users
     from curec_assets.settings import load_profile
 

@@ -300,7 +300,7 @@ def training_snapshot(inputs: Inputs) -> pl.DataFrame:
     schema=schema.EVENT_SPLITS,
     tables=("training_snapshot",),
     settings=("split", "seed"),
-    describe=lambda rows, _: describe.event_splits(rows),
+    describe=lambda rows, _: describe.splits(rows, by=("split", "fold")),
 )
 def event_splits(inputs: Inputs) -> pl.DataFrame:
     """Train, validation and test by time; reward and policy folds by user within train."""
@@ -316,20 +316,19 @@ def event_splits(inputs: Inputs) -> pl.DataFrame:
     group=_GROUP,
     kinds=_KINDS,
     key=["event_id"],
-    schema=schema.EVENT_SPLITS,
+    schema=schema.SERVING_SNAPSHOT,
     tables=("interactions",),
-    settings=("split", "seed"),
-    describe=lambda rows, _: describe.event_splits(rows),
+    settings=("split.train_fraction", "split.validation_fraction"),
+    describe=lambda rows, _: describe.splits(rows),
 )
 def serving_snapshot(inputs: Inputs) -> pl.DataFrame:
     """The events that the recommender is fitted on and judged by: all up to now, split in time.
 
     `refit` renews it without touching a language model; `retrain` does too.
     """
-    from curec_assets.datasets.splits import assign_splits
+    from curec_assets.datasets.splits import split_in_time
 
-    profile = inputs.settings
-    return assign_splits(inputs.table("interactions"), profile.split, profile.seed)
+    return split_in_time(inputs.table("interactions"), inputs.settings.split)
 
 
 RECIPES = (

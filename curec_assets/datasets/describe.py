@@ -1,5 +1,6 @@
 """What is worth looking at in each table: numbers, texts and small tables."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import polars as pl
@@ -111,10 +112,10 @@ def training_snapshot(rows: pl.DataFrame) -> Description:
     return {"cut_off": int(rows["timestamp"].max() or 0), **_time_range(rows)}  # type: ignore[arg-type]
 
 
-def event_splits(rows: pl.DataFrame) -> Description:
-    """Sizes and dates of the splits and folds."""
+def splits(rows: pl.DataFrame, *, by: Sequence[str] = ("split",)) -> Description:
+    """Sizes and dates of the splits, `by` folds too where there are any."""
     table = (
-        rows.group_by("split", "fold")
+        rows.group_by(by)
         .agg(
             events=pl.len(),
             users=pl.col("user_id").n_unique(),
@@ -122,7 +123,7 @@ def event_splits(rows: pl.DataFrame) -> Description:
             begins=_moment(pl.col("timestamp").min()),
             ends=_moment(pl.col("timestamp").max()),
         )
-        .sort("begins", "fold")
+        .sort("begins", *by)
     )
     return {"splits": table}
 

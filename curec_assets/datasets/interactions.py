@@ -1,6 +1,5 @@
 """Events: what the ledger holds now, of known items, with a label."""
 
-import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -11,6 +10,13 @@ from resources.errors import DataError
 
 _KEY = ("user_id", "item_id", "timestamp")
 _EXAMPLES = 5
+# First 16 hex digits of a hash that no two different triples share by concatenation.
+_EVENT_IDS = """
+    SELECT substr(sha256(concat(
+        length(user_id), ':', user_id, length(item_id), ':', item_id, length(time), ':', time
+    )), 1, 16) AS event_id
+    FROM (SELECT user_id, item_id, timestamp::VARCHAR AS time FROM rows)
+"""
 
 
 @dataclass(frozen=True)
@@ -27,8 +33,12 @@ class Outcome:
 
 def with_event_ids(rows: pl.DataFrame) -> pl.DataFrame:
     """Rows with `user_id`, `item_id`, `timestamp`, and their `event_id`."""
-    ids = [event_id(*row) for row in rows.select(_KEY).iter_rows()]
-    return rows.with_columns(pl.Series("event_id", ids, pl.Utf8))
+    import duckdb
+
+    with duckdb.connect() as connection:
+        connection.register("rows", rows.select(_KEY))
+        found = pl.from_arrow(connection.sql(_EVENT_IDS).to_arrow_table())
+    return rows.with_columns(pl.DataFrame(found)["event_id"])
 
 
 def build_interactions(
@@ -59,13 +69,6 @@ def require_mostly_known(found: Outcome, item_ids: pl.Series) -> None:
             f"{_some(item_ids.sort().head(_EXAMPLES))}. Check data.item_column in both files, or "
             "add the items"
         )
-
-
-def event_id(user_id: str, item_id: str, timestamp: int) -> str:
-    """First 16 hex digits of a hash that no two different triples share by concatenation."""
-    parts = (user_id, item_id, str(timestamp))
-    text = "".join(f"{len(part)}:{part}" for part in parts)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _some(values: Iterable[str]) -> str:

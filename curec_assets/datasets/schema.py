@@ -81,7 +81,8 @@ INTERACTIONS = pl.Schema(
         "timestamp": pl.Int64(),
     }
 )
-EVENT_SPLITS = pl.Schema({**INTERACTIONS, "split": pl.Utf8(), "fold": pl.Utf8()})
+SERVING_SNAPSHOT = pl.Schema({**INTERACTIONS, "split": pl.Utf8()})
+EVENT_SPLITS = pl.Schema({**SERVING_SNAPSHOT, "fold": pl.Utf8()})
 HISTORY = pl.Schema(
     {
         "item_ids": pl.List(pl.Utf8()),

@@ -18,6 +18,21 @@ _SCALE = float(2**63)
 def assign_splits(snapshot: pl.DataFrame, settings: SplitSettings, seed: int) -> pl.DataFrame:
     """The snapshot's rows with `split`, and with `fold` for training events (null elsewhere).
 
+    Raises `DataError` when there are fewer than three distinct timestamps.
+    """
+    folds = {
+        user: user_fold(user, settings.reward_fold_fraction, seed)
+        for user in snapshot["user_id"].unique()
+    }
+    fold = pl.when(pl.col("split") == "train").then(
+        pl.col("user_id").replace_strict(folds, return_dtype=pl.Utf8)
+    )
+    return split_in_time(snapshot, settings).with_columns(fold=fold)
+
+
+def split_in_time(snapshot: pl.DataFrame, settings: SplitSettings) -> pl.DataFrame:
+    """The snapshot's rows with `split`, in the order of time.
+
     Each split gets at least one timestamp, and its share of events as nearly as whole timestamps
     allow. Raises `DataError` when there are fewer than three distinct timestamps.
     """
@@ -29,19 +44,7 @@ def assign_splits(snapshot: pl.DataFrame, settings: SplitSettings, seed: int) ->
         .then(pl.lit("validation"))
         .otherwise(pl.lit("test"))
     )
-    folds = {
-        user: user_fold(user, settings.reward_fold_fraction, seed)
-        for user in snapshot["user_id"].unique()
-    }
-    fold = pl.when(pl.col("split") == "train").then(
-        pl.col("user_id").replace_strict(folds, return_dtype=pl.Utf8)
-    )
-    return (
-        snapshot.with_columns(split=split)
-        .with_columns(fold=fold)
-        .select(list(schema.EVENT_SPLITS))
-        .sort("timestamp", "event_id")
-    )
+    return snapshot.select(*schema.INTERACTIONS, split=split).sort("timestamp", "event_id")
 
 
 def user_fold(user_id: str, reward_fraction: float, seed: int) -> str:

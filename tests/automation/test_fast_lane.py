@@ -9,7 +9,7 @@ import dagster as dg
 import polars as pl
 import pytest
 
-from curec_assets.automation import sensors as module
+from curec_assets.automation import attempts
 from curec_assets.automation.sensors import WHY, sensors
 from curec_assets.core.asset import as_asset
 from curec_assets.core.inputs import Inputs
@@ -133,7 +133,7 @@ class Lane:
 @pytest.fixture
 def lane(home: Path, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch) -> Lane:
     lane = Lane(home, instance)
-    monkeypatch.setattr(module, "time", SimpleNamespace(time=lambda: lane.now))
+    monkeypatch.setattr(attempts, "time", SimpleNamespace(time=lambda: lane.now))
     return lane
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from curec_assets.automation import sensors as module
+from curec_assets.automation import attempts
 from curec_assets.automation.lanes import SLOW
 from curec_assets.automation.sensors import WHY, sensors
 from curec_assets.core.asset import as_asset
@@ -153,7 +153,7 @@ def test_a_reading_that_failed_is_asked_for_again_ever_later_and_not_for_ever(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 1e9
-    monkeypatch.setattr(module, "time", SimpleNamespace(time=lambda: now))
+    monkeypatch.setattr(attempts, "time", SimpleNamespace(time=lambda: now))
     cursor, keys = look(settings, None).cursor, set()
     for wait in (60, 120, 240, 1e6):
         found = look(settings, cursor)

@@ -2,15 +2,17 @@
 
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from curec_assets.datasets import schema
 from curec_assets.datasets.interactions import (
     build_interactions,
-    event_id,
     require_mostly_known,
     with_event_ids,
 )
 from resources.errors import DataError
+from tests.support.event_ids import event_id
 
 CATALOGUE = pl.Series(["a", "b"])
 
@@ -51,3 +53,12 @@ def test_event_ids_do_not_run_together() -> None:
     ids = {event_id(*key) for key in [("1", "23", 4), ("12", "3", 4), ("1", "2", 34), ("", "1", 2)]}
     assert len(ids) == 4
     assert all(len(found) == 16 and int(found, 16) >= 0 for found in ids)
+
+
+NAMES = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+
+
+@given(st.lists(st.tuples(NAMES, NAMES, st.integers(-(2**62), 2**62)), max_size=20))
+def test_event_ids_are_the_hash_of_user_item_and_time(keys: list[tuple[str, str, int]]) -> None:
+    rows = current([(user, item, 1.0, time) for user, item, time in keys])
+    assert rows["event_id"].to_list() == [event_id(*key) for key in keys]

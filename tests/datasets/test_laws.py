@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from curec_assets.datasets import schema
 from curec_assets.datasets.histories import histories_at, histories_of
-from curec_assets.datasets.interactions import event_id
 from curec_assets.datasets.splits import assign_splits
 from curec_assets.settings import SplitSettings
+from tests.support.event_ids import event_id
 
 MAX_HISTORY = 4
 SPLIT = SplitSettings()
