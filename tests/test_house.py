@@ -25,6 +25,7 @@ ORDER = (
     "curec_assets.retrieval",
     "curec_assets.recommender",
     "curec_assets.reports",
+    "curec_assets.serving",
     "curec_assets.automation",
     "curec_assets.lifecycle",
     "curec_assets.definitions",

@@ -227,10 +227,14 @@ def _facts_text(facts: Facts, task: str) -> str:
 
 
 def _fact_text(fact: Fact) -> str:
-    if fact.kind == "related" and fact.value:
-        label = f'you {"liked" if fact.liked else "disliked"} "{fact.value}"'
-    elif fact.kind == "related":
-        label = "your related items"
-    else:
-        label = in_words(fact) if fact.kind == "attribute" else _LABELS[fact.kind]
+    label = fact_label(fact)
     return f"{label}: {step(fact.strength)}" if fact.strength else label
+
+
+def fact_label(fact: Fact) -> str:
+    """What a fact is about, as the prompt says it: `people like you`, `the comedy genre`."""
+    if fact.kind == "related" and fact.value:
+        return f'you {"liked" if fact.liked else "disliked"} "{fact.value}"'
+    if fact.kind == "related":
+        return "your related items"
+    return in_words(fact) if fact.kind == "attribute" else _LABELS[fact.kind]

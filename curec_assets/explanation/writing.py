@@ -184,7 +184,10 @@ def write_reasons(
         waiting = refused
     if compose_last:
         for index in waiting:
-            done[index] = _composed(requests[index], done[index], checker, seed)
+            last = done[index]
+            done[index] = replace(
+                composed(requests[index], checker, seed, level=last.level), attempts=last.attempts
+            )
     log.info(
         "%d reasons: %d grounded at once, %d by the composer",
         len(done),
@@ -217,14 +220,14 @@ def _judge(given: Answer, facts: Facts, checker: GroundingChecker, attempt: int)
     return _written(parsed, expected, accepted, "policy", attempt)
 
 
-def _composed(
-    request: ReasonRequest, refused: WrittenReason, checker: GroundingChecker, seed: int
+def composed(
+    request: ReasonRequest, checker: GroundingChecker, seed: int, *, level: int = TOSS_UP
 ) -> WrittenReason:
+    """The composer's reason, of the request's level; of `level` where it has none."""
     random = random_generator(seed, "composer", request.key)
-    level = refused.level if request.level is None else request.level
-    parsed = compose(request.facts, level, random)
+    parsed = compose(request.facts, request.level or level, random)
     accepted = checker.check(parsed, request.facts).accepted
-    return _written(parsed, refused.expected_level, accepted, "composer", refused.attempts)
+    return _written(parsed, None, accepted, "composer", attempts=0)
 
 
 def _written(

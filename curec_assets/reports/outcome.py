@@ -118,7 +118,12 @@ def _recommendations(warehouse: Warehouse) -> str:
 
 
 def _for_user(user: str, rows: pl.DataFrame) -> str:
-    lines = [f"user {user}"]
+    return f"user {user}\n{recommendations_text(rows)}"
+
+
+def recommendations_text(rows: pl.DataFrame) -> str:
+    """Rank, title, probability, reason and the numbers behind it, of one user."""
+    lines = []
     for row in rows.sort("rank").iter_rows(named=True):
         lines.append(f"  {row['rank']}. {row['title']} ({row['score']:.3f})")
         for text in (row["reason"], numbers_behind(row["facts"])):
