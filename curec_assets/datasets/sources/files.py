@@ -1,4 +1,4 @@
-"""Your own files: CSV, TSV or Parquet, with the column mapping of `DataSettings`.
+"""Your own files, in any of the `formats`, with the column mapping of `DataSettings`.
 
 Interactions: user, item, time, rating or boolean label, in one file or in a folder of files
 (`inbox`). Items, one file: id, title, year, attributes and prose. Only the columns that the
@@ -18,8 +18,8 @@ import polars as pl
 from curec_assets.core.provenance import digest
 from curec_assets.datasets import schema
 from curec_assets.datasets.sources import parsing
+from curec_assets.datasets.sources.formats import ENDINGS, columns_of, line_offset, rows_of
 from curec_assets.datasets.sources.inbox import (
-    SUFFIXES,
     file_hash,
     files_in,
     marked_done,
@@ -35,7 +35,6 @@ _DAY = 86_400
 _ROLES = {"user": "user_id", "item": "item_id", "rating": "rating", "time": "timestamp"}
 """What is mapped → column of `schema.RAW_INTERACTIONS`."""
 _OPERATION = "operation"
-_SEPARATORS = {".csv": ",", ".tsv": "\t"}
 # Plural and other common names of the kinds that reasons have words for.
 _KINDS = {"genres": "genre", "directors": "director", "actors": "actor", "cast": "actor"}
 
@@ -64,7 +63,7 @@ class FilesSource:
         if not ready:
             raise DataError(
                 f"{self._interactions}: found no file that can be read, expected one that ends in "
-                f"{', '.join(SUFFIXES)} and is not being written; put one in"
+                f"{', '.join(ENDINGS)} and is not being written; put one in"
             )
         return {file.name: file_hash(file) for file in ready}
 
@@ -113,6 +112,7 @@ class FilesSource:
             "rating": parsing.ratings(cells["rating"]),
             "time": parsing.times(
                 cells["time"],
+                unit=self._settings.time_unit,
                 earliest=int(earliest.timestamp()),
                 latest=int(time.time()) + _DAY,
             ),
@@ -142,15 +142,18 @@ class FilesSource:
         """By role, the mapped columns of a file."""
         settings = self._settings
         names = {role: getattr(settings, f"{role}_column") for role in _ROLES}
-        frame = _read(path, "data.interactions_path")
+        columns = columns_of(path, "data.interactions_path", settings.csv_separator)
         for role, name in names.items():
             why = " (without ratings nothing tells likes from dislikes)" if role == "rating" else ""
-            _require(frame, name, path, f"data.{role}_column", why)
-        if settings.operation_column in frame.columns:
+            _require(columns, name, path, f"data.{role}_column", why)
+        if settings.operation_column in columns:
             names[_OPERATION] = settings.operation_column
+        frame = rows_of(
+            path, list(names.values()), "data.interactions_path", settings.csv_separator
+        )
         if not frame.height:
             raise DataError(f"{path}: found no data row, expected one per event")
-        offset = _line_offset(path, frame)
+        offset = line_offset(path, frame.height)
         return {role: parsing.Cells(frame[name], str(path), offset) for role, name in names.items()}
 
     def _too_many_bad(
@@ -174,16 +177,20 @@ class FilesSource:
         Raises `DataError` for a missing or repeated id, and for an attribute that looks like what
         belongs to people and is not confirmed.
         """
-        frame = _read(self._items, "data.items_path")
         settings = self._settings
-        _require(frame, settings.item_column, self._items, "data.item_column")
-        _require(frame, settings.title_column, self._items, "data.title_column")
+        columns = columns_of(self._items, "data.items_path", settings.csv_separator)
+        wanted = [settings.item_column, settings.title_column]
+        _require(columns, settings.item_column, self._items, "data.item_column")
+        _require(columns, settings.title_column, self._items, "data.title_column")
         for setting in ("attribute_columns", "text_columns"):
             for name in getattr(settings, setting):
-                _require(frame, name, self._items, f"data.{setting}")
-        self._say_what_is_not_read(frame)
+                _require(columns, name, self._items, f"data.{setting}")
+                wanted.append(name)
+        wanted += [settings.year_column] if settings.year_column in columns else []
+        self._say_what_is_not_read(columns)
+        frame = rows_of(self._items, wanted, "data.items_path", settings.csv_separator)
         cells = parsing.Cells(
-            frame[settings.item_column], str(self._items), _line_offset(self._items, frame)
+            frame[settings.item_column], str(self._items), line_offset(self._items, frame.height)
         )
         found = parsing.ids(cells)
         for fault in found.faults:
@@ -228,6 +235,8 @@ class FilesSource:
                     settings.time_column,
                     settings.rating_column,
                     settings.operation_column,
+                    settings.time_unit,
+                    settings.csv_separator,
                 )
             ),
             "bounds": f"{settings.earliest_time} {settings.most_bad_share}",
@@ -246,13 +255,14 @@ class FilesSource:
                 ]
             ),
             "separator": settings.attribute_separator,
+            "csv_separator": settings.csv_separator,
         }
 
-    def _say_what_is_not_read(self, frame: pl.DataFrame) -> None:
+    def _say_what_is_not_read(self, columns: Sequence[str]) -> None:
         """Warn where nothing but titles is read, although the file has more."""
         settings = self._settings
         read = {settings.item_column, settings.title_column, settings.year_column}
-        others = [name for name in frame.columns if name not in read]
+        others = [name for name in columns if name not in read]
         if others and not (settings.attribute_columns or settings.text_columns):
             log.warning(
                 "%s: only titles are read, for no setting names %s; name what reasons may say in "
@@ -268,7 +278,8 @@ class FilesSource:
         rows = [parsing.attribute_values(cell, settings.attribute_separator) for cell in cells]
         found = None if name in settings.confirmed_columns else suspicion(rows)
         if found:
-            column = parsing.Cells(frame[name], str(self._items), _line_offset(self._items, frame))
+            offset = line_offset(self._items, frame.height)
+            column = parsing.Cells(frame[name], str(self._items), offset)
             raise DataError(
                 f"{column.where(found.row)}: found what looks like {found.kind} (not repeated "
                 f"here), as do {found.found} of {found.of} different values; expected values that "
@@ -278,52 +289,24 @@ class FilesSource:
         return rows
 
 
-def _read(path: Path, setting: str) -> pl.DataFrame:
-    """All columns of the file, as text for CSV. Rows keep their order."""
-    _require_file(path, setting)
-    try:
-        if path.suffix == ".parquet":
-            return pl.read_parquet(path)
-        if path.suffix in _SEPARATORS:
-            return pl.read_csv(path, separator=_SEPARATORS[path.suffix], infer_schema=False)
-    except pl.exceptions.NoDataError:
-        raise DataError(f"{path}: the file is empty; expected a header and rows") from None
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise DataError(
-            f"{path} cannot be read as {path.suffix[1:].upper()}: {error}. Save it again in UTF-8 "
-            "with one header line and the same number of cells in every row"
-        ) from error
-    raise DataError(
-        f"{path}: found the ending {path.suffix!r}, expected .csv, .tsv or .parquet; "
-        f"convert the file and set {setting}"
-    )
-
-
-def _require_file(path: Path, setting: str) -> None:
+def _existing_hash(path: Path, setting: str) -> str:
     if not path.is_file():
         raise DataError(f"{path} does not exist or is no file; set {setting} to an existing file")
-
-
-def _existing_hash(path: Path, setting: str) -> str:
-    _require_file(path, setting)
     return file_hash(path)
 
 
-def _require(frame: pl.DataFrame, column: str, path: Path, setting: str, why: str = "") -> None:
-    if column not in frame.columns:
+def _require(columns: Sequence[str], column: str, path: Path, setting: str, why: str = "") -> None:
+    if column not in columns:
+        one = len(columns) == 1 and path.suffix not in (".parquet", ".jsonl")
         raise DataError(
             f"{path} has no column {column!r}, which {setting} names{why}; it has "
-            f"{', '.join(repr(name) for name in frame.columns)}. Set {setting} to one of these"
+            f"{', '.join(repr(name) for name in columns)}. "
+            + (
+                "If that is several columns in one, set data.csv_separator"
+                if one
+                else f"Set {setting} to one of these"
+            )
         )
-
-
-def _line_offset(path: Path, frame: pl.DataFrame) -> int | None:
-    """Lines before the first data row; None when a row is not one line of the file."""
-    if path.suffix not in _SEPARATORS:
-        return None
-    with path.open("rb") as stream:
-        lines = sum(1 for _ in stream)
-    return 1 if lines == frame.height + 1 else None
 
 
 def _refuse_duplicates(item_ids: pl.Series, cells: parsing.Cells) -> None:

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
+from curec_assets.datasets.sources.formats import form_of
 from resources.errors import DataError
 
-SUFFIXES = (".csv", ".tsv", ".parquet")
 _BETWEEN_LOOKS = 2.0  # seconds
 
 
@@ -29,7 +29,7 @@ def files_in(path: Path) -> list[Path]:
     return sorted(
         each
         for each in path.iterdir()
-        if each.suffix in SUFFIXES and each.is_file() and not each.name.startswith(".")
+        if form_of(each) and each.is_file() and not each.name.startswith(".")
     )
 
 

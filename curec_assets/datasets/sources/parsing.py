@@ -5,6 +5,7 @@ bad cell is null there, with what was expected. A column that is wrong as a whol
 unit) raises `DataError`.
 """
 
+import json
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -19,7 +20,9 @@ _TRUE = {"true", "t", "yes", "y"}
 _FALSE = {"false", "f", "no", "n"}
 _DELETE = ["delete", "deleted", "remove"]
 _KEEP = ["", "add", "correct", "update", "upsert"]
-_FIRST_MILLISECOND = 100_000_000_000  # as seconds this is the year 5138
+_UNITS = {"s": 1, "ms": 1_000, "us": 1_000_000}
+_FIRST_SECOND = 300_000_000  # of 1979: an earlier time is taken for another unit
+_LAST_SECOND = 100_000_000_000  # as seconds this is the year 5138
 
 
 @dataclass(frozen=True)
@@ -150,8 +153,10 @@ def without(faults: Iterable[Fault], excused: pl.Series) -> tuple[Fault, ...]:
     return tuple(fault for fault in kept if fault.rows)
 
 
-def times(cells: Cells, *, earliest: int, latest: int) -> Parsed:
+def times(cells: Cells, *, earliest: int, latest: int, unit: str = "s") -> Parsed:
     """Times as whole Unix seconds (fractions are cut off; times without a zone are UTC).
+
+    `unit`: of numbers, `s`, `ms` or `us`.
 
     Those before `earliest` or after `latest` cannot be used: they are mistakes, and one event in
     the far future would make everything else old.
@@ -163,7 +168,7 @@ def times(cells: Cells, *, earliest: int, latest: int) -> Parsed:
         seconds = values.cast(pl.Datetime("us")).dt.epoch("s")
         faults = _faults(seconds.is_null(), "a time", fix)
     else:
-        seconds, faults = _seconds_of(cells, expected, fix)
+        seconds, faults = _seconds_of(cells, unit, expected, fix)
     outside = ((seconds < earliest) | (seconds > latest)).fill_null(False)
     faults += _faults(
         outside,
@@ -173,7 +178,7 @@ def times(cells: Cells, *, earliest: int, latest: int) -> Parsed:
     return Parsed(seconds.set(outside, None), tuple(faults))
 
 
-def _seconds_of(cells: Cells, expected: str, fix: str) -> tuple[pl.Series, list[Fault]]:
+def _seconds_of(cells: Cells, unit: str, expected: str, fix: str) -> tuple[pl.Series, list[Fault]]:
     """Of a column of numbers or texts; null where neither."""
     values = cells.values
     if values.dtype == pl.Utf8:
@@ -190,16 +195,30 @@ def _seconds_of(cells: Cells, expected: str, fix: str) -> tuple[pl.Series, list[
             "Convert the column, or set data.time_column to another one"
         )
     bad = numbers.is_null() | ~numbers.is_finite().fill_null(False)
-    late = (numbers.abs() >= _FIRST_MILLISECOND).fill_null(False) & ~bad
-    if late.sum() * 2 > (~bad).sum():
+    numbers = numbers / _UNITS[unit]
+    wrong = _other_unit(numbers, bad, unit)
+    if wrong:
         raise cells.problem(
-            int(late.arg_true()[0]),
-            "Unix seconds",
-            "It looks like milliseconds: divide the column by 1000",
+            int((~bad).arg_true()[0]),
+            f"Unix time in {unit!r}, as data.time_unit says",
+            f"It looks like {wrong!r}: set data.time_unit",
         )
+    late = (numbers.abs() >= _LAST_SECOND).fill_null(False) & ~bad
     faults = _faults(bad, expected, fix)
-    faults += _faults(late, "Unix seconds", "It looks like milliseconds: divide it by 1000")
+    faults += _faults(late, f"Unix time in {unit!r}", "Write all times in one unit")
     return numbers.set(bad | late, None).floor().cast(pl.Int64), faults
+
+
+def _other_unit(seconds: pl.Series, bad: pl.Series, unit: str) -> str:
+    """The unit that most of the column is in, where that is another; else nothing."""
+    middle = seconds.filter(~bad).abs().median()
+    if not isinstance(middle, float) or middle == 0:
+        return ""
+    for other, parts in _UNITS.items():
+        as_seconds = middle * _UNITS[unit] / parts
+        if _FIRST_SECOND <= as_seconds < _LAST_SECOND:
+            return "" if other == unit else other
+    return ""
 
 
 def _texts(
@@ -237,8 +256,21 @@ def attribute_values(value: Any, separator: str) -> list[str]:
     """The attribute values in one cell: text is split, lists are taken as they are."""
     if value is None:
         return []
-    parts = value if isinstance(value, list) else str(value).split(separator)
+    parts = value if isinstance(value, list) else _listed(str(value))
+    if parts is None:
+        parts = str(value).split(separator)
     return [text for part in parts if part is not None and (text := " ".join(str(part).split()))]
+
+
+def _listed(text: str) -> list[Any] | None:
+    """A list that is written as JSON."""
+    if text[:1] != "[":
+        return None
+    try:
+        found = json.loads(text)
+    except json.JSONDecodeError:
+        return None
+    return found if isinstance(found, list) else None
 
 
 def _faults(mask: pl.Series, expected: str, fix: str) -> list[Fault]:

@@ -17,10 +17,13 @@ class DataSettings(Section):
     )
     interactions_path: str = Field(
         "",
-        description="source=files: CSV, TSV or Parquet with one row per user-item event: one file "
+        description="source=files: CSV, TSV, JSON lines or Parquet (text also with .gz), "
+        "one row per user-item event: one file "
         "that holds all of them, or a folder that files with new or corrected ones are put into.",
     )
-    items_path: str = Field("", description="source=files: CSV or Parquet with one row per item.")
+    items_path: str = Field(
+        "", description="source=files: one row per item, in one of the same forms."
+    )
     user_column: str = Field("user_id", description="Interactions column that names the user.")
     item_column: str = Field("item_id", description="Column that names the item, in both files.")
     time_column: str = Field(
@@ -29,6 +32,9 @@ class DataSettings(Section):
     )
     rating_column: str = Field(
         "rating", description="Interactions column with a rating, or a boolean label."
+    )
+    time_unit: Literal["s", "ms", "us"] = Field(
+        "s", description="Of times that are numbers: seconds, milliseconds or microseconds."
     )
     operation_column: str = Field(
         "operation",
@@ -54,6 +60,11 @@ class DataSettings(Section):
         (),
         description="Attribute columns that may be used although they look like e-mail addresses, "
         "phone numbers or names of people (directors, actors). Others that do are refused.",
+    )
+    csv_separator: str = Field(
+        "",
+        max_length=1,
+        description="Separator of the cells of CSV files; empty: a comma, in TSV a tab.",
     )
     attribute_separator: str = Field(
         ",", description="Separator inside a text cell that holds several attribute values."

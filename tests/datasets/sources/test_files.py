@@ -139,7 +139,7 @@ def test_times_in_parquet(tmp_path: Path, times: list[Any]) -> None:
         (["u,i,1,1700000000", "u,i,1,soon"], ["data row 2 (line 3)", "'timestamp'", "'soon'"]),
         (["u,i,1,1700000000", "u,i,1,"], ["data row 2 (line 3)", "found nothing", "ISO 8601"]),
         (["u,i,1,2024-05-01"] * 2 + ["u,i,1,17"], ["data row 3", "'17'", "one form"]),
-        (["u,i,1,1700000000123"], ["milliseconds", "divide the column by 1000"]),
+        (["u,i,1,1700000000123"], ["looks like 'ms'", "set data.time_unit"]),
         (["u,i,good,1"], ["data row 1 (line 2)", "'rating'", "'good'", "a number"]),
         (["u,i,true,1", "u,i,3,1"], ["'rating'", "'true'"]),
         (["u,i,,1"], ["'rating'", "found nothing"]),
@@ -240,7 +240,8 @@ def test_a_repeated_item_id_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "part"), [("", "empty"), ("a,b\n1,2,3\n", "cannot be read as CSV")]
+    ("content", "part"),
+    [("", "empty"), ("user_id,item_id,rating,timestamp\n1,2,3,4,5\n", "cannot be read as CSV")],
 )
 def test_an_unreadable_file_is_named(tmp_path: Path, content: str, part: str) -> None:
     message = refused(source(tmp_path, content))
@@ -253,7 +254,7 @@ def test_an_unknown_ending_is_refused(tmp_path: Path) -> None:
     found = FilesSource(
         DataSettings(source="files", interactions_path=str(path), items_path=str(path))
     )
-    assert "expected .csv, .tsv or .parquet" in refused(found)
+    assert "expected .csv, .tsv, .jsonl, .ndjson, .json, .parquet" in refused(found)
 
 
 def test_damaged_parquet_is_an_error(tmp_path: Path) -> None:

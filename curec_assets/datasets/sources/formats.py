@@ -1,0 +1,149 @@
+"""Files of rows: CSV, TSV, JSON lines and Parquet, as they are or compressed by gzip.
+
+Two questions are asked of a file: which columns it has, and what some of them hold. No other column
+is read, whatever it holds. CSV and JSON give text; a list in JSON gives its JSON text.
+"""
+
+import gzip
+import json
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import polars as pl
+
+from resources.errors import DataError
+
+_CSV = {".csv": ",", ".tsv": "\t"}
+_JSON = (".jsonl", ".ndjson", ".json")
+_PARQUET = ".parquet"
+_COMPRESSED = ".gz"
+ENDINGS = (*_CSV, *_JSON, _PARQUET)
+"""What can be read; text also with `.gz` behind it."""
+_LINES_LOOKED_AT = 1_000  # of JSON, for its columns
+_LONGEST_LINE = 64_000_000  # bytes
+
+
+def form_of(path: Path) -> str | None:
+    """Its ending among `ENDINGS`; None for what cannot be read."""
+    name = path.name.lower()
+    plain = name.removesuffix(_COMPRESSED)
+    found = next((ending for ending in ENDINGS if plain.endswith(ending)), None)
+    return None if found == _PARQUET and plain != name else found
+
+
+def columns_of(path: Path, setting: str, separator: str = "") -> list[str]:
+    """Names of its columns. `setting`: which one names the file; `separator`: see `rows_of`."""
+    form = _form(path, setting)
+    try:
+        if form == _PARQUET:
+            return list(pl.read_parquet_schema(path))
+        if form in _CSV:
+            head = pl.read_csv(
+                path, separator=separator or _CSV[form], infer_schema=False, n_rows=0
+            )
+            return head.columns
+        return _keys(path)
+    except pl.exceptions.NoDataError:
+        raise DataError(f"{path}: the file is empty; expected a header and rows") from None
+    except (pl.exceptions.PolarsError, OSError, EOFError, UnicodeDecodeError) as error:
+        raise _unreadable(path, form, error) from error
+
+
+def rows_of(path: Path, columns: Sequence[str], setting: str, separator: str = "") -> pl.DataFrame:
+    """Some of its columns, rows in their order.
+
+    `separator`: of cells in CSV; empty: a comma, in TSV a tab. A line of JSON that is none is a row
+    of nulls.
+    """
+    form, wanted = _form(path, setting), list(dict.fromkeys(columns))
+    try:
+        if form == _PARQUET:
+            return pl.read_parquet(path, columns=wanted)
+        if form in _CSV:
+            return pl.read_csv(
+                path, columns=wanted, separator=separator or _CSV[form], infer_schema=False
+            ).select(wanted)
+        return _read_json(path, wanted)
+    except (pl.exceptions.PolarsError, OSError, EOFError) as error:
+        raise _unreadable(path, form, error) from error
+
+
+def line_offset(path: Path, rows: int) -> int | None:
+    """Lines before the first data row; None when a row is not one line of the file."""
+    form = form_of(path)
+    if form == _PARQUET:
+        return None
+    with _open(path) as stream:
+        lines = sum(1 for _ in stream)
+    header = 1 if form in _CSV else 0
+    return header if lines == rows + header else None
+
+
+def _form(path: Path, setting: str) -> str:
+    if not path.is_file():
+        raise DataError(f"{path} does not exist or is no file; set {setting} to an existing file")
+    form = form_of(path)
+    if form is None:
+        raise DataError(
+            f"{path}: found the ending {path.suffix!r}, expected {', '.join(ENDINGS)}, text also "
+            f"with .gz behind it; convert the file and set {setting}"
+        )
+    return form
+
+
+def _open(path: Path) -> BinaryIO:
+    if path.name.lower().endswith(_COMPRESSED):
+        return cast(BinaryIO, gzip.open(path))
+    return path.open("rb")
+
+
+def _keys(path: Path) -> list[str]:
+    """Keys of the first objects, in the order that they come in."""
+    found: dict[str, None] = {}
+    with _open(path) as stream:
+        for number, line in enumerate(stream):
+            if number == _LINES_LOOKED_AT:
+                break
+            with suppress(json.JSONDecodeError):
+                value = json.loads(line)
+                found |= dict.fromkeys(value if isinstance(value, dict) else ())
+    if not found:
+        raise DataError(
+            f"{path}: found no JSON object in its first lines; expected one a line (JSON lines)"
+        )
+    return list(found)
+
+
+def _read_json(path: Path, columns: Sequence[str]) -> pl.DataFrame:
+    import duckdb
+
+    as_text = ", ".join(f"json_extract_string({_quoted(name)}, '$')" for name in columns)
+    with duckdb.connect() as connection:
+        try:
+            found = connection.sql(
+                f"SELECT {as_text} FROM read_json($path, format = 'newline_delimited', "
+                "columns = $columns, ignore_errors = true, maximum_object_size = $longest)",
+                params={
+                    "path": str(path),
+                    "columns": dict.fromkeys(columns, "JSON"),
+                    "longest": _LONGEST_LINE,
+                },
+            ).to_arrow_table()
+        except duckdb.Error as error:
+            raise OSError(str(error)) from error
+    return pl.DataFrame(pl.from_arrow(found)).rename(
+        dict(zip(found.column_names, columns, strict=True))
+    )
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _unreadable(path: Path, form: str, error: Exception) -> DataError:
+    return DataError(
+        f"{path} cannot be read as {form[1:].upper()}: {error}. Save it again in UTF-8, whole, "
+        "text with one header line (JSON: with none) and the same number of cells in every row"
+    )
