@@ -120,14 +120,15 @@ def sensors(
         data = settings.resolve().data
         if data.source != "files":
             return dg.SkipReason(f"source {data.source!r} has no files to watch")
-        arriving, items = Path(data.interactions_path), Path(data.items_path)
-        missing = [str(path) for path in (arriving, items) if not path.exists()]
+        arriving = Path(data.interactions_path)
+        items = [Path(data.items_path)] if data.items_path else []
+        missing = [str(path) for path in (arriving, *items) if not path.exists()]
         if missing:
             return dg.SkipReason(f"not there: {', '.join(missing)}")
         came = files_in(arriving)
         if not came:
             return dg.SkipReason(f"nothing has come into {arriving} yet")
-        files = [*came, items]
+        files = [*came, *items]
 
         seen = _Seen.read(context.cursor)
         stat = {file.name: list(state(file)) for file in files}
@@ -154,7 +155,7 @@ def sensors(
             run_key=f"{asked.what} {asked.attempts}",
             asset_selection=[dg.AssetKey(name) for name in wanted],
             tags={
-                WHY: f"content of {arriving.name} or {items.name} changed",
+                WHY: f"content of {' or '.join(each.name for each in (arriving, *items))} changed",
                 ATTEMPT: str(asked.attempts),
             },
         )

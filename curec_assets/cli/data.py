@@ -1,5 +1,6 @@
-"""Data that came in: what was left out of it, and people who are to be taken out of it."""
+"""Data: a first profile for your files, a look at the door, what was left out, who is taken out."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -17,8 +18,62 @@ from resources.errors import ConfigError
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
+    app.command(epilog="Example: curec init reviews.jsonl.gz products.csv")(init)
+    data = typer.Typer(help="The data that the profile names.", no_args_is_help=True)
+    data.command(epilog="Example: curec data check --profile own.toml")(check)
+    app.add_typer(data, name="data")
     app.command(epilog="Example: curec quarantine")(quarantine)
     app.command(epilog="Example: curec forget u42")(forget)
+
+
+def init(
+    files: Annotated[
+        list[Path], typer.Argument(help="One file of events, or two: events and items.")
+    ],
+    to: Annotated[Path, typer.Option(help="File to write; one that is there stays.")] = Path(
+        "curec.toml"
+    ),
+    separator: Annotated[str, typer.Option(help="Of the cells of CSV; else a comma.")] = "",
+    extends: Annotated[str, typer.Option(help="Profile that the new one extends.")] = (
+        DEFAULT_PROFILE
+    ),
+) -> None:
+    """Draft a profile for your own files: form, mapping and label, with what is unsure."""
+    from curec_assets.datasets.sources.guess import as_toml, guess
+
+    if to.exists():
+        raise ConfigError(f"{to} is there already; name another file with --to, or remove it")
+    found = guess(files, separator)
+    text = as_toml(found, to.resolve().parent, extends)
+    to.write_text(text, encoding="utf-8")
+    print(f"{text}\nWritten to {to}. Next: curec data check --profile {to}")
+
+
+def check(profile: ProfileOption = DEFAULT_PROFILE) -> None:
+    """Read the data without storing it: what is in it, and what of it cannot carry the method."""
+    from curec_assets.datasets.interactions import build_interactions, require_mostly_known
+    from curec_assets.datasets.items import build_items
+    from curec_assets.datasets.ledger import read_all
+    from curec_assets.datasets.profile import data_profile
+    from curec_assets.datasets.sources.source import open_source
+    from curec_assets.settings import load_profile
+
+    chosen = load_profile(profile)
+    source = open_source(chosen.data, resources_of(chosen.name)["downloads"], chosen.seed)
+    items = build_items(source.items())
+    found = build_interactions(
+        read_all(source), items["item_id"], liked_threshold=chosen.data.liked_threshold
+    )
+    require_mostly_known(found, items["item_id"])
+    left_out = sum(source.quarantine(file)["row"].n_unique() for file in source.files())
+    seen = data_profile(found.events, items, left_out, chosen.split)
+    width = max(map(len, seen.figures))
+    for name, figure in seen.figures.items():
+        print(f"{name.ljust(width)}  {figure}")
+    if found.unknown:
+        print(f"{found.unknown:,} events name items that the catalogue lacks and are left out")
+    for warning in seen.warnings:
+        print(f"Warning: {warning}")
 
 
 def quarantine() -> None:

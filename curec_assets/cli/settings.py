@@ -1,20 +1,30 @@
-"""Settings: every one of every profile."""
+"""Settings: every one of every profile, and those that hold here with where each comes from."""
 
 from collections.abc import Sequence
 
 import typer
 
-from curec_assets.settings import PROFILES, Profile, Section
+from curec_assets.cli.common import DEFAULT_PROFILE, ProfileOption
+from curec_assets.settings import PROFILES, Profile, Section, resolved
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
     app.command(epilog="Example: curec profiles")(profiles)
+    config = typer.Typer(help="The settings that hold.", no_args_is_help=True)
+    config.command(epilog="Example: curec config show --profile own.toml")(show)
+    app.add_typer(config, name="config")
 
 
 def profiles() -> None:
     """List every setting of every profile."""
     print(describe_profiles())
+
+
+def show(profile: ProfileOption = DEFAULT_PROFILE) -> None:
+    """Every setting that holds, and where it comes from."""
+    for name, (value, origin) in resolved(profile).items():
+        print(f"{name} = {value!r}  # {origin}")
 
 
 def describe_profiles() -> str:

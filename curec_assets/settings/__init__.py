@@ -1,7 +1,7 @@
 """Every number and choice of a run: sections, profiles, loading, and the launchpad's form."""
 
 from curec_assets.settings.launchpad import Settings
-from curec_assets.settings.loading import PROFILE_NAMES, PROFILES, Profile, load_profile
+from curec_assets.settings.loading import PROFILE_NAMES, PROFILES, Profile, load_profile, resolved
 from curec_assets.settings.sections import (
     AlignmentSettings,
     DataSettings,
@@ -43,4 +43,5 @@ __all__ = [
     "SplitSettings",
     "TeacherSettings",
     "load_profile",
+    "resolved",
 ]

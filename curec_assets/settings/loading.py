@@ -87,12 +87,10 @@ class Profile(Section):
 
     @model_validator(mode="after")
     def _files_are_named(self) -> Self:
-        if self.data.source == "files" and not (
-            self.data.interactions_path and self.data.items_path
-        ):
+        if self.data.source == "files" and not self.data.interactions_path:
             raise ValueError(
-                "data.source is 'files' but data.interactions_path or data.items_path is empty; "
-                "name both files"
+                "data.source is 'files' but data.interactions_path is empty; name the file, or the "
+                "folder of files"
             )
         return self
 
@@ -150,6 +148,30 @@ def load_profile(choice: str, overrides: dict[str, Any] | None = None) -> Profil
             "path of a .toml file that extends one of them"
         )
     return _build(_merge(values, overrides or {}), origin)
+
+
+def resolved(choice: str) -> dict[str, tuple[object, str]]:
+    """`section.field` → its value, and where that comes from: a file, a profile or the default.
+
+    Raises `ConfigError` as `load_profile` does.
+    """
+    profile = load_profile(choice)
+    base = profile.name
+    origins = [(PROFILE_VALUES[base], f"profile {base}")]
+    if choice.endswith(".toml"):
+        changes = tomllib.loads(Path(choice).read_text(encoding="utf-8"))
+        base = changes["extends"]
+        origins = [(changes, choice), (PROFILE_VALUES[base], f"profile {base}")]
+    found: dict[str, tuple[object, str]] = {}
+    for name, value in profile.model_dump(mode="json").items():
+        if isinstance(value, dict):
+            for key, each in value.items():
+                said = [origin for values, origin in origins if key in values.get(name, {})]
+                found[f"{name}.{key}"] = (each, said[0] if said else "default")
+        else:
+            said = [origin for values, origin in origins if name in values]
+            found[name] = (value, said[0] if said else "default")
+    return found
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

@@ -36,7 +36,11 @@ def test_every_field_is_described():
         ("smoke", {"policy": {"generations": 1}}, ["policy.generations", "found 1"]),
         ("smoke", {"data": {"source": "netflix"}}, ["data.source", "'netflix'", "movielens-100k"]),
         ("smoke", {"split": {"train_fraction": 0.95}}, ["split: train_fraction 0.95", "below 1"]),
-        ("smoke", {"data": {"source": "files"}}, ["data.interactions_path", "name both files"]),
+        (
+            "smoke",
+            {"data": {"source": "files"}},
+            ["data.interactions_path", "name the file"],
+        ),
     ],
 )
 def test_what_is_not_valid_is_refused_with_what_is(choice, overrides, said):

@@ -34,8 +34,11 @@ log = logging.getLogger(__name__)
 _DAY = 86_400
 _ROLES = {"user": "user_id", "item": "item_id", "rating": "rating", "time": "timestamp"}
 """What is mapped → column of `schema.RAW_INTERACTIONS`."""
+_ID = "curec_item_id"
 _OPERATION = "operation"
 # Plural and other common names of the kinds that reasons have words for.
+MARKUP = r"^\s*<[A-Za-z][^>]*>?\s*$"
+"""A title that is a tag and nothing else."""
 _KINDS = {"genres": "genre", "directors": "director", "actors": "actor", "cast": "actor"}
 
 
@@ -45,7 +48,7 @@ class FilesSource:
     def __init__(self, settings: DataSettings) -> None:
         self._settings = settings
         self._interactions = Path(settings.interactions_path)
-        self._items = Path(settings.items_path)
+        self._items = Path(settings.items_path) if settings.items_path else None
 
     @property
     def whole(self) -> bool:
@@ -172,32 +175,43 @@ class FilesSource:
         )
 
     def items(self) -> pl.DataFrame:
-        """The catalogue, from the columns that the settings name.
+        """The catalogue, from the columns that the settings name; without a file of items, the ids
+        that events name.
 
         Raises `DataError` for a missing or repeated id, and for an attribute that looks like what
         belongs to people and is not confirmed.
         """
+        if self._items is None:
+            found = [self.interactions(file).select("item_id") for file in self.files()]
+            ids = pl.concat(found).unique().sort("item_id")
+            rest = {name: pl.lit(None, dtype) for name, dtype in schema.RAW_ITEMS.items()}
+            return ids.with_columns(**rest | {"item_id": pl.col("item_id")}).select(list(rest))
+        return self._catalogue(self._items)
+
+    def _catalogue(self, path: Path) -> pl.DataFrame:
         settings = self._settings
-        columns = columns_of(self._items, "data.items_path", settings.csv_separator)
+        columns = columns_of(path, "data.items_path", settings.csv_separator)
         wanted = [settings.item_column, settings.title_column]
-        _require(columns, settings.item_column, self._items, "data.item_column")
-        _require(columns, settings.title_column, self._items, "data.title_column")
+        _require(columns, settings.item_column, path, "data.item_column")
+        _require(columns, settings.title_column, path, "data.title_column")
         for setting in ("attribute_columns", "text_columns"):
             for name in getattr(settings, setting):
-                _require(columns, name, self._items, f"data.{setting}")
+                _require(columns, name, path, f"data.{setting}")
                 wanted.append(name)
         wanted += [settings.year_column] if settings.year_column in columns else []
-        self._say_what_is_not_read(columns)
-        frame = rows_of(self._items, wanted, "data.items_path", settings.csv_separator)
+        self._say_what_is_not_read(path, columns)
+        frame = rows_of(path, wanted, "data.items_path", settings.csv_separator)
         cells = parsing.Cells(
-            frame[settings.item_column], str(self._items), line_offset(self._items, frame.height)
+            frame[settings.item_column], str(path), line_offset(path, frame.height)
         )
         found = parsing.ids(cells)
         for fault in found.faults:
             raise cells.problem(fault.rows[0], fault.expected, fault.fix)
-        item_ids = found.values
-        _refuse_duplicates(item_ids, cells)
-        attributes = {name: self._attribute(frame, name) for name in settings.attribute_columns}
+        frame = _without_repetitions(frame, found.values, cells)
+        item_ids = frame[_ID]
+        attributes = {
+            name: self._attribute(path, frame, name) for name in settings.attribute_columns
+        }
         prose = [
             [" ".join(parsing.attribute_values(cell, "\n")) for cell in frame[name].to_list()]
             for name in settings.text_columns
@@ -205,7 +219,7 @@ class FilesSource:
         return pl.DataFrame(
             {
                 "item_id": item_ids,
-                "title": frame[settings.title_column].cast(pl.Utf8),
+                "title": _titles(frame[settings.title_column].cast(pl.Utf8), path),
                 "year": _years(frame, settings.year_column),
                 "attributes": [
                     [
@@ -245,6 +259,8 @@ class FilesSource:
     def items_fingerprint(self) -> dict[str, str]:
         """Hash of the items file, and the mapping."""
         settings = self._settings
+        if self._items is None:
+            return {"items": digest(self.files()), "columns": settings.item_column}
         return {
             "items": _existing_hash(self._items, "data.items_path"),
             "columns": digest(
@@ -258,7 +274,7 @@ class FilesSource:
             "csv_separator": settings.csv_separator,
         }
 
-    def _say_what_is_not_read(self, columns: Sequence[str]) -> None:
+    def _say_what_is_not_read(self, path: Path, columns: Sequence[str]) -> None:
         """Warn where nothing but titles is read, although the file has more."""
         settings = self._settings
         read = {settings.item_column, settings.title_column, settings.year_column}
@@ -267,19 +283,19 @@ class FilesSource:
             log.warning(
                 "%s: only titles are read, for no setting names %s; name what reasons may say in "
                 "data.attribute_columns, and prose in data.text_columns",
-                self._items,
+                path,
                 ", ".join(map(repr, others)),
             )
 
-    def _attribute(self, frame: pl.DataFrame, name: str) -> list[list[str]]:
+    def _attribute(self, path: Path, frame: pl.DataFrame, name: str) -> list[list[str]]:
         """Values of the attribute column `name`, by row."""
         settings = self._settings
         cells = frame[name].to_list()
         rows = [parsing.attribute_values(cell, settings.attribute_separator) for cell in cells]
         found = None if name in settings.confirmed_columns else suspicion(rows)
         if found:
-            offset = line_offset(self._items, frame.height)
-            column = parsing.Cells(frame[name], str(self._items), offset)
+            offset = line_offset(path, frame.height)
+            column = parsing.Cells(frame[name], str(path), offset)
             raise DataError(
                 f"{column.where(found.row)}: found what looks like {found.kind} (not repeated "
                 f"here), as do {found.found} of {found.of} different values; expected values that "
@@ -287,6 +303,14 @@ class FilesSource:
                 "they are public (directors, brands), add it to data.confirmed_columns"
             )
         return rows
+
+
+def _titles(titles: pl.Series, path: Path) -> pl.Series:
+    """Without what is a piece of markup and no title, as in Amazon's data of 2018."""
+    markup = titles.str.contains(MARKUP).fill_null(False)
+    if markup.any():
+        log.warning("%s: %d titles are markup and taken for missing", path, markup.sum())
+    return titles.set(markup, None)
 
 
 def _existing_hash(path: Path, setting: str) -> str:
@@ -309,15 +333,25 @@ def _require(columns: Sequence[str], column: str, path: Path, setting: str, why:
         )
 
 
-def _refuse_duplicates(item_ids: pl.Series, cells: parsing.Cells) -> None:
-    repeated = item_ids.is_duplicated() & ~item_ids.is_first_distinct()
-    if repeated.any():
-        row = int(repeated.arg_true()[0])
-        first = int((item_ids == item_ids[row]).arg_true()[0])
+def _without_repetitions(
+    frame: pl.DataFrame, item_ids: pl.Series, cells: parsing.Cells
+) -> pl.DataFrame:
+    """With the ids as `_ID`, and rows that say the same once; those that differ are refused."""
+    rows = frame.with_columns(item_ids.alias(_ID))
+    different = rows.unique(maintain_order=True)
+    if different[_ID].is_duplicated().any():
+        repeated = different.filter(~different[_ID].is_first_distinct())[_ID][0]
+        first, *_ = places = (item_ids == repeated).arg_true().to_list()
+        row = next(n for n in places if not rows[n].equals(rows[first]))
         raise DataError(
-            f"{cells.where(row)}: found item id {item_ids[row]!r} a second time (first in data row "
-            f"{first + 1}); expected one row per item. Merge or remove one of them"
+            f"{cells.where(row)}: found item id {repeated!r} a second time (first in data row "
+            f"{first + 1}), with other values; expected one row per item. Merge or remove one"
         )
+    if different.height < rows.height:
+        log.warning(
+            "%s: %d rows say again what another says", cells.file, rows.height - different.height
+        )
+    return different
 
 
 def _years(frame: pl.DataFrame, column: str) -> pl.Series:

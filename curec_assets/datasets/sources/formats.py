@@ -51,8 +51,14 @@ def columns_of(path: Path, setting: str, separator: str = "") -> list[str]:
         raise _unreadable(path, form, error) from error
 
 
-def rows_of(path: Path, columns: Sequence[str], setting: str, separator: str = "") -> pl.DataFrame:
-    """Some of its columns, rows in their order.
+def rows_of(
+    path: Path,
+    columns: Sequence[str],
+    setting: str,
+    separator: str = "",
+    most: int | None = None,
+) -> pl.DataFrame:
+    """Some of its columns, rows in their order; at most the first `most` rows.
 
     `separator`: of cells in CSV; empty: a comma, in TSV a tab. A line of JSON that is none is a row
     of nulls.
@@ -60,12 +66,16 @@ def rows_of(path: Path, columns: Sequence[str], setting: str, separator: str = "
     form, wanted = _form(path, setting), list(dict.fromkeys(columns))
     try:
         if form == _PARQUET:
-            return pl.read_parquet(path, columns=wanted)
+            return pl.read_parquet(path, columns=wanted, n_rows=most)
         if form in _CSV:
             return pl.read_csv(
-                path, columns=wanted, separator=separator or _CSV[form], infer_schema=False
+                path,
+                columns=wanted,
+                separator=separator or _CSV[form],
+                infer_schema=False,
+                n_rows=most,
             ).select(wanted)
-        return _read_json(path, wanted)
+        return _read_json(path, wanted, most)
     except (pl.exceptions.PolarsError, OSError, EOFError) as error:
         raise _unreadable(path, form, error) from error
 
@@ -116,7 +126,7 @@ def _keys(path: Path) -> list[str]:
     return list(found)
 
 
-def _read_json(path: Path, columns: Sequence[str]) -> pl.DataFrame:
+def _read_json(path: Path, columns: Sequence[str], most: int | None) -> pl.DataFrame:
     import duckdb
 
     as_text = ", ".join(f"json_extract_string({_quoted(name)}, '$')" for name in columns)
@@ -124,11 +134,13 @@ def _read_json(path: Path, columns: Sequence[str]) -> pl.DataFrame:
         try:
             found = connection.sql(
                 f"SELECT {as_text} FROM read_json($path, format = 'newline_delimited', "
-                "columns = $columns, ignore_errors = true, maximum_object_size = $longest)",
+                "columns = $columns, ignore_errors = true, maximum_object_size = $longest) "
+                "LIMIT $most",
                 params={
                     "path": str(path),
                     "columns": dict.fromkeys(columns, "JSON"),
                     "longest": _LONGEST_LINE,
+                    "most": most,
                 },
             ).to_arrow_table()
         except duckdb.Error as error:

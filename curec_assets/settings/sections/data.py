@@ -22,7 +22,9 @@ class DataSettings(Section):
         "that holds all of them, or a folder that files with new or corrected ones are put into.",
     )
     items_path: str = Field(
-        "", description="source=files: one row per item, in one of the same forms."
+        "",
+        description="source=files: one row per item, in one of the same forms. Empty: items are "
+        "what the events name, by their ids alone.",
     )
     user_column: str = Field("user_id", description="Interactions column that names the user.")
     item_column: str = Field("item_id", description="Column that names the item, in both files.")

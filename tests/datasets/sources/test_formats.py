@@ -143,3 +143,35 @@ def test_times_in_another_unit_are_read_when_it_is_declared(
     in_seconds = write(tmp_path / f"seconds{form}", EVENTS)
     message = refused(lambda: all_rows(source(tmp_path, in_seconds, time_unit=unit)))
     assert "It looks like 's': set data.time_unit" in message
+
+
+def test_without_a_file_of_items_they_are_what_events_name(tmp_path: Path) -> None:
+    path = write(tmp_path / "events.csv", EVENTS)
+    found = FilesSource(DataSettings(source="files", interactions_path=str(path)))
+    assert found.items()["item_id"].to_list() == ["x1", "x2"]
+    assert found.items()["title"].null_count() == 2
+    before = found.items_fingerprint()
+    write(tmp_path / "events.csv", EVENTS.with_columns(item_id=pl.lit("x3")))
+    later = FilesSource(DataSettings(source="files", interactions_path=str(path)))
+    assert later.items_fingerprint() != before
+
+
+def test_a_title_that_is_markup_is_missing(tmp_path: Path) -> None:
+    items = tmp_path / "items.jsonl"
+    titles = ['<span class="a-size-medium"', "<b>", "<3 Love", "Heat"]
+    rows = [{"item_id": f"x{n}", "title": title} for n, title in enumerate(titles)]
+    items.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    found = source(tmp_path, write(tmp_path / "events.csv", EVENTS), items).items()
+    assert found["title"].to_list() == [None, None, "<3 Love", "Heat"]
+
+
+@pytest.mark.parametrize("form", [".csv", ".jsonl", ".parquet"])
+def test_items_that_are_said_twice_alike_are_one(tmp_path: Path, form: str) -> None:
+    rows = pl.DataFrame([*ITEMS, ITEMS[0]])
+    if form == ".csv":
+        rows = rows.with_columns(pl.col("genres").list.join(","))
+    items = write(tmp_path / f"items{form}", rows)
+    events = write(tmp_path / "events.csv", EVENTS)
+    found = source(tmp_path, events, items, attribute_columns=("genres",)).items()
+    assert found["title"].to_list() == ["Heat", "Rose"]
+    assert [len(each) for each in found["attributes"]] == [2, 1]
