@@ -1,0 +1,71 @@
+"""Hand on what is stored: a read API, and files of recommendations."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from curec_assets.cli.common import (
+    DEFAULT_PROFILE,
+    ProfileOption,
+    enter_home,
+    resources_of,
+    silence_libraries,
+)
+from resources.errors import ConfigError
+
+
+class Form(StrEnum):
+    """What recommendations can be written as."""
+
+    parquet = "parquet"
+    csv = "csv"
+    jsonl = "jsonl"
+    sqlite = "sqlite"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    app.command(epilog="Example: curec serve --port 8000")(serve)
+    export = typer.Typer(help="Write what is stored for others.", no_args_is_help=True)
+    export.command(epilog="Example: curec export recommendations out.jsonl --to jsonl")(
+        recommendations
+    )
+    app.add_typer(export, name="export")
+
+
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0: any.")] = 8000,
+    profile: ProfileOption = DEFAULT_PROFILE,
+) -> None:
+    """A read API over the tables: /recommend, /explain, /health, /openapi.json."""
+    enter_home()
+    silence_libraries()
+
+    import uvicorn
+
+    from curec_assets.serving.api import Shelf, read_api
+    from curec_assets.serving.now import Now
+    from curec_assets.settings import load_profile
+
+    chosen, resources = load_profile(profile), resources_of(profile)
+    warehouse, store = resources["warehouse"], resources["model_store"]
+    app = read_api(Shelf(warehouse), lambda: Now(warehouse, store, chosen))
+    uvicorn.run(app, host=host, port=port, access_log=False, log_level="info")
+
+
+def recommendations(
+    file: Annotated[Path, typer.Argument(help="New file to write.")],
+    to: Annotated[Form, typer.Option(help="What to write it as.")] = Form.parquet,
+) -> None:
+    """The table of recommendations, a row for each user and rank."""
+    enter_home()
+    from curec_assets.serving.exported import write_recommendations
+
+    if file.exists():
+        raise ConfigError(f"{file} is there already; name another file, or remove it")
+    rows = resources_of()["warehouse"].read("recommendations").sort("user_id", "rank")
+    write_recommendations(rows, file, to.value)
+    print(f"{rows.height:,} recommendations written to {file}")
