@@ -151,6 +151,8 @@ def _forget_in_folder(folder: Path, user: Forgotten, tombstone: str, fitted: Seq
             rows.filter(~theirs).write_parquet(temporary)
             temporary.replace(file)
     for file in folder.rglob("*.json"):
+        if file == folder / "manifest.json":
+            continue
         values = json.loads(file.read_text("utf-8"))
         kept = _without(values, user.user_id)
         if kept != values:
@@ -158,9 +160,11 @@ def _forget_in_folder(folder: Path, user: Forgotten, tombstone: str, fitted: Seq
             temporary.write_text(json.dumps(kept, ensure_ascii=False, sort_keys=True), "utf-8")
             temporary.replace(file)
     files = hash_files(folder)
-    changed = {}
+    changed: dict[str, Any] = {}
+    if (metrics := _without(manifest.metrics, user.user_id)) != manifest.metrics:
+        changed["metrics"] = metrics
     if files != manifest.files:
-        changed = {
+        changed |= {
             "files": files,
             "data_version": digest(files),
             "erased_from": (*manifest.erased_from, manifest.data_version),
@@ -217,4 +221,4 @@ def _renamed(inputs: Mapping[str, str], now: Mapping[str, str]) -> dict[str, str
 
 
 def _manifest_at(folder: Path) -> Manifest:
-    return Manifest.model_validate_json((folder / "manifest.json").read_text("utf-8"))
+    return Manifest.from_text((folder / "manifest.json").read_text("utf-8"))

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import polars as pl
-from pydantic import ValidationError
 
 from resources.errors import ArtifactError
 from resources.storage.manifest import Manifest
@@ -43,15 +42,15 @@ def write_archive(folder: Path, tables: Iterable[tuple[pl.DataFrame, Manifest]])
         place = folder / manifest.asset
         place.mkdir()
         rows.write_parquet(place / _ROWS)
-        (place / _MANIFEST).write_text(manifest.model_dump_json(indent=2), encoding="utf-8")
+        (place / _MANIFEST).write_text(manifest.to_text(), encoding="utf-8")
 
 
 def archived_manifest(archive: Path, table: str) -> Manifest:
     """How an archived table was made. Raises `ArtifactError` when that cannot be read."""
     file = archive / table / _MANIFEST
     try:
-        return Manifest.model_validate_json(file.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValidationError) as error:
+        return Manifest.from_text(file.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError) as error:
         raise ArtifactError(
             f"{file} is missing or damaged ({error}), so this policy cannot be taken up again; "
             "restore the file from a backup, or use another policy"

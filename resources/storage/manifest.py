@@ -4,10 +4,14 @@ It is kept beside what it describes: in the warehouse for tables, as `manifest.j
 for model directories.
 """
 
+import hashlib
+import json
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field
+
+_CHECKSUM = "checksum"
 
 
 class Manifest(BaseModel):
@@ -51,3 +55,25 @@ class Manifest(BaseModel):
     """Wall time of the work, in seconds."""
     created_at: datetime
     """When the work ended (UTC)."""
+
+    def to_text(self) -> str:
+        """As it is kept in a file: with a checksum, for nothing else says what it was."""
+        values = self.model_dump(mode="json")
+        return json.dumps({**values, _CHECKSUM: _checksum(values)}, indent=2, ensure_ascii=False)
+
+    @classmethod
+    def from_text(cls, text: str) -> Self:
+        """The inverse. Raises `ValueError` for what was not written so.
+
+        Of an older CURec there is no checksum, and none is asked for.
+        """
+        values = json.loads(text)
+        said = values.pop(_CHECKSUM, None) if isinstance(values, dict) else None
+        if said is not None and said != _checksum(values):
+            raise ValueError("its checksum is another")
+        return cls.model_validate(values)
+
+
+def _checksum(values: dict[str, Any]) -> str:
+    text = json.dumps(values, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()

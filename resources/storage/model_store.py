@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import dagster as dg
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from resources.errors import ArtifactError
 from resources.storage.manifest import Manifest
@@ -90,8 +90,8 @@ class ModelStore(dg.ConfigurableResource):  # type: ignore[type-arg]
         """Manifests of every version that can be read, oldest first; files are not looked at."""
         found = []
         for path in (Path(self.root) / asset).glob(f"[!.]*/{_MANIFEST}"):
-            with suppress(ValidationError):
-                found.append(Manifest.model_validate_json(path.read_text(encoding="utf-8")))
+            with suppress(ValueError):
+                found.append(Manifest.from_text(path.read_text(encoding="utf-8")))
         return sorted(found, key=lambda each: (each.created_at, each.fingerprint))
 
     def pin(self, asset: str, fingerprint: str) -> None:
@@ -162,7 +162,7 @@ class ModelStore(dg.ConfigurableResource):  # type: ignore[type-arg]
 
         If another process has stored the same fingerprint meanwhile, that one stays.
         """
-        (temporary / _MANIFEST).write_text(manifest.model_dump_json(indent=2), encoding="utf-8")
+        (temporary / _MANIFEST).write_text(manifest.to_text(), encoding="utf-8")
         for file in sorted(p for p in temporary.rglob("*") if p.is_file()):
             sync(file)
         final = Path(self.root) / manifest.asset / manifest.fingerprint
@@ -188,18 +188,18 @@ def sweep(folder: Path) -> None:
 
 
 def hash_files(folder: Path) -> dict[str, str]:
-    """Relative path → SHA-256 of every file below `folder`, manifest excluded."""
+    """Relative path → SHA-256 of every file below `folder`, its own manifest excluded."""
     return {
         str(file.relative_to(folder)): _sha256(file)
         for file in sorted(folder.rglob("*"))
-        if file.is_file() and file.name != _MANIFEST
+        if file.is_file() and file != folder / _MANIFEST
     }
 
 
 def rewrite_manifest(folder: Path, manifest: Manifest) -> None:
     """Put a manifest in the place of a stored version's, atomically."""
     temporary = folder / f".{_MANIFEST}.{os.getpid()}"
-    temporary.write_text(manifest.model_dump_json(indent=2), encoding="utf-8")
+    temporary.write_text(manifest.to_text(), encoding="utf-8")
     sync(temporary)
     temporary.replace(folder / _MANIFEST)
 
@@ -207,8 +207,8 @@ def rewrite_manifest(folder: Path, manifest: Manifest) -> None:
 def _verified(path: Path) -> Artifact:
     fix = f"move {path} away and materialise again"
     try:
-        manifest = Manifest.model_validate_json((path / _MANIFEST).read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValidationError, ValueError) as error:
+        manifest = Manifest.from_text((path / _MANIFEST).read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError) as error:
         raise ArtifactError(f"{path / _MANIFEST} is missing or damaged ({error}); {fix}") from error
     for name, expected in manifest.files.items():
         file = path / name
