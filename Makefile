@@ -18,13 +18,14 @@ RECBOLE_STAMP := .venv-recbole/.ready
 AUDIT_BIN := .venv-audit/bin
 AUDIT_STAMP := .venv-audit/.ready
 
-.PHONY: help setup demo outcome ui test lint test-vllm bench-speed bench-incremental benchmark benchmark-thinned chaos \
-	audit faults
+.PHONY: help setup demo outcome ui explore test lint test-vllm bench-speed bench-incremental bench-follow \
+	benchmark benchmark-thinned chaos audit faults
 .DEFAULT_GOAL := help
 
 help:
 	@echo 'make demo      set up, fetch the defaults, materialise everything, print the outcome'
 	@echo 'make ui        the Dagster UI on the same home ($(CUREC_HOME))'
+	@echo 'make explore   a page over the same home: people, items, quality, lineage'
 	@echo 'make outcome   print the outcome again'
 	@echo 'make test      set up, lint, type-check, all tests'
 	@echo 'make lint      lint and type-check'
@@ -34,6 +35,7 @@ help:
 	@echo 'make benchmark-thinned  the same without language model, on a sparser data set in own files'
 	@echo 'make bench-speed  measure writing and training, renew docs/speed.md (after make demo)'
 	@echo 'make bench-incremental  what new events cost beside 100 thousand and 10 million stored ones'
+	@echo 'make bench-follow  what new, late and corrected events cost with the models of `laptop`'
 	@echo 'make chaos        kill smoke runs at random (KILLS=100), resumable; renew the table in docs/operation.md'
 	@echo 'make audit        known advisories about the pinned packages; renew docs/licences.md'
 	@echo 'Settings: CUREC_PROFILE=smoke|laptop|benchmark|gpu|file.toml, CUREC_HOME=folder'
@@ -55,6 +57,9 @@ demo: setup
 
 outcome: setup
 	@$(BIN)/curec outcome
+
+explore: setup
+	@$(BIN)/curec explore
 
 # Dagster's own processes keep what this shell lets them keep: nothing for other users.
 ui: setup
@@ -116,6 +121,9 @@ bench-speed-%: setup
 
 bench-incremental: setup
 	@$(BIN)/python -m benchmarks.incremental
+
+bench-follow: setup
+	@$(BIN)/python -m benchmarks.follow
 
 $(RECBOLE_STAMP): benchmarks/requirements-recbole.txt
 	@echo 'Setting up .venv-recbole (RecBole and what it needs, takes minutes) ...'

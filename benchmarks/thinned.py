@@ -49,7 +49,12 @@ def write_files(source: MovieLensSource, folder: Path) -> None:
     events.sample(fraction=_SHARE, seed=derive(1, "thinned") % 2**32).select(
         member="user_id", film="item_id", seen="timestamp", stars="rating"
     ).write_csv(folder / "interactions.csv")
-    items = source.items()
+    items = items_with_attributes(source.items())
+    items.rename({"item_id": "film"}).write_csv(folder / "items.csv")
+
+
+def items_with_attributes(items: pl.DataFrame) -> pl.DataFrame:
+    """`schema.RAW_ITEMS` as somebody's own file: a column for each kind of attribute."""
     by_kind = (
         items.select("item_id", "attributes")
         .explode("attributes")
@@ -59,9 +64,9 @@ def write_files(source: MovieLensSource, folder: Path) -> None:
         .agg(pl.col("value").str.join("|"))
         .pivot("kind", index="item_id", values="value")
     )
-    items.select("item_id", "title", "year").join(
+    return items.select("item_id", "title", "year").join(
         by_kind, on="item_id", how="left", maintain_order="left"
-    ).rename({"item_id": "film"}).write_csv(folder / "items.csv")
+    )
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ ORDER = (
     "curec_assets.automation",
     "curec_assets.lifecycle",
     "curec_assets.definitions",
+    "curec_assets.explorer",
     "curec_assets.cli",
 )
 # Doors to Dagster, besides the resources.

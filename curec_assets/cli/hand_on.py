@@ -1,5 +1,6 @@
-"""Hand on what is stored: a read API, and files of recommendations."""
+"""Hand on what is stored: a page to look at, a read API, and files of recommendations."""
 
+import os
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -27,12 +28,33 @@ class Form(StrEnum):
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
+    app.command(epilog="Example: curec explore --port 8001")(explore)
     app.command(epilog="Example: curec serve --port 8000")(serve)
     export = typer.Typer(help="Write what is stored for others.", no_args_is_help=True)
     export.command(epilog="Example: curec export recommendations out.jsonl --to jsonl")(
         recommendations
     )
     app.add_typer(export, name="export")
+
+
+def explore(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0: any.")] = 8001,
+    profile: ProfileOption = DEFAULT_PROFILE,
+) -> None:
+    """A page over the home, on loopback: people, items, quality, lineage. Open what it prints."""
+    home = enter_home()
+    silence_libraries()
+    os.environ |= {"CUREC_HOME": str(home), "CUREC_PROFILE": profile}
+
+    import marimo
+    import uvicorn
+
+    from curec_assets.explorer import app
+    from curec_assets.explorer.opened import opened
+
+    opened()  # an empty home is refused here, in words
+    pages = marimo.create_asgi_app(quiet=True).with_app(path="", root=str(app.__file__)).build()
+    uvicorn.run(pages, host="127.0.0.1", port=port, access_log=False, log_level="info")
 
 
 def serve(

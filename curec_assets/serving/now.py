@@ -53,16 +53,33 @@ class Explanation:
 class Now:
     """What is stored, as of one second after the latest event."""
 
-    def __init__(self, warehouse: Warehouse, store: ModelStore, profile: Profile) -> None:
-        """`profile`: the one that the home was made with."""
+    def __init__(
+        self,
+        warehouse: Warehouse,
+        store: ModelStore,
+        profile: Profile,
+        interactions: pl.DataFrame | None = None,
+    ) -> None:
+        """`profile`: the one that the home was made with. `interactions`: what is taken to have
+        happened, in the place of what has.
+        """
         self._warehouse = warehouse
         self._store = store
         self._profile = profile
+        self._supposed = interactions
 
     @cached_property
     def interactions(self) -> pl.DataFrame:
         """All events."""
+        if self._supposed is not None:
+            return self._supposed
         return self._warehouse.read("interactions")
+
+    def without(self, user: str, item_ids: Sequence[str]) -> "Now":
+        """As it would be if the user had not met these items."""
+        left_out = (pl.col("user_id") == user) & pl.col("item_id").is_in(list(item_ids))
+        rest = self.interactions.filter(~left_out)
+        return Now(self._warehouse, self._store, self._profile, rest)
 
     @cached_property
     def items(self) -> pl.DataFrame:
@@ -88,7 +105,7 @@ class Now:
             self._embeddings,
             self._profile.evidence,
             self._profile.seed,
-            fits=fits_folder(self._store),
+            fits=fits_folder(self._store) if self._supposed is None else None,
         )
 
     @cached_property

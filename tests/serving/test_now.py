@@ -71,6 +71,18 @@ def test_an_explanation_adds_up_to_what_the_table_says(now: Now, table: pl.DataF
     assert np.ptp(bases) < 1e-6
 
 
+def test_what_if_leaves_the_home_as_it_was(now: Now, table: pl.DataFrame) -> None:
+    user, item = table["user_id"][0], table["item_id"][0]
+    history = now.interactions.filter(user_id=user)
+    liked = history.filter("liked")["item_id"].to_list()
+    before = now.explained(user, item)
+    supposed = now.without(user, liked)
+    assert supposed.interactions.height == now.interactions.height - len(liked)
+    after = supposed.explained(user, item)
+    assert after.contributions["habit"] < before.contributions["habit"]
+    assert now.explained(user, item) == before
+
+
 def test_strangers_and_unknown_items_are_refused_by_name(now: Now) -> None:
     with pytest.raises(ConfigError, match=r"user 'nobody' has no event.*of its \d+ users"):
         now.recommended("nobody", 3)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -115,12 +116,20 @@ def browser(folder: Path) -> Iterator[Any]:
     options.add_argument(f"--user-data-dir={folder / 'chromium'}")
     for flag in BROWSER_FLAGS:
         options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     window = Chrome(options=options, service=Service(driver))
     try:
         yield window
     finally:
         window.quit()
+
+
+def hosts_asked(window: Any) -> set[str]:
+    """Hosts that the browser's pages have sent requests to since the last call."""
+    events = [json.loads(entry["message"])["message"] for entry in window.get_log("performance")]
+    sent = [each["params"] for each in events if each["method"] == "Network.requestWillBeSent"]
+    urls = [urllib.parse.urlsplit(each["request"]["url"]) for each in sent]
+    return {url.hostname or "" for url in urls if url.scheme in ("http", "https", "ws", "wss")}
 
 
 def environment_of(home: Path, profile: str) -> dict[str, str]:

@@ -1,0 +1,219 @@
+"""The pages of the explorer, each from what is stored to what is shown.
+
+All text of data is escaped here, once: titles, reasons, notes and ids.
+"""
+
+from collections.abc import Sequence
+from html import escape
+from typing import Any
+
+import altair as alt
+import marimo as mo
+import polars as pl
+
+from curec_assets.explanation.facts import Fact
+from curec_assets.explanation.levels import step
+from curec_assets.explanation.prompts import fact_label
+from curec_assets.explorer.stored import Stored
+from curec_assets.reports.outcome import numbers_behind
+from curec_assets.serving.now import Explanation
+
+_FOR, _AGAINST = "#1b7f5c", "#b3493b"
+_LIKED = alt.Scale(domain=["liked", "not liked"], range=[_FOR, _AGAINST])
+_HEIGHT = 220
+
+
+def heading(text: str) -> mo.Html:
+    """A heading inside a page."""
+    return mo.Html(f"<h3>{escape(text)}</h3>")
+
+
+def said(text: str) -> mo.Html:
+    """A paragraph."""
+    return mo.Html(f"<p>{escape(text)}</p>")
+
+
+def rows(frame: pl.DataFrame, label: str = "") -> Any:
+    """A table to look through."""
+    return mo.ui.table(
+        frame, selection=None, show_column_summaries=False, page_size=12, label=escape(label)
+    )
+
+
+def time_line(history: pl.DataFrame) -> Any:
+    """What a user met, when, and how it was rated."""
+    shown = history.with_columns(
+        outcome=pl.when("liked").then(pl.lit("liked")).otherwise(pl.lit("not liked"))
+    )
+    return (
+        alt.Chart(shown)
+        .mark_circle(size=70, opacity=0.7)
+        .encode(
+            x=alt.X("when:T", title=None),
+            y=alt.Y("rating:Q", scale=alt.Scale(zero=False)),
+            color=alt.Color("outcome:N", scale=_LIKED, title=None),
+            tooltip=["title:N", "rating:Q", "when:T"],
+        )
+        .properties(width="container", height=_HEIGHT)
+    )
+
+
+def recommendations(found: pl.DataFrame) -> mo.Html:
+    """Each item with its reason, and the numbers behind what is cited."""
+    if found.is_empty():
+        return said(
+            "The table has no recommendations for this user: `curec recommend` computes them."
+        )
+    parts = []
+    for row in found.iter_rows(named=True):
+        behind = numbers_behind(row["facts"])
+        cited = "".join(
+            f'<li style="color:{_FOR if fact["strength"] > 0 else _AGAINST}">'
+            f"{escape(fact_label(_fact(fact)))}: {escape(step(fact['strength']))}</li>"
+            for fact in row["facts"]
+        )
+        parts.append(
+            f'<div data-item="{escape(row["item_id"])}" style="margin:0 0 1em 0">'
+            f"<b>{row['rank']}. {escape(row['title'])}</b> "
+            f"<small>probability of a like {row['score']:.0%}, level {row['level']} of 9, reason "
+            f"by the {escape(row['source'])}</small>"
+            f"<br>{escape(row['reason'])}<br><small>{escape(behind)}</small>"
+            f"<ul>{cited}</ul></div>"
+        )
+    return mo.Html("".join(parts))
+
+
+def explanation(found: Explanation, supposed: Explanation | None = None) -> Any:
+    """Evidence for and against, with its numbers; beside it, as it would be."""
+    each = [("now", found), *([("if left out", supposed)] if supposed else [])]
+    verdicts = "".join(
+        f'<p data-verdict="{when}"><b>{when}</b>: {one.probability:.0%}, level '
+        f"{one.reason.level} of 9. {escape(one.reason.reason)}</p>"
+        for when, one in each
+    )
+    bars = pl.concat(
+        pl.DataFrame(
+            {
+                "kind": [kind.replace("_", " ") for kind in one.contributions],
+                "log-odds": list(one.contributions.values()),
+                "when": when,
+            }
+        )
+        for when, one in each
+    )
+    chart = (
+        alt.Chart(bars)
+        .mark_bar()
+        .encode(
+            x=alt.X("log-odds:Q", title="contribution to the evidence model's score, log-odds"),
+            y=alt.Y("kind:N", sort="-x", title=None),
+            yOffset=alt.YOffset("when:N"),
+            color=alt.Color("when:N", title=None),
+            tooltip=["kind:N", alt.Tooltip("log-odds:Q", format="+.2f"), "when:N"],
+        )
+        .properties(width="container", height=_HEIGHT)
+    )
+    return mo.vstack([mo.Html(verdicts), chart, rows(_facts(found.facts.arguments))])
+
+
+def item(stored: Stored, item_id: str) -> Any:
+    """What an item is, how it is rated, and how reasons speak about it."""
+    known = stored.item(item_id)
+    attributes: Any = known["attributes"] or []
+    named = "; ".join(f"{each['kind']}: {each['value']}" for each in attributes)
+    chart = (
+        alt.Chart(stored.ratings_of(item_id))
+        .mark_bar(color=_FOR)
+        .encode(x="rating:O", y="events:Q", tooltip=["rating:O", "events:Q"])
+        .properties(width="container", height=_HEIGHT)
+    )
+    about = stored.reasons_about(item_id)
+    return mo.vstack(
+        [
+            heading(str(known["title"])),
+            said(named or "No attribute is known."),
+            chart,
+            heading(f"{about.height} reasons about it"),
+            rows(about),
+        ]
+    )
+
+
+def quality(stored: Stored) -> Any:
+    """Metrics with intervals, reliability, the reward curve, and what was left out."""
+    metrics = alt.Chart(stored.evaluation)
+    base = metrics.encode(y=alt.Y("recommender:N", sort=None, title=None))
+    interval = base.mark_rule().encode(x=alt.X("low:Q", scale=alt.Scale(zero=False)), x2="high:Q")
+    point = base.mark_point(filled=True, color=_FOR).encode(
+        x=alt.X("value:Q", title=None),
+        tooltip=["recommender:N", "value:Q", "low:Q", "high:Q"],
+    )
+    ladder = (
+        alt.layer(interval, point)
+        .properties(width=260)
+        .facet("metric:N", columns=2)
+        .resolve_scale(x="independent", y="independent")
+    )
+    reliability = (
+        alt.Chart(stored.reliability)
+        .mark_line(point=True)
+        .encode(
+            x=alt.X("probability:Q", title="predicted"),
+            y=alt.Y("liked:Q", title="share liked"),
+            color=alt.Color("model:N", title=None),
+            tooltip=["model:N", "probability:Q", "liked:Q", "events:Q"],
+        )
+        .properties(width="container", height=_HEIGHT)
+    )
+    rewards = (
+        alt.Chart(stored.rewards)
+        .mark_line(point=True, color=_FOR)
+        .encode(x="step:O", y=alt.Y("reward:Q", scale=alt.Scale(zero=False)))
+        .properties(width="container", height=_HEIGHT)
+    )
+    return mo.vstack(
+        [
+            heading("Test events, 95 % intervals over users"),
+            ladder,
+            heading("Predicted and true share of likes, validation events"),
+            reliability,
+            heading("Reinforcement learning: mean reward of each step"),
+            rewards,
+            heading(f"{stored.quarantine.height} cells in quarantine"),
+            rows(stored.quarantine),
+        ]
+    )
+
+
+def lineage(stored: Stored) -> Any:
+    """Which data, code and settings made each asset."""
+    return mo.vstack(
+        [
+            said("Every asset as it is stored. `make ui` shows the graph, and why each was made."),
+            rows(stored.lineage),
+        ]
+    )
+
+
+def _fact(stored: dict[str, Any]) -> Fact:
+    return Fact(**stored)
+
+
+def _facts(arguments: Sequence[Fact]) -> pl.DataFrame:
+    return pl.DataFrame(
+        [
+            {
+                "what speaks for and against it": fact_label(fact),
+                "strength": step(fact.strength),
+                "seen": f"{fact.count} of {fact.of}" if fact.of else "",
+                "log-odds": round(fact.contribution, 3),
+            }
+            for fact in arguments
+        ],
+        schema={
+            "what speaks for and against it": pl.String,
+            "strength": pl.String,
+            "seen": pl.String,
+            "log-odds": pl.Float64,
+        },
+    )

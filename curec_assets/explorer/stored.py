@@ -1,0 +1,155 @@
+"""What the explorer shows, read from a home once; nothing here knows how a page is made."""
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import polars as pl
+
+from curec_assets.core.recipe import Recipe
+from curec_assets.serving.now import SHOWN, Explanation, Now
+from curec_assets.settings import Profile
+from resources.storage.manifest import Manifest
+from resources.storage.model_store import ModelStore
+from resources.storage.warehouse import Warehouse
+
+_MOST_LISTED = 2_000
+_METRICS = ("AUC", "LogLoss", "GAUC", "ECE", "HR@10", "NDCG@10")
+
+
+class Stored:
+    """The tables of one home."""
+
+    def __init__(
+        self, warehouse: Warehouse, store: ModelStore, profile: Profile, recipes: Sequence[Recipe]
+    ) -> None:
+        """Raises `ArtifactError` where the home is not filled yet."""
+        self._warehouse = warehouse
+        self._store = store
+        self._recipes = recipes
+        self.now = Now(warehouse, store, profile)
+        self._recommended = warehouse.read("recommendations", ["user_id", *SHOWN])
+
+    @cached_property
+    def users(self) -> list[str]:
+        """Those who are recommended something first, then others, by id."""
+        first = self._recommended["user_id"].unique(maintain_order=True).to_list()
+        others = self.now.interactions["user_id"].unique().sort()
+        rest = others.filter(~others.is_in(first)).head(_MOST_LISTED - len(first))
+        return [*first, *rest.to_list()]
+
+    @cached_property
+    def titles(self) -> Mapping[str, str]:
+        """Title → item id, those with most events first."""
+        counts = self.now.interactions.group_by("item_id").len()
+        rows = self.now.items.join(counts, on="item_id").sort(
+            ["len", "title"], descending=[True, False]
+        )
+        return dict(rows.select("title", "item_id").head(_MOST_LISTED).iter_rows())
+
+    def history(self, user: str) -> pl.DataFrame:
+        """When (UTC), title, rating, liked and item id of what a user met, the oldest first."""
+        return (
+            self.now.interactions.filter(user_id=user)
+            .sort("timestamp", "event_id")
+            .join(self.now.items.select("item_id", "title"), on="item_id", maintain_order="left")
+            .select(pl.from_epoch("timestamp").alias("when"), "title", "rating", "liked", "item_id")
+        )
+
+    def recommended(self, user: str) -> pl.DataFrame:
+        """`serving.now.SHOWN` of a user; empty for whom the table does not have."""
+        return self._recommended.filter(user_id=user).sort("rank").select(SHOWN)
+
+    def notes(self, user: str) -> pl.DataFrame:
+        """When (UTC) a note about the user was corrected, and to what."""
+        return (
+            self._reasons.filter(user_id=user)
+            .sort("timestamp")
+            .filter(pl.col("note") != pl.col("note").shift(fill_value=""))
+            .select(pl.from_epoch("timestamp").alias("when"), "note")
+        )
+
+    def explained(self, user: str, item_id: str, left_out: Sequence[str] = ()) -> Explanation:
+        """Why; if `left_out` had not been met."""
+        known = self.now.without(user, left_out) if left_out else self.now
+        return known.explained(user, item_id)
+
+    def item(self, item_id: str) -> Mapping[str, object]:
+        """Row of `items`."""
+        return self.now.items.row(by_predicate=pl.col("item_id") == item_id, named=True)
+
+    def ratings_of(self, item_id: str) -> pl.DataFrame:
+        """rating, events: how often an item was rated so."""
+        found = self.now.interactions.filter(item_id=item_id)
+        return found.group_by("rating").agg(events=pl.len()).sort("rating")
+
+    def reasons_about(self, item_id: str) -> pl.DataFrame:
+        """level, reason, source of what was written about an item, to different people."""
+        return self._reasons.filter(item_id=item_id).select("level", "reason", "source")
+
+    @cached_property
+    def _reasons(self) -> pl.DataFrame:
+        return self._warehouse.read("recommendation_reasons")
+
+    @cached_property
+    def evaluation(self) -> pl.DataFrame:
+        """recommender, metric, value, low, high on all test events."""
+        rows = self._warehouse.read("recommender_evaluation")
+        shown = (pl.col("slice") == "all") & pl.col("metric").is_in(_METRICS)
+        return (
+            rows.filter(shown)
+            .drop_nulls("value")
+            .select("recommender", "metric", "value", "low", "high")
+        )
+
+    @cached_property
+    def reliability(self) -> pl.DataFrame:
+        """model, predicted, observed, events of ten bins of the validation events."""
+        found = {
+            "evidence model": self._metrics("evidence_model")["reliability"]["validation"],
+            "recommender": self._metrics("recommender")["reliability"],
+        }
+        return pl.concat(
+            pl.DataFrame(bins).with_columns(model=pl.lit(name)) for name, bins in found.items()
+        )
+
+    @cached_property
+    def rewards(self) -> pl.DataFrame:
+        """step, reward of reinforcement learning."""
+        curve = self._metrics("reason_policy")["reward"]
+        return pl.DataFrame({"step": range(1, len(curve) + 1), "reward": curve})
+
+    @cached_property
+    def quarantine(self) -> pl.DataFrame:
+        """Cells for which rows were left out."""
+        return self._warehouse.read("quarantine")
+
+    @cached_property
+    def lineage(self) -> pl.DataFrame:
+        """Asset, when made, seconds, rows, versions, and what it was made from."""
+        manifests = [self._manifest(recipe) for recipe in self._recipes]
+        return pl.DataFrame(
+            [
+                {
+                    "asset": each.asset,
+                    "made at": each.created_at,
+                    "seconds": each.seconds,
+                    "rows": each.row_count,
+                    "data version": each.data_version,
+                    "fingerprint": each.fingerprint,
+                    "code": each.code_version,
+                    "made from": ", ".join(" ".join(pair) for pair in each.inputs.items()),
+                }
+                for each in manifests
+                if each
+            ],
+            infer_schema_length=None,
+        )
+
+    def _manifest(self, recipe: Recipe) -> Manifest | None:
+        if recipe.writes == "table":
+            return self._warehouse.manifest(recipe.name)
+        return self._store.current(recipe.name).manifest
+
+    def _metrics(self, asset: str) -> Mapping[str, Any]:
+        return self._store.current(asset).manifest.metrics

@@ -1,0 +1,133 @@
+"""The explorer in a real browser: every page opens, answers to a choice, and asks nobody else."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from benchmarks.chaos.home import Home
+from curec_assets.definitions import default_resources
+from tests.support.dagster_dev import browser, free_port, hosts_asked, wait_for
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+
+HOSTILE = "<img src=x onerror=\"document.title='taken'\"> & <b>Heat</b>"
+_SECONDS_TO_OPEN = 2.0
+
+
+class Page:
+    """The explorer in a browser."""
+
+    def __init__(self, window: Any, log: Path) -> None:
+        self.window = window
+        self.log = log
+
+    @property
+    def text(self) -> str:
+        found: str = self.window.find_element("tag name", "body").text
+        return found
+
+    def shows(self, *parts: str, within: float = 60) -> float:
+        """Waits until all parts are shown; the seconds that it took."""
+        began = time.monotonic()
+        while missing := [part for part in parts if part not in self.text]:
+            if time.monotonic() - began > within:
+                pytest.fail(f"not shown within {within} s: {missing}\n{self.text[:3000]}")
+            time.sleep(0.05)
+        return time.monotonic() - began
+
+    def open_tab(self, name: str) -> None:
+        self.window.find_element(
+            "xpath", f"//button[@role='tab'][normalize-space()='{name}']"
+        ).click()
+
+    def choose(self, label: str, option: str) -> None:
+        """In the list beside a label."""
+        combobox = f"//*[normalize-space(text())='{label}']/following::button[@role='combobox'][1]"
+        self.window.find_element("xpath", combobox).click()
+        field = self.window.switch_to.active_element
+        field.send_keys(option)
+        wait_for(
+            f"the option {option}",
+            lambda: bool(self.window.find_elements("xpath", "//*[@role='option']")),
+            30,
+            self.log,
+        )
+        self.window.find_element("xpath", "//*[@role='option'][1]").click()
+        self.window.find_element("tag name", "body").send_keys("\ue00c")  # escape
+
+
+@pytest.fixture
+def home(filled_home: Home) -> Home:
+    """With a hostile title among what is recommended, and in a reason."""
+    with duckdb.connect(filled_home.path / "warehouse.duckdb") as warehouse:
+        for table, column in (("items", "title"), ("recommendations", "title")):
+            warehouse.execute(
+                f"UPDATE {table} SET {column} = ? WHERE item_id = "
+                "(SELECT item_id FROM recommendations ORDER BY user_id, rank LIMIT 1)",
+                [HOSTILE],
+            )
+    return filled_home
+
+
+@pytest.fixture
+def page(home: Home, tmp_path: Path) -> Iterator[Page]:
+    port, log = free_port(), tmp_path / "explore.log"
+    command = [sys.executable, "-m", "curec_assets.cli", "explore", "--port", str(port)]
+    with (
+        log.open("wb") as stream,
+        subprocess.Popen(command, env=home.environment, stdout=stream, stderr=stream) as process,
+    ):
+        try:
+            wait_for("the explorer", lambda: b"running on" in log.read_bytes(), 60, log)
+            with browser(tmp_path) as window:
+                hosts_asked(window)
+                window.get(f"http://127.0.0.1:{port}")
+                yield Page(window, log)
+        finally:
+            process.terminate()
+
+
+def test_every_page_opens_and_answers_and_asks_nobody_else(page: Page, home: Home) -> None:
+    table = default_resources("smoke", home.path)["warehouse"].read("recommendations")
+    rows = table.sort("user_id", "rank")
+    first, other = rows["user_id"].unique(maintain_order=True).to_list()[:2]
+    page.shows("People", "Items", "Quality", "Lineage", "Recommended")
+    page.choose("User", first)
+    page.shows(HOSTILE, "Choose an item to see")
+    began = time.monotonic()
+    page.choose("User", other)
+    shown = rows.filter(user_id=other)
+    page.shows(*shown["title"], shown["reason"][0])
+    assert HOSTILE not in page.text
+    assert time.monotonic() - began < 10
+
+    page.choose("Why", shown["title"][0])
+    page.shows("now:", "level", "what speaks for and against it")
+    assert "if left out" not in page.text
+    history = default_resources("smoke", home.path)["warehouse"].read("interactions")
+    met = history.filter(user_id=other).sort("timestamp", "event_id")["item_id"][0]
+    title = dict(
+        default_resources("smoke", home.path)["warehouse"]
+        .read("items", ["item_id", "title"])
+        .iter_rows()
+    )[met]
+    page.choose("What if these had not been met", title)
+    page.shows("if left out:")
+
+    for tab, parts in {
+        "Items": ("reasons about it",),
+        "Quality": ("95 % intervals", "cells in quarantine", "mean reward of each step"),
+        "Lineage": ("reason_policy", "made from"),
+    }.items():
+        page.open_tab(tab)
+        assert page.shows(*parts) <= _SECONDS_TO_OPEN, tab
+    assert page.window.title == "CURec explorer"
+    severe = [each for each in page.window.get_log("browser") if each["level"] == "SEVERE"]
+    assert severe == []
+    assert hosts_asked(page.window) <= {"127.0.0.1"}
