@@ -25,7 +25,7 @@ _HEIGHT = 220
 
 def heading(text: str) -> mo.Html:
     """A heading inside a page."""
-    return mo.Html(f"<h3>{escape(text)}</h3>")
+    return mo.Html(f'<h3 style="font-weight:600;margin-top:1em">{escape(text)}</h3>')
 
 
 def said(text: str) -> mo.Html:
@@ -33,10 +33,14 @@ def said(text: str) -> mo.Html:
     return mo.Html(f"<p>{escape(text)}</p>")
 
 
-def rows(frame: pl.DataFrame, label: str = "") -> Any:
-    """A table to look through."""
+def rows(frame: pl.DataFrame, at_once: int = 12) -> Any:
+    """A table to look through, so many rows at once."""
     return mo.ui.table(
-        frame, selection=None, show_column_summaries=False, page_size=12, label=escape(label)
+        frame,
+        selection=None,
+        show_column_summaries=False,
+        show_data_types=False,
+        page_size=at_once,
     )
 
 
@@ -87,8 +91,8 @@ def explanation(found: Explanation, supposed: Explanation | None = None) -> Any:
     """Evidence for and against, with its numbers; beside it, as it would be."""
     each = [("now", found), *([("if left out", supposed)] if supposed else [])]
     verdicts = "".join(
-        f'<p data-verdict="{when}"><b>{when}</b>: {one.probability:.0%}, level '
-        f"{one.reason.level} of 9. {escape(one.reason.reason)}</p>"
+        f'<p data-verdict="{when}"><b>{when}</b>: {one.probability:.0%} by the evidence, level '
+        f"{one.reason.level} of 9. As the composer says it: {escape(one.reason.reason)}</p>"
         for when, one in each
     )
     bars = pl.concat(
@@ -141,19 +145,7 @@ def item(stored: Stored, item_id: str) -> Any:
 
 def quality(stored: Stored) -> Any:
     """Metrics with intervals, reliability, the reward curve, and what was left out."""
-    metrics = alt.Chart(stored.evaluation)
-    base = metrics.encode(y=alt.Y("recommender:N", sort=None, title=None))
-    interval = base.mark_rule().encode(x=alt.X("low:Q", scale=alt.Scale(zero=False)), x2="high:Q")
-    point = base.mark_point(filled=True, color=_FOR).encode(
-        x=alt.X("value:Q", title=None),
-        tooltip=["recommender:N", "value:Q", "low:Q", "high:Q"],
-    )
-    ladder = (
-        alt.layer(interval, point)
-        .properties(width=260)
-        .facet("metric:N", columns=2)
-        .resolve_scale(x="independent", y="independent")
-    )
+    difference = pl.col("recommender").str.contains(" - ", literal=True)
     reliability = (
         alt.Chart(stored.reliability)
         .mark_line(point=True)
@@ -174,7 +166,9 @@ def quality(stored: Stored) -> Any:
     return mo.vstack(
         [
             heading("Test events, 95 % intervals over users"),
-            ladder,
+            _intervals(stored.evaluation.filter(~difference)),
+            heading("Differences on the same resampled users"),
+            _intervals(stored.evaluation.filter(difference)),
             heading("Predicted and true share of likes, validation events"),
             reliability,
             heading("Reinforcement learning: mean reward of each step"),
@@ -185,12 +179,28 @@ def quality(stored: Stored) -> Any:
     )
 
 
+def _intervals(found: pl.DataFrame) -> Any:
+    """Value and interval of each recommender, a picture for each metric."""
+    base = alt.Chart(found).encode(y=alt.Y("recommender:N", sort=None, title=None))
+    interval = base.mark_rule().encode(x=alt.X("low:Q", scale=alt.Scale(zero=False)), x2="high:Q")
+    point = base.mark_point(filled=True, color=_FOR).encode(
+        x=alt.X("value:Q", title=None),
+        tooltip=["recommender:N", "value:Q", "low:Q", "high:Q"],
+    )
+    return (
+        alt.layer(interval, point)
+        .properties(width=260)
+        .facet(alt.Facet("metric:N", title=None), columns=2)
+        .resolve_scale(x="independent", y="independent")
+    )
+
+
 def lineage(stored: Stored) -> Any:
     """Which data, code and settings made each asset."""
     return mo.vstack(
         [
             said("Every asset as it is stored. `make ui` shows the graph, and why each was made."),
-            rows(stored.lineage),
+            rows(stored.lineage, at_once=50),
         ]
     )
 
