@@ -188,11 +188,11 @@ def sweep(folder: Path) -> None:
 
 
 def hash_files(folder: Path) -> dict[str, str]:
-    """Relative path → SHA-256 of every file below `folder`, its own manifest excluded."""
+    """Relative path → SHA-256 of every file below `folder`, but for manifests: they say when."""
     return {
         str(file.relative_to(folder)): _sha256(file)
         for file in sorted(folder.rglob("*"))
-        if file.is_file() and file != folder / _MANIFEST
+        if file.is_file() and file.name != _MANIFEST
     }
 
 
@@ -206,10 +206,9 @@ def rewrite_manifest(folder: Path, manifest: Manifest) -> None:
 
 def _verified(path: Path) -> Artifact:
     fix = f"move {path} away and materialise again"
-    try:
-        manifest = Manifest.from_text((path / _MANIFEST).read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError) as error:
-        raise ArtifactError(f"{path / _MANIFEST} is missing or damaged ({error}); {fix}") from error
+    manifest = _manifest_of(path / _MANIFEST, fix)
+    for kept in path.rglob(f"*/{_MANIFEST}"):  # of tables that are kept in it
+        _manifest_of(kept, fix)
     for name, expected in manifest.files.items():
         file = path / name
         found = _sha256(file) if file.exists() else "no file"
@@ -219,6 +218,13 @@ def _verified(path: Path) -> Artifact:
                 f"says {expected[:16]}; {fix}"
             )
     return Artifact(path, manifest)
+
+
+def _manifest_of(file: Path, fix: str) -> Manifest:
+    try:
+        return Manifest.from_text(file.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError) as error:
+        raise ArtifactError(f"{file} is missing or damaged ({error}); {fix}") from error
 
 
 def _disk_full(error: Exception) -> bool:

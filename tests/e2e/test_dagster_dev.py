@@ -241,7 +241,7 @@ items_path = "items.csv"
 def test_no_title_makes_the_page_ask_elsewhere(tmp_path: Path) -> None:
     with elsewhere() as (address, asked):
         titles = [
-            f"<img src='{address}/html'>",
+            f"Heat <img src='{address}/html'>",
             f"![seen]({address}/markdown)",
             f"[click]({address}/link)",
             f"<script src='{address}/script'> x",

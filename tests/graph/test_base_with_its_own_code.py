@@ -9,7 +9,7 @@ import dagster as dg
 import pytest
 from transformers import dynamic_module_utils
 
-from curec_assets.automation.lanes import FAST, INGEST, SLOW
+from curec_assets.automation.lanes import FAST, INGEST, REFIT, SLOW
 from curec_assets.definitions import build_definitions
 from resources.models.tiny import build_language_model
 
@@ -74,4 +74,4 @@ def test_it_is_refused_until_allowed_and_then_runs_every_step(base: Path, home: 
     made = {
         event.asset_key.to_user_string() for event in allowed.get_asset_materialization_events()
     }
-    assert made == {*INGEST, *FAST, *SLOW}
+    assert made == {*INGEST, *FAST, *REFIT, *SLOW}

@@ -66,7 +66,7 @@ def test_kept_completions_and_fits_are_good_or_not_used(
     for made in ("generated_reasons", "evidence_model"):
         shutil.rmtree(models / made)
     with duckdb.connect(filled_home.path / "warehouse.duckdb") as warehouse:
-        for table in ("evidence_numbers", "event_evidence", "recommendations", "draft_reasons"):
+        for table in ("evidence_numbers", "event_evidence", "recommendations"):
             warehouse.execute(f'DROP TABLE "{table}"')
     done = subprocess.run(
         [sys.executable, "-m", "curec_assets.cli", "demo"],
