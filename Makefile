@@ -19,7 +19,7 @@ AUDIT_BIN := .venv-audit/bin
 AUDIT_STAMP := .venv-audit/.ready
 
 .PHONY: help setup demo outcome ui explore test lint test-vllm bench-speed bench-incremental bench-follow \
-	benchmark benchmark-thinned chaos audit faults
+	benchmark benchmark-thinned chaos audit faults pictures
 .DEFAULT_GOAL := help
 
 help:
@@ -37,6 +37,7 @@ help:
 	@echo 'make bench-incremental  what new events cost beside 100 thousand and 10 million stored ones'
 	@echo 'make bench-follow  what new, late and corrected events cost with the models of `laptop`'
 	@echo 'make chaos        kill smoke runs at random (KILLS=100), resumable; renew the table in docs/operation.md'
+	@echo 'make pictures  the pictures of the explorer in docs/images (after make demo)'
 	@echo 'make audit        known advisories about the pinned packages; renew docs/licences.md'
 	@echo 'Settings: CUREC_PROFILE=smoke|laptop|benchmark|gpu|file.toml, CUREC_HOME=folder'
 
@@ -121,6 +122,10 @@ bench-speed-%: setup
 
 bench-incremental: setup
 	@$(BIN)/python -m benchmarks.incremental
+
+# Of the explorer, from the home that `make demo` filled.
+pictures: setup
+	@$(BIN)/python -m benchmarks.pictures --home $(CUREC_HOME)
 
 bench-follow: setup
 	@$(BIN)/python -m benchmarks.follow

@@ -1,9 +1,9 @@
 """`make bench-follow`: what new, late, corrected and deleted events cost, beside a full run.
 
 MovieLens 100K in an inbox, with the models of the profile `laptop`: all but the last hundredth of
-the events, then that hundredth, then single events. Each is one run over what a sensor would ask
-for. Tokens are those that are written, by the kept completions. Resumable: a full run that is there
-is taken as it is.
+the events; all again, with nothing new; then that hundredth, then single events, each in one run
+over the fast lane. Tokens are those that are written, by the kept completions. It begins anew each
+time: what came before would be part of what is measured.
 """
 
 import argparse
@@ -49,16 +49,17 @@ def main() -> None:
     options = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     options.add_argument("--figures", type=Path, default=FOLLOW)
     figures = options.parse_args().figures
+    shutil.rmtree(_FOLDER / "home", ignore_errors=True)
     events = write_files(_FOLDER / "files")
     full = filled()
     new = events.tail(round(_NEW * events.height))
-    costs = {f"{new.height} new events": after(new, "1")}
+    costs = {_NOTHING: run([])}
+    costs[f"{new.height} new events"] = after(new, "1")
     single = new.tail(1)
     a_month_late = single.with_columns(pl.col("timestamp") - 30 * 86_400)
     costs["one late event"] = after(a_month_late, "2")
     costs["one corrected event"] = after(single.with_columns(rating=pl.lit(1.0)), "3")
     costs["one deleted event"] = after(single.with_columns(operation=pl.lit("delete")), "4")
-    costs[_NOTHING] = run("everything", [])
     found = [
         Record.of("full run", full.seconds, "s", COMMAND),
         Record.of("full run, tokens written", full.tokens, "", COMMAND),
@@ -110,32 +111,26 @@ def put(rows: pl.DataFrame, name: str) -> None:
 
 
 def filled() -> Cost:
-    """The full run, in a process of its own as `make demo` is; of an earlier one what it cost."""
-    kept = _FOLDER / "full.json"
-    if kept.exists():
-        run("everything", [])  # whatever the last measurement left behind
-        return Cost(**json.loads(kept.read_text(encoding="utf-8")))
+    """The full run, in a process of its own as `make demo` is."""
     began = time.perf_counter()
     command = [sys.executable, "-m", "curec_assets.cli", "demo", "--profile", str(_PROFILE)]
     subprocess.run(command, cwd=ROOT, env=environment(), check=True)
-    full = Cost(time.perf_counter() - began, 0.0, tokens())
-    kept.write_text(json.dumps(full.__dict__), encoding="utf-8")
-    return full
+    return Cost(time.perf_counter() - began, 0.0, tokens())
 
 
 def after(rows: pl.DataFrame, name: str) -> Cost:
     """What it costs when these rows have come."""
     put(rows, name)
-    return run("everything", [*INGEST, *FAST])
+    return run([*INGEST, *FAST])
 
 
-def run(job: str, assets: list[str]) -> Cost:
-    """One run in this process: of some assets of a job, or all."""
+def run(assets: list[str]) -> Cost:
+    """One run in this process, of some assets or all."""
     os.environ |= environment()
     before, began = tokens(), time.perf_counter()
     definitions = build_definitions(profile=str(_PROFILE), home=_FOLDER / "home")
     with dg.DagsterInstance.ephemeral() as instance:
-        result = definitions.resolve_job_def(job).execute_in_process(
+        result = definitions.resolve_job_def("everything").execute_in_process(
             instance=instance, asset_selection=[dg.AssetKey(name) for name in assets] or None
         )
     seconds = time.perf_counter() - began
@@ -144,7 +139,9 @@ def run(job: str, assets: list[str]) -> Cost:
         for event in result.all_events
         if event.event_type_value == "STEP_SUCCESS" and event.step_key in _MODEL_STEPS
     )
-    return Cost(seconds, model, tokens() - before)
+    cost = Cost(seconds, model, tokens() - before)
+    print(cost, flush=True)
+    return cost
 
 
 def tokens() -> int:

@@ -20,6 +20,7 @@ from curec_assets.serving.now import Explanation
 
 _FOR, _AGAINST = "#1b7f5c", "#b3493b"
 _LIKED = alt.Scale(domain=["liked", "not liked"], range=[_FOR, _AGAINST])
+_PROSE = ("reason", "note")
 _HEIGHT = 220
 
 
@@ -41,6 +42,7 @@ def rows(frame: pl.DataFrame, at_once: int = 12) -> Any:
         show_column_summaries=False,
         show_data_types=False,
         page_size=at_once,
+        wrapped_columns=[name for name in _PROSE if name in frame.columns],
     )
 
 
@@ -137,7 +139,7 @@ def item(stored: Stored, item_id: str) -> Any:
             heading(str(known["title"])),
             said(named or "No attribute is known."),
             chart,
-            heading(f"{about.height} reasons about it"),
+            heading(f"Reasons about it: {about.height}"),
             rows(about),
         ]
     )

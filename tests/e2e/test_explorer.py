@@ -137,7 +137,7 @@ def test_every_page_opens_and_answers_and_asks_nobody_else(page: Page, home: Hom
     page.shows("if left out:")
 
     for tab, parts in {
-        "Items": ("reasons about it",),
+        "Items": ("Reasons about it:",),
         "Quality": ("95 % intervals", "cells in quarantine", "mean reward of each step"),
         "Lineage": ("reason_policy", "made from"),
     }.items():
