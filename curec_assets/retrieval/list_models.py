@@ -174,7 +174,8 @@ class TreeModel:
             "bagging_by_query": True,
             "lambda_l2": 5.0,
             "seed": seed % 2**31,
-            "deterministic": True,
+            "deterministic": True,  # of sums over rows; those over lists depend on the threads
+            "num_threads": 1,
             "force_row_wise": True,
             "verbosity": -1,
         }
