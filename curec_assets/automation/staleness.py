@@ -14,7 +14,7 @@ from typing import Any
 import dagster as dg
 
 from curec_assets.core.accepted_code import acceptance
-from curec_assets.core.recipe import Recipe, differing
+from curec_assets.core.recipe import WAITING, Recipe, differing
 from curec_assets.policy.archive import unfinished_switch
 from curec_assets.settings import Profile
 
@@ -97,7 +97,12 @@ def staleness(
             code = tuple(_code_causes(recipe, event, store))
             settings = _setting_causes(recipe, event, profile)
             binding = (*code, *(settings[path] for path in settings if path in shared))
-            causes = (*code, *settings.values(), *_upstream_causes(recipe, event, made))
+            causes = (
+                *code,
+                *settings.values(),
+                *_upstream_causes(recipe, event, made),
+                *_waiting_causes(event),
+            )
             stale |= {name: causes} if causes else {}
             broken |= _failed(instance, name, event, blocking.get(name, ()))
         reasons = [broken[each] for each in recipe.upstream if each in broken]
@@ -170,6 +175,13 @@ def _upstream_causes(
         now = (_materialisation(made[name]).tags or {})[_DATA_VERSION] if name in made else None
         if now is not None and tags.get(f"{_INPUT}{name}") != now:
             yield f"{name} is now {now}"
+
+
+def _waiting_causes(event: dg.EventLogEntry) -> Iterator[str]:
+    manifest: Any = _value(_materialisation(event).metadata, "manifest")
+    waiting = manifest["metrics"].get(WAITING)
+    if waiting:
+        yield f"{waiting} rows wait"
 
 
 def _failed(

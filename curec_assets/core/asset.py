@@ -21,7 +21,7 @@ from curec_assets.core.growing import write_change, write_whole
 from curec_assets.core.inputs import Inputs, UndeclaredRead, declared_settings, values_at
 from curec_assets.core.metadata import as_metadata
 from curec_assets.core.provenance import content_hash, digest, fingerprint
-from curec_assets.core.recipe import Recipe, explain
+from curec_assets.core.recipe import Recipe, explain, is_finished, only_changed
 from curec_assets.core.step_process import end_with_the_run
 from curec_assets.settings import Profile
 from resources.errors import ArtifactError, ConfigError, DataError
@@ -195,6 +195,8 @@ class _Work:
             manifest = self._warehouse.manifest(name)
             if manifest is None or manifest.fingerprint != identity:
                 return None
+            if not is_finished(self._recipe, manifest):
+                return None
             if self._recipe.update:
                 return _Stored(manifest, StoredTable(self._warehouse, name))
             return _Stored(manifest, self._warehouse.read(name))
@@ -225,7 +227,7 @@ class _Work:
     def _make_table(self, inputs: Inputs, wanted: Manifest) -> "_Stored":
         recipe, folders = self._recipe, _Workspaces(self._store, self._recipe.name)
         started = time.monotonic()
-        built = recipe.build(replace(inputs, folder_of_work=folders))
+        built = recipe.build(replace(inputs, folder_of_work=folders, earlier=self._earlier(wanted)))
         rows, metrics = built if isinstance(built, tuple) else (built, {})
         _require_promised(recipe, rows)
         if recipe.update:
@@ -244,6 +246,15 @@ class _Work:
         if not recipe.keep_workspace:
             folders.remove()
         return _Stored(manifest, rows)
+
+    def _earlier(self, wanted: Manifest) -> pl.DataFrame | None:
+        """Stored rows that may be kept."""
+        lasting, before = self._recipe.lasting, self._warehouse.manifest(self._recipe.name)
+        if not lasting or before is None or before.erased_from:
+            return None
+        if not only_changed(before, wanted, *lasting):
+            return None
+        return self._warehouse.read(self._recipe.name)
 
     def _make_artifact(self, inputs: Inputs, wanted: Manifest) -> "_Stored":
         name = self._recipe.name

@@ -49,6 +49,8 @@ class Inputs:
     """What was measured when the stored result was made, for `describe`."""
     before: Manifest | None = None
     """How the stored table was made that is being updated."""
+    earlier: pl.DataFrame | None = None
+    """Rows that are stored, of which some may be kept; see `Recipe.lasting`."""
     folder: Path | None = None
     """Where an artifact's `build` writes its files."""
     folder_of_work: Callable[[str], Path] | None = field(default=None, repr=False)

@@ -27,6 +27,8 @@ Build = Callable[[Inputs], Any]
 View = Callable[[Inputs], Any]
 Settings = tuple[str, ...] | Callable[[Profile], tuple[str, ...]]
 
+WAITING = "waiting"
+"""Metric of a lasting table: rows that are not yet as they are to be; see `Recipe.lasting`."""
 _MODEL_SETTINGS = ("language_model.base", "language_model.allow_code_of")
 _RESOURCE_SETTINGS: Mapping[str, tuple[str, ...]] = {
     "language_model": _MODEL_SETTINGS,
@@ -107,6 +109,10 @@ class Recipe:
     """Metadata from the stored result (rows, or an `Artifact`)."""
     describe_tables: tuple[str, ...] = ()
     """Tables that only `describe` reads: titles, for instance."""
+    lasting: tuple[str, ...] = ()
+    """Inputs of a table whose change alone leaves rows good: `build` then gets those that are
+    stored as `inputs.earlier`, and keeps which it will. It may leave some for a later run, and say
+    how many by the metric `WAITING`."""
     lineage: bool = False
     """Whether the result tells the fingerprints of its inputs, and so changes with them."""
     keep_workspace: bool = False
@@ -196,7 +202,9 @@ def explain(previous: Manifest | None, now: Manifest) -> str:
     """Why work was done, or not, in words: what differs between two manifests of one asset."""
     if previous is None:
         return "made for the first time"
-    changes = [
+    waited = previous.metrics.get(WAITING)
+    changes = [f"{waited} rows waited"] if waited else []
+    changes += [
         f"setting `{path}` {_shown(previous.config, path)} → {_shown(now.config, path)}"
         for path in differing(previous.config, now.config)
     ]
@@ -205,6 +213,14 @@ def explain(previous: Manifest | None, now: Manifest) -> str:
         files = differing(previous.code, now.code) or ["the asset"]
         changes += [f"code of `{file}` changed" for file in files]
     return "; ".join(changes) or "nothing changed"
+
+
+def is_finished(recipe: Recipe, stored: Manifest) -> bool:
+    """Whether the same inputs leave nothing to do.
+
+    No row of a lasting table waits, and none may hold what an erasure has taken out since.
+    """
+    return not (recipe.lasting and (stored.metrics.get(WAITING) or stored.erased_from))
 
 
 def only_changed(before: Manifest, now: Manifest, *names: str) -> bool:

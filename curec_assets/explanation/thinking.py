@@ -124,14 +124,16 @@ def think(
     level_cuts: Sequence[float] = MIDPOINTS,
 ) -> list[Thought]:
     """The first step alone; as `answer`."""
-    chains = generator.write(
-        [question.prompt() for question in questions],
-        replace(sampling, max_new_tokens=THOUGHT_TOKENS, stop=(CHAIN_END,)),
-    )
+    chains = generator.write([question.prompt() for question in questions], chained(sampling))
     return [
         _thought(chain, questions[number // sampling.samples].levels, sampling, level_cuts)
         for number, chain in enumerate(chains)
     ]
+
+
+def chained(sampling: Sampling) -> Sampling:
+    """How the first step is sampled, where `sampling` is how the answer is."""
+    return replace(sampling, max_new_tokens=THOUGHT_TOKENS, stop=(CHAIN_END,))
 
 
 def _thought(

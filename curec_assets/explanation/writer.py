@@ -3,11 +3,10 @@
 from contextlib import AbstractContextManager
 
 from curec_assets.core.inputs import Inputs
-from resources.generation.journal import journaled_generator
-from resources.generation.protocol import TextGenerator
+from resources.generation.journal import JournaledGenerator, journaled_generator
 
 
-def writer_of(inputs: Inputs, asset: str) -> AbstractContextManager[TextGenerator]:
+def writer_of(inputs: Inputs, asset: str) -> AbstractContextManager[JournaledGenerator]:
     """A generator with the adapter of `asset`; what it wrote once, for any asset, is kept."""
     model = inputs.artifact(asset)
     weights = model.manifest.data_version

@@ -15,6 +15,7 @@ from curec_assets.explanation.thinking import (
     Answer,
     Question,
     answer,
+    chained,
     matched_cuts,
     think,
 )
@@ -53,7 +54,8 @@ class WrittenReason:
     grounded: bool
     """Accepted by the grounding check: well formed, every claim offered and cited."""
     source: str
-    """`policy`, or `composer` when no attempt of the model was accepted."""
+    """`policy`, or `composer` when no attempt of the model was accepted; `waiting` where it is the
+    composer's until a later run, see `reasons.lasting`."""
     attempts: int
     first_grounded: bool
     """Whether the model's first attempt was grounded."""
@@ -106,16 +108,42 @@ def matched_levels(
     """The cuts that suit this model on these requests, whose level is known: `level_cuts` of
     `write_reasons`. It thinks the first attempts of `write_reasons`, so a journal keeps them.
     """
-    questions = [
+    questions = _first_questions(generator, requests, generation, seed)
+    thoughts = think(generator, questions, Sampling(generation.max_new_tokens, temperature=0.0))
+    levels = [TOSS_UP if request.level is None else request.level for request in requests]
+    return matched_cuts([thought.expected for thought in thoughts], levels)
+
+
+def begun(
+    generator: TextGenerator,
+    requests: Sequence[ReasonRequest],
+    generation: LanguageModelSettings,
+    is_kept: Callable[[Prompt, Sampling], bool],
+    *,
+    seed: int,
+) -> list[bool]:
+    """For each request, whether the first attempt of `write_reasons` was written before.
+
+    `is_kept`: of a prompt and how it is sampled.
+    """
+    sampling = chained(Sampling(generation.max_new_tokens, temperature=0.0))
+    questions = _first_questions(generator, requests, generation, seed)
+    return [is_kept(question.prompt(), sampling) for question in questions]
+
+
+def _first_questions(
+    generator: TextGenerator,
+    requests: Sequence[ReasonRequest],
+    generation: LanguageModelSettings,
+    seed: int,
+) -> list[Question]:
+    return [
         Question(
             fit(request.facts, generator.prompt_tokens, generation.max_prompt_tokens)[0],
             derive(seed, "attempt", 1, request.key),
         )
         for request in requests
     ]
-    thoughts = think(generator, questions, Sampling(generation.max_new_tokens, temperature=0.0))
-    levels = [TOSS_UP if request.level is None else request.level for request in requests]
-    return matched_cuts([thought.expected for thought in thoughts], levels)
 
 
 def write_reasons(

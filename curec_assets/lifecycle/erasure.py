@@ -105,7 +105,7 @@ def _forget_in_tables(recipes: Sequence[Recipe], warehouse: Warehouse, user: For
     for recipe in recipes:
         gone = _of_user(warehouse, recipe.name, user, recipe.key)
         manifest = warehouse.manifest(recipe.name)
-        if manifest is None or gone.is_empty():
+        if manifest is None or (gone.is_empty() and not recipe.lasting):
             continue
         if manifest.row_sum is None:
             kept = warehouse.read(recipe.name)

@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from curec_assets.core.inputs import Inputs
-from curec_assets.core.recipe import Choice, artifact, table
+from curec_assets.core.recipe import WAITING, Choice, artifact, table
 from curec_assets.datasets.histories import histories_of
 from curec_assets.display.charts import line_chart
 from curec_assets.display.tables import markdown_table
@@ -246,6 +246,7 @@ def _describe_live(rows: pl.DataFrame, _: Inputs) -> Mapping[str, Any]:
     return {
         "samples": markdown_table(shown.tail(12), limit=12),
         "composer_share": composed / max(rows.height, 1),
+        "waiting": int((rows["source"] == "waiting").sum()),
     }
 
 
@@ -260,6 +261,7 @@ def _describe_live(rows: pl.DataFrame, _: Inputs) -> Mapping[str, Any]:
     artifacts=("evidence_model", "reason_policy"),
     settings=(
         "reasons.live_events",
+        "reasons.budget",
         "data.max_history",
         "reasons.max_regenerations",
         "reasons.max_level_gap",
@@ -272,17 +274,20 @@ def _describe_live(rows: pl.DataFrame, _: Inputs) -> Mapping[str, Any]:
         "seed",
     ),
     resources=("language_model", "generator_factory"),
+    lasting=("interactions", "items", "item_embeddings"),
     describe=_describe_live,
 )
-def live_reasons(inputs: Inputs) -> pl.DataFrame:
+def live_reasons(inputs: Inputs) -> tuple[pl.DataFrame, Mapping[str, Any]]:
     """Reasons for the newest events since the snapshot, by what was known strictly before each.
 
-    Each is written once: what was asked before comes from the kept completions.
+    Each is written once, and stays until something of its own user's changes before it; the policy
+    writes the newest, some in each run, and the composer the rest meanwhile.
     """
     from curec_assets.evidence.crossfit import load_final
     from curec_assets.evidence.judge import judge_candidates
     from curec_assets.evidence.numbers import EvidenceNumbers
     from curec_assets.reasons.judged import with_reasons
+    from curec_assets.reasons.lasting import Allowance, kept, waiting, with_basis
     from curec_assets.reasons.live import new_events, notes_before
     from curec_assets.reward.drafting import draft_cuts
 
@@ -291,7 +296,11 @@ def live_reasons(inputs: Inputs) -> pl.DataFrame:
     new = new_events(
         interactions, inputs.table("training_snapshot", ["event_id"]), profile.reasons.live_events
     )
-    asked = new.select("event_id", "user_id", "item_id", "timestamp", "liked")
+    every = new.select("event_id", "user_id", "item_id", "timestamp", "liked")
+    histories = histories_of(every, interactions, profile.data.max_history)
+    every = with_basis(every, histories, items)
+    stay = kept(every, inputs.earlier, "event_id")
+    asked = every.join(stay, on="event_id", how="anti", maintain_order="left")
     catalogue = Catalogue(items)
     rows = asked.select("user_id", "item_id", "timestamp")
     if asked.is_empty():
@@ -310,13 +319,15 @@ def live_reasons(inputs: Inputs) -> pl.DataFrame:
     notes = notes_before(
         asked,
         interactions,
-        histories_of(asked, interactions, profile.data.max_history),
+        histories.join(asked, on="event_id", how="semi", maintain_order="left"),
         inputs.table("recommendation_reasons", ["user_id", "timestamp", "note"]),
         catalogue,
         profile.explanation,
     )
+    if asked.is_empty() and inputs.earlier is not None:
+        return stay.select(inputs.earlier.columns), {WAITING: 0}
     with writer_of(inputs, "reason_policy") as generator:
-        return with_reasons(
+        written = with_reasons(
             asked,
             pl.concat([rows.select("timestamp"), judged], how="horizontal"),
             notes,
@@ -325,7 +336,15 @@ def live_reasons(inputs: Inputs) -> pl.DataFrame:
             profile,
             policy.manifest.fingerprint,
             draft_cuts(inputs.table("draft_reasons")),
+            Allowance(
+                profile.reasons.budget,
+                order=range(asked.height - 1, -1, -1),
+                is_kept=generator.keeps,
+            ),
         )
+    found = pl.concat([stay.select(written.columns), written]) if stay.height else written
+    found = found.sort("timestamp", "event_id")
+    return found, {WAITING: waiting(found)}
 
 
 RECIPES = (generated_reasons, recommendation_reasons, live_reasons)

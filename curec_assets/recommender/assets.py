@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 
 from curec_assets.core.inputs import Inputs
-from curec_assets.core.recipe import artifact, table
+from curec_assets.core.recipe import WAITING, artifact, table
 from curec_assets.display.tables import markdown_table
 from curec_assets.explanation.facts import Catalogue
 from curec_assets.explanation.writer import writer_of
@@ -213,6 +213,7 @@ def _describe_recommendations(rows: pl.DataFrame, _: Inputs) -> Mapping[str, Any
     return {
         "samples": markdown_table(shown, limit=15),
         "composer_share": float((rows["source"] == "composer").sum()) / max(rows.height, 1),
+        "waiting": int((rows["source"] == "waiting").sum()),
     }
 
 
@@ -238,25 +239,54 @@ def _describe_recommendations(rows: pl.DataFrame, _: Inputs) -> Mapping[str, Any
         "language_model.temperature",
         "reasons.max_regenerations",
         "reasons.max_level_gap",
+        "recommender.renewed_after_days",
+        "reasons.budget",
         "data.max_history",
         "seed",
     ),
     resources=("language_model", "generator_factory", "accelerator"),
     guard=_models_belong_together,
+    lasting=("interactions", "items", "item_embeddings"),
     describe=_describe_recommendations,
 )
-def recommendations(inputs: Inputs) -> pl.DataFrame:
-    """What the latest active users are recommended now, each item with its reason."""
+def recommendations(inputs: Inputs) -> tuple[pl.DataFrame, Mapping[str, Any]]:
+    """What the latest active users are recommended now, each item with its reason.
+
+    They stay while a user does nothing, for some days. Of those that new events renew, the policy
+    writes some reasons in each run, the first items' first, and the composer the rest meanwhile.
+    """
     from curec_assets.evidence.crossfit import load_final
     from curec_assets.evidence.numbers import EvidenceNumbers
     from curec_assets.reasons.judged import with_reasons
+    from curec_assets.reasons.lasting import Allowance, waiting
     from curec_assets.recommender.recommend import recommend
     from curec_assets.recommender.served import Known, Served
-    from curec_assets.recommender.shown_reasons import judged_now, notes_now, users_to_serve
+    from curec_assets.recommender.shown_reasons import (
+        judged_now,
+        moment,
+        notes_now,
+        users_to_serve,
+    )
+    from curec_assets.recommender.still_shown import still_shown, with_grounds
     from curec_assets.reward.drafting import draft_cuts
 
     profile, chosen = inputs.settings, inputs.settings.recommender
     interactions, items = inputs.table("interactions"), inputs.table("items")
+    users, now = users_to_serve(interactions, chosen.recommended_users), moment(interactions)
+    stay = still_shown(
+        inputs.earlier,
+        interactions,
+        items,
+        users=users,
+        now=now,
+        days=chosen.renewed_after_days,
+        max_history=profile.data.max_history,
+    )
+    if stay is not None:
+        users = [user for user in users if user not in set(stay["user_id"])]
+        inputs.log(f"the recommendations of {stay['user_id'].n_unique()} users stay")
+        if not users:
+            return stay, {WAITING: 0}
     item_embeddings = inputs.table("item_embeddings")
     numbers = EvidenceNumbers(
         interactions, items, item_embeddings, profile.evidence, profile.seed, fits=inputs.fits()
@@ -266,7 +296,7 @@ def recommendations(inputs: Inputs) -> pl.DataFrame:
     known = Known(interactions, items, item_embeddings, numbers)
     device = inputs.resource("accelerator").resolve().device
     shown = recommend(
-        users_to_serve(interactions, chosen.recommended_users),
+        users,
         interactions=interactions,
         items=items,
         item_embeddings=item_embeddings,
@@ -276,13 +306,21 @@ def recommendations(inputs: Inputs) -> pl.DataFrame:
         least_probability=chosen.least_probability,
         probabilities=lambda rows: served.probabilities(rows, known, device),
     )
+    shown = with_grounds(shown, interactions, items, profile.data.max_history).with_columns(
+        as_of=pl.lit(now, dtype=pl.Int64)
+    )
     catalogue = Catalogue(items)
     evidence = judged_now(shown, interactions, numbers, evidence_model, profile.evidence)
     stored = inputs.table("recommendation_reasons", ["event_id", "user_id", "timestamp", "note"])
     notes = notes_now(shown["user_id"].unique(), interactions, stored, catalogue, profile)
     policy = inputs.artifact("reason_policy")
     with writer_of(inputs, "reason_policy") as generator:
-        return with_reasons(
+        allowance = Allowance(
+            profile.reasons.budget,
+            order=shown.with_row_index("row").sort("rank", "row")["row"].to_list(),
+            is_kept=generator.keeps,
+        )
+        written = with_reasons(
             shown,
             evidence,
             [notes[user] for user in shown["user_id"]],
@@ -291,7 +329,10 @@ def recommendations(inputs: Inputs) -> pl.DataFrame:
             profile,
             policy.manifest.fingerprint,
             draft_cuts(inputs.table("draft_reasons")),
+            allowance if inputs.earlier is not None else None,
         )
+    found = written if stay is None else pl.concat([stay.select(written.columns), written])
+    return found, {WAITING: waiting(found)}
 
 
 RECIPES = (

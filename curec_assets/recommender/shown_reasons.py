@@ -36,7 +36,7 @@ def judged_now(
     `evidence.schema.EVIDENCE`. `numbers`: over `interactions`.
     """
     rows = shown.select("user_id", "item_id").with_columns(
-        timestamp=pl.lit(_now(interactions), dtype=pl.Int64)
+        timestamp=pl.lit(moment(interactions), dtype=pl.Int64)
     )
     judged = judge_candidates(rows, numbers, model, settings)
     return pl.concat([rows.select("timestamp"), judged], how="horizontal")
@@ -56,7 +56,7 @@ def notes_now(
     wanted = list(users)
     stored = dict(reasons.sort("timestamp", "event_id").select("user_id", "note").iter_rows())
     rest = [user for user in wanted if user not in stored]
-    histories = histories_at(interactions, rest, _now(interactions), profile.data.max_history)
+    histories = histories_at(interactions, rest, moment(interactions), profile.data.max_history)
     rate = interactions["liked"].mean()
     usual = float(rate) if isinstance(rate, float) else 0.5
     fresh = {
@@ -66,7 +66,7 @@ def notes_now(
     return fresh | {user: stored[user] for user in wanted if user in stored}
 
 
-def _now(interactions: pl.DataFrame) -> int:
-    """One second after the latest interaction."""
+def moment(interactions: pl.DataFrame) -> int:
+    """When what is shown is judged: one second after the latest interaction."""
     latest = interactions["timestamp"].max()
     return int(latest) + 1 if isinstance(latest, int) else 0

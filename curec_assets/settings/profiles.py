@@ -39,7 +39,12 @@ PROFILE_VALUES: dict[str, dict[str, Any]] = {
         },
         "reward": {"draft_train": 64, "draft_validation": 48, "gate_blocks": False},
         "policy": {"steps": 5, "prompts_per_step": 2, "generations": 8},
-        "reasons": {"train_events": 50, "validation_events": 130, "test_events": 140},
+        "reasons": {
+            "train_events": 50,
+            "validation_events": 130,
+            "test_events": 140,
+            "budget": 8,
+        },
         "encoder": {"source": "all-minilm-l6-v2"},
         "recommender": {"recommended_users": 8},
     },

@@ -105,7 +105,7 @@ class Journal:
                     log.warning("%s: the last line is torn and dropped", self._path)
                     break
                 body = line[_CHECKSUM + 1 : -1]
-                if line[:_CHECKSUM] == _checksum(body):
+                if line[: _CHECKSUM + 1] == _checksum(body) + b" ":
                     length = len(body) - _KEY - 1
                     start = self._end + _CHECKSUM + _KEY + 2
                     self._lines[body[:_KEY].decode()] = start, length
@@ -177,6 +177,10 @@ class JournaledGenerator:
         """Tokens of the prompt as the engine would see it."""
         return self._generator.prompt_tokens(prompt)
 
+    def keeps(self, prompt: Prompt, sampling: Sampling) -> bool:
+        """Whether the completions of this prompt are there already."""
+        return self._journal.key(prompt, sampling) in self._journal
+
     def write(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[Completion]:
         """`sampling.samples` completions per prompt, in the order of the prompts.
 
@@ -216,7 +220,7 @@ def journaled_generator(
     *,
     workspace: Path,
     identity: str,
-) -> Iterator[TextGenerator]:
+) -> Iterator[JournaledGenerator]:
     """A generator that keeps each completion in `workspace` as soon as it is there.
 
     Asked again for what it has kept, in this process or after a kill, it does not write it again.

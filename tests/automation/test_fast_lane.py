@@ -31,6 +31,7 @@ class Lane:
         self.content = 0
         self.codes = {name: "1" for name in NAMES}
         self.settings: dict[str, Any] = {}
+        self.waiting = 0
         self.severity: dg.AssetCheckSeverity | None = None
         self.during: Callable[[], None] = lambda: None
         self.now = 1e9
@@ -55,8 +56,8 @@ class Lane:
         def alignment_corpus(inputs: Inputs) -> pl.DataFrame:
             return inputs.table("items")
 
-        def recommendation_reasons(inputs: Inputs) -> pl.DataFrame:
-            return inputs.table("items")
+        def recommendation_reasons(inputs: Inputs) -> tuple[pl.DataFrame, dict[str, int]]:
+            return inputs.table("items"), {"waiting": self.waiting}
 
         source_of = {
             raw_items: Choice(
@@ -81,6 +82,7 @@ class Lane:
                 key=("key",),
                 tables=tables,
                 settings=settings_of.get(build, ()),
+                lasting=("items",) if build is recommendation_reasons else (),
                 view=source_of.get(build),
             )
             # A function inside a test has no code that could be found.
@@ -190,6 +192,16 @@ def test_what_failed_is_asked_for_again_ever_later_and_not_for_ever(made: Lane) 
 
 
 @pytest.mark.fault("the clock is set back")
+def test_rows_that_wait_are_asked_for_until_none_does(made: Lane) -> None:
+    made.content, made.waiting = 1, 2
+    made.make("raw_items", "items", "alignment_corpus", "recommendation_reasons")
+    for made.waiting in (1, 0):
+        assert made.tick() == {"recommendation_reasons"}
+        assert "rows wait" in made.tags[WHY]
+        made.make("recommendation_reasons")
+    assert made.tick() == set()
+
+
 def test_a_clock_that_is_set_back_holds_nothing_up(made: Lane) -> None:
     new_data(made)
     made.during = fail

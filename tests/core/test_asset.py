@@ -229,6 +229,40 @@ def test_a_dropped_table_is_made_again(bench: Bench) -> None:
     assert bench.warehouse.read("things").height == 2
 
 
+def test_a_lasting_table_gets_what_is_stored_until_something_else_changes(bench: Bench) -> None:
+    seen: list[pl.DataFrame | None] = []
+    bench.declared = {**bench.declared, "lasting": ("up",)}
+    bench.read = lambda inputs: seen.append(inputs.earlier)
+    bench.run()
+    bench.upstream, before, bench.rows = ROWS.head(1), bench.rows, ROWS.head(1)
+    bench.run()
+    assert len(seen) == 4  # the artifact's are always None
+    [stored] = [each for each in seen if each is not None]
+    assert stored.equals(before)
+    bench.settings = {"seed": 7}
+    bench.run()
+    assert seen[4:] == [None, None]
+
+
+def test_rows_that_wait_and_an_erasure_let_a_lasting_table_go_on(bench: Bench) -> None:
+    seen: list[pl.DataFrame | None] = []
+    bench.declared = {**bench.declared, "lasting": ("up",)}
+    bench.read = lambda inputs: seen.append(inputs.earlier)
+    bench.run()
+
+    def rewritten(**changed: Any) -> SimpleNamespace:
+        manifest = bench.warehouse.existing_manifest("things").model_copy(update=changed)
+        bench.warehouse.record([manifest])
+        seen.clear()
+        return bench.run()["things"]
+
+    found = rewritten(metrics={"waiting": 2})
+    assert (found.cached, found.why) == (False, "2 rows waited")
+    assert seen[0] is not None and bench.run()["things"].cached
+    assert not rewritten(erased_from=("v0",)).cached
+    assert seen == [None] and bench.run()["things"].cached
+
+
 def test_going_back_makes_the_older_model_current_without_work(bench: Bench) -> None:
     first = bench.run()["model"]
     bench.settings, bench.text = {"seed": 2}, "other"

@@ -282,6 +282,17 @@ def test_new_events_get_reasons_and_each_is_written_once(runs: GraphRuns, tmp_pa
     assert after["event_id"].to_list() == new["event_id"].to_list()
     attempts = 1 + load_profile("smoke").reasons.max_regenerations
     assert 0 < more - lines <= 2 * attempts
+    # A late event of another user moves everybody's numbers, and nobody else's reason.
+    others = known.filter(~pl.col("user_id").is_in(new["user_id"].implode()))
+    late = new.head(1).with_columns(
+        event_id=pl.lit("late"),
+        user_id=pl.lit(others["user_id"][0]),
+        timestamp=pl.lit(known["timestamp"].min() + 1, pl.Int64),
+    )
+    arrive(warehouse, known, pl.concat([new, late]))
+    then, most = written()
+    assert then.filter(pl.col("event_id") != "late").equals(after)
+    assert then.height == after.height + 1 and most - more <= 2 * attempts
 
 
 def test_shorter_prompts_are_another_piece_of_work(runs: GraphRuns) -> None:

@@ -42,3 +42,9 @@ class ReasonSettings(Section):
         description="Newest events since the snapshot that have a reason; each new one is written "
         "once.",
     )
+    budget: PositiveInt = Field(
+        256,
+        description="Reasons that the policy newly writes in one run for new events, and as many "
+        "for recommendations that change; the rest has the composer's, marked as waiting, until a "
+        "later run.",
+    )

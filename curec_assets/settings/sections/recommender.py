@@ -66,4 +66,9 @@ class RecommenderSettings(Section):
         description="An item less likely to be liked is shown only where too few others are left.",
     )
     recommended_users: PositiveInt = Field(description="Users who get recommendations.")
+    renewed_after_days: PositiveFloat = Field(
+        7.0,
+        description="Days, by the times of the events, after which a user's recommendations are "
+        "made again though the user did nothing.",
+    )
     bootstrap_samples: PositiveInt = Field(1000, description="Resamples of users per interval.")
