@@ -33,6 +33,11 @@ def form_of(path: Path) -> str | None:
     return None if found == _PARQUET and plain != name else found
 
 
+def is_separated(path: Path) -> bool:
+    """Whether it is CSV or TSV."""
+    return form_of(path) in _CSV
+
+
 def columns_of(path: Path, setting: str, separator: str = "") -> list[str]:
     """Names of its columns. `setting`: which one names the file; `separator`: see `rows_of`."""
     form = _form(path, setting)

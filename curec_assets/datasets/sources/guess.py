@@ -13,7 +13,7 @@ from pathlib import Path
 import polars as pl
 
 from curec_assets.datasets.sources import parsing
-from curec_assets.datasets.sources.files import MARKUP
+from curec_assets.datasets.sources.catalogue import MARKUP
 from curec_assets.datasets.sources.formats import columns_of, rows_of
 from curec_assets.datasets.sources.personal import suspicion
 from resources.errors import DataError
