@@ -79,6 +79,13 @@ def read_items(table: Table, settings: DataSettings) -> pl.DataFrame:
     )
 
 
+def as_text(column: pl.Series) -> pl.Series:
+    """A column as text; the words of a list (a `token_seq`) with spaces between them."""
+    if isinstance(column.dtype, pl.List):
+        return column.cast(pl.List(pl.Utf8)).list.join(" ")
+    return column.cast(pl.Utf8)
+
+
 def named_by(events: Sequence[pl.DataFrame]) -> pl.DataFrame:
     """A catalogue of nothing but the ids that events name: `schema.RAW_ITEMS`."""
     ids = pl.concat([each.select("item_id") for each in events]).unique().sort("item_id")
@@ -132,7 +139,7 @@ def _attribute(column: parsing.Cells, settings: DataSettings) -> list[list[str]]
 
 def _titles(titles: pl.Series, table: Table) -> pl.Series:
     """Without what is a piece of markup and no title, as in Amazon's data of 2018."""
-    titles = titles.cast(pl.Utf8)
+    titles = as_text(titles)
     markup = titles.str.contains(MARKUP).fill_null(False)
     if markup.any():
         log.warning("%s: %d titles are markup and taken for missing", table.name, markup.sum())
