@@ -32,16 +32,8 @@ def read_items(table: Table, settings: DataSettings) -> pl.DataFrame:
     Raises `DataError` for a missing or repeated id, and for an attribute that looks like what
     belongs to people and is not confirmed.
     """
-    columns = table.columns()
-    wanted = [settings.item_column, settings.title_column]
-    require_column(table, columns, settings.item_column, "data.item_column")
-    require_column(table, columns, settings.title_column, "data.title_column")
-    for setting in ("attribute_columns", "text_columns"):
-        for name in getattr(settings, setting):
-            require_column(table, columns, name, f"data.{setting}")
-            wanted.append(name)
-    wanted += [settings.year_column] if settings.year_column in columns else []
-    _say_what_is_not_read(table, columns, settings)
+    wanted = columns_of_items(table, settings)
+    _say_what_is_not_read(table, settings)
     frame = table.rows(wanted)
     offset = table.line_offset(frame.height)
     cells = parsing.Cells(frame[settings.item_column], table.name, offset)
@@ -79,6 +71,19 @@ def read_items(table: Table, settings: DataSettings) -> pl.DataFrame:
     )
 
 
+def columns_of_items(table: Table, settings: DataSettings) -> list[str]:
+    """What is read of the table. Raises `DataError` where it lacks a column."""
+    columns = table.columns()
+    require_column(table, columns, settings.item_column, "data.item_column")
+    require_column(table, columns, settings.title_column, "data.title_column")
+    wanted = [settings.item_column, settings.title_column]
+    for setting in ("attribute_columns", "text_columns"):
+        for name in getattr(settings, setting):
+            require_column(table, columns, name, f"data.{setting}")
+            wanted.append(name)
+    return [*wanted, settings.year_column] if settings.year_column in columns else wanted
+
+
 def as_text(column: pl.Series) -> pl.Series:
     """A column as text; the words of a list (a `token_seq`) with spaces between them."""
     if isinstance(column.dtype, pl.List):
@@ -108,10 +113,10 @@ def items_mapping(settings: DataSettings) -> dict[str, str]:
     }
 
 
-def _say_what_is_not_read(table: Table, columns: Sequence[str], settings: DataSettings) -> None:
+def _say_what_is_not_read(table: Table, settings: DataSettings) -> None:
     """Warn where nothing but titles is read, although the table has more."""
     read = {settings.item_column, settings.title_column, settings.year_column}
-    others = [name for name in columns if name not in read]
+    others = [name for name in table.columns() if name not in read]
     if others and not (settings.attribute_columns or settings.text_columns):
         log.warning(
             "%s: only titles are read, for no setting names %s; name what reasons may say in "

@@ -54,9 +54,15 @@ def left_out(table: Table, settings: DataSettings, file: str) -> pl.DataFrame:
     return pl.DataFrame(found, schema=schema.QUARANTINE, orient="row").sort("row", "column")
 
 
-def mapped_columns(settings: DataSettings) -> dict[str, str]:
-    """Role → column that the settings name."""
-    return {role: getattr(settings, f"{role}_column") for role in _ROLES}
+def columns_of_events(table: Table, settings: DataSettings) -> dict[str, str]:
+    """Role → column of the table. Raises `DataError` where it lacks one."""
+    names = {role: getattr(settings, f"{role}_column") for role in _ROLES}
+    columns = table.columns()
+    for role, name in names.items():
+        require_column(table, columns, name, f"data.{role}_column")
+    if settings.operation_column in columns:
+        names[_OPERATION] = settings.operation_column
+    return names
 
 
 def events_mapping(settings: DataSettings) -> dict[str, str]:
@@ -113,11 +119,7 @@ def _parsed(table: Table, settings: DataSettings) -> tuple[pl.DataFrame, _Column
 
 def _cells(table: Table, settings: DataSettings) -> _Columns:
     """By role, the mapped columns."""
-    names, columns = mapped_columns(settings), table.columns()
-    for role, name in names.items():
-        require_column(table, columns, name, f"data.{role}_column")
-    if settings.operation_column in columns:
-        names[_OPERATION] = settings.operation_column
+    names = columns_of_events(table, settings)
     frame = table.rows(list(names.values()))
     if not frame.height:
         raise DataError(f"{table.name}: found no data row, expected one per event")

@@ -61,6 +61,10 @@ def open_source(settings: DataSettings, downloads: Downloads, seed: int) -> Data
             return MovieLensSource(downloads)
         case "files":
             return FilesSource(settings)
+        case "database":
+            from curec_assets.datasets.sources.database import DatabaseSource
+
+            return DatabaseSource(settings)
         case "toy":
             from curec_assets.datasets.sources.toy import ToySource
 
