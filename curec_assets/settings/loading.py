@@ -203,7 +203,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
     data = changes.get("data")
     for key in ("interactions_path", "items_path"):
         value = data.get(key) if isinstance(data, dict) else None
-        if isinstance(data, dict) and isinstance(value, str) and value:
+        if isinstance(data, dict) and isinstance(value, str) and value and "://" not in value:
             data[key] = str((path.parent / value).resolve())
     database = data.get("database") if isinstance(data, dict) else None
     if isinstance(data, dict) and isinstance(database, str):

@@ -1,6 +1,7 @@
 """Your own files, in any of the `formats`, with the column mapping of `DataSettings`.
 
-Interactions in one file or in a folder of files (`inbox`); items, if there are any, in one file.
+Interactions in one file or in a folder of files (`inbox`); items, if there are any, in one file. A
+file can be elsewhere (`remote`).
 """
 
 from functools import cached_property
@@ -18,18 +19,38 @@ from curec_assets.datasets.sources.inbox import (
     marked_done,
     standing_still,
 )
+from curec_assets.datasets.sources.remote import Copy, is_remote, shown
 from curec_assets.datasets.sources.tables import FileTable
 from curec_assets.settings import DataSettings
 from resources.errors import DataError
+from resources.models.downloads import Downloads
 
 
 class FilesSource:
     """Interactions and items from the files that the settings name."""
 
-    def __init__(self, settings: DataSettings) -> None:
+    def __init__(self, settings: DataSettings, downloads: Downloads | None = None) -> None:
+        """`downloads`: whose folder holds copies of files that are elsewhere."""
         self._settings = settings
-        self._interactions = Path(settings.interactions_path)
-        self._items = Path(settings.items_path) if settings.items_path else None
+        self._folder = Path(downloads.cache_dir) if downloads else None
+        self._copies: dict[str, Copy] = {}
+
+    @cached_property
+    def _interactions(self) -> Path:
+        return self._local("interactions_path")
+
+    @cached_property
+    def _items(self) -> Path | None:
+        return self._local("items_path") if self._settings.items_path else None
+
+    def _local(self, setting: str) -> Path:
+        path: str = getattr(self._settings, setting)
+        if not is_remote(path):
+            return Path(path)
+        most_bytes = self._settings.most_download_gb * 1e9
+        copy = Copy(path, f"data.{setting}", self._folder, most_bytes=most_bytes)
+        self._copies[setting] = copy  # it is there as long as this source is
+        return copy.path
 
     @property
     def whole(self) -> bool:
@@ -67,8 +88,7 @@ class FilesSource:
         """The catalogue; without a file of items, the ids that events name."""
         if self._items is None:
             return named_by([self.interactions(file) for file in self.files()])
-        table = FileTable(self._items, "data.items_path", self._settings.csv_separator)
-        return read_items(table, self._settings)
+        return read_items(self._table_at(self._items, "items_path"), self._settings)
 
     def interactions_fingerprint(self) -> dict[str, str]:
         """Hash of the interactions files, and the mapping."""
@@ -86,8 +106,12 @@ class FilesSource:
         return {"items": file_hash(self._items), **items_mapping(self._settings)}
 
     def _table(self, file: str) -> FileTable:
-        separator = self._settings.csv_separator
-        return FileTable(self._path(file), "data.interactions_path", separator)
+        return self._table_at(self._path(file), "interactions_path")
+
+    def _table_at(self, path: Path, setting: str) -> FileTable:
+        settings = self._settings
+        url = shown(getattr(settings, setting)) if setting in self._copies else ""
+        return FileTable(path, f"data.{setting}", settings.csv_separator, url)
 
     def _path(self, file: str) -> Path:
         return self._interactions if self.whole else self._interactions / file

@@ -1,6 +1,7 @@
 """`Table`: rows under named columns, wherever they are; of them only what is asked for is read."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -50,11 +51,13 @@ class FileTable:
     setting: str
     """Which setting names it."""
     separator: str = ""
+    url: str = ""
+    """Where it is a copy from."""
 
     @property
     def name(self) -> str:
-        """The path."""
-        return str(self.path)
+        """Where it comes from, or the path."""
+        return self.url or str(self.path)
 
     @property
     def separated(self) -> bool:
@@ -63,15 +66,25 @@ class FileTable:
 
     def columns(self) -> list[str]:
         """Names of its columns."""
-        return columns_of(self.path, self.setting, self.separator)
+        with self._named():
+            return columns_of(self.path, self.setting, self.separator)
 
     def rows(self, columns: Sequence[str]) -> pl.DataFrame:
         """Some of its columns."""
-        return rows_of(self.path, columns, self.setting, self.separator)
+        with self._named():
+            return rows_of(self.path, columns, self.setting, self.separator)
 
     def line_offset(self, rows: int) -> int | None:
         """Lines of its head."""
         return line_offset(self.path, rows)
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        """Errors name a copy by where it comes from, for it goes again."""
+        try:
+            yield
+        except DataError as error:
+            raise DataError(str(error).replace(str(self.path), self.name)) from error
 
 
 def require_column(table: Table, columns: Sequence[str], name: str, setting: str) -> None:

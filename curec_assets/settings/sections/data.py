@@ -22,13 +22,19 @@ class DataSettings(Section):
     interactions_path: str = Field(
         "",
         description="source=files: CSV, TSV, JSON lines or Parquet (text also with .gz), "
-        "one row per user-item event: one file "
-        "that holds all of them, or a folder that files with new or corrected ones are put into.",
+        "one row per user-item event: one file that holds all of them (here, or by its http, "
+        "https, s3 or hf URL), or a folder that files with new or corrected ones are put into.",
     )
     items_path: str = Field(
         "",
         description="source=files: one row per item, in one of the same forms. Empty: items are "
         "what the events name, by their ids alone.",
+    )
+    most_download_gb: float = Field(
+        5.0,
+        gt=0.0,
+        description="source=files: a file behind a URL may be as large as this, in 10^9 bytes.",
+        json_schema_extra=OPERATIONAL,
     )
     database: str = Field(
         "",
@@ -124,6 +130,16 @@ class DataSettings(Section):
     max_history: PositiveInt = Field(
         50, description="Longest history kept per event: the latest events before it."
     )
+
+    @field_validator("interactions_path", "items_path")
+    @classmethod
+    def _holds_no_login(cls, path: str) -> str:
+        if "://" in path and urlsplit(path).password:  # in no message, for it is one
+            raise ValueError(
+                "found a password in the URL, which would be stored with the settings; copy the "
+                "file here and set its path, or let it be read without a login"
+            )
+        return path
 
     @field_validator("database")
     @classmethod

@@ -1,6 +1,7 @@
 """Queries of SQLite and DuckDB files: what is read, what is refused; nothing is written."""
 
 import sqlite3
+import sys
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
@@ -205,6 +206,13 @@ def test_a_url_with_a_password_or_of_another_kind_is_refused_and_not_repeated(
         data = {"source": "database", "database": url, "interactions_query": EVENTS}
         load_profile("smoke", {"data": data})
     assert part in str(error.value) and SECRET not in str(error.value)
+
+
+def test_without_a_driver_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    away = {"database": "postgresql://host/shop", "interactions_query": EVENTS}
+    with pytest.raises(ConfigError, match=r"pip install 'curec\[postgresql\]'"):
+        DatabaseSource(DataSettings(source="database", **away)).files()
 
 
 def test_a_file_beside_the_profile_is_found(
