@@ -28,7 +28,7 @@ def policies_of(asset: str, profile: Profile) -> dict[str, Any]:
 
 
 def _freshness(profile: Profile) -> dg.FreshnessPolicy | None:
-    if profile.data.source != "files":
+    if profile.data.source not in ("files", "database"):
         return None
     late = timedelta(hours=profile.data.expected_hours)
     return dg.FreshnessPolicy.time_window(fail_window=2 * late, warn_window=late)

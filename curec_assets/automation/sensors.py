@@ -20,6 +20,7 @@ from curec_assets.automation.unended import unended_run
 from curec_assets.core.recipe import Recipe
 from curec_assets.datasets.sources.files import FilesSource
 from curec_assets.datasets.sources.inbox import files_in, marked_done, state
+from curec_assets.datasets.sources.remote import is_remote, shown
 from curec_assets.settings import Settings
 from resources.storage.model_store import ModelStore
 
@@ -120,6 +121,9 @@ def sensors(
         data = settings.resolve().data
         if data.source != "files":
             return dg.SkipReason(f"source {data.source!r} has no files to watch")
+        for path in (data.interactions_path, data.items_path):
+            if is_remote(path):
+                return dg.SkipReason(f"{shown(path)} is elsewhere, and is read when a run asks")
         arriving = Path(data.interactions_path)
         items = [Path(data.items_path)] if data.items_path else []
         missing = [str(path) for path in (arriving, *items) if not path.exists()]

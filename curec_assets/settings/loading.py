@@ -94,6 +94,17 @@ class Profile(Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def _database_is_named(self) -> Self:
+        if self.data.source == "database":
+            for name in ("database", "interactions_query"):
+                if not getattr(self.data, name):
+                    raise ValueError(
+                        f"data.source is 'database' but data.{name} is empty; set the URL of a "
+                        "database, and a SELECT that gives all interactions"
+                    )
+        return self
+
 
 PROFILE_NAMES = tuple(PROFILE_VALUES)
 SECTIONS: dict[str, type[Section]] = {
@@ -192,8 +203,13 @@ def _read_toml(path: Path) -> dict[str, Any]:
     data = changes.get("data")
     for key in ("interactions_path", "items_path"):
         value = data.get(key) if isinstance(data, dict) else None
-        if isinstance(data, dict) and isinstance(value, str) and value:
+        if isinstance(data, dict) and isinstance(value, str) and value and "://" not in value:
             data[key] = str((path.parent / value).resolve())
+    database = data.get("database") if isinstance(data, dict) else None
+    if isinstance(data, dict) and isinstance(database, str):
+        scheme, marks, file = database.partition(":///")
+        if marks and scheme in ("sqlite", "duckdb"):
+            data["database"] = f"{scheme}:///{(path.parent / file).resolve()}"
     return _merge({"name": base, **PROFILE_VALUES[base]}, changes)
 
 

@@ -122,6 +122,14 @@ def test_an_empty_inbox_is_said(settings: Settings) -> None:
     assert look(settings, cursor).run_requests
 
 
+def test_a_file_elsewhere_is_not_watched(settings: Settings) -> None:
+    profile = Path(settings.profile)
+    text = profile.read_text("utf-8")
+    profile.write_text(text.replace('"items.csv"', '"https://host/items.csv?key=secret"'), "utf-8")
+    said = look(settings, None).skip_message or ""
+    assert said == "https://host/items.csv is elsewhere, and is read when a run asks"
+
+
 def test_the_embedded_source_has_nothing_to_watch() -> None:
     assert isinstance(look(Settings(profile="smoke"), None), dg.SkipReason)
 

@@ -1,25 +1,28 @@
-"""Files of rows: CSV, TSV, JSON lines and Parquet, as they are or compressed by gzip.
+"""Files of rows: CSV, TSV, JSON lines, Parquet and RecBole's atomic files; text also gzipped.
 
 Two questions are asked of a file: which columns it has, and what some of them hold. No other column
-is read, whatever it holds. CSV and JSON give text; a list in JSON gives its JSON text.
+is read, whatever it holds. CSV and JSON give text; a list in JSON gives its JSON text. Where most
+lines of JSON are Python literals, they are read as such.
 """
 
 import gzip
-import json
 from collections.abc import Sequence
-from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, cast
 
 import polars as pl
 
+from curec_assets.datasets.sources.atomic import atomic_columns, atomic_rows
+from curec_assets.datasets.sources.literals import keys_of, literal_rows
 from resources.errors import DataError
 
 _CSV = {".csv": ",", ".tsv": "\t"}
 _JSON = (".jsonl", ".ndjson", ".json")
+_ATOMIC = (".inter", ".item")
 _PARQUET = ".parquet"
 _COMPRESSED = ".gz"
-ENDINGS = (*_CSV, *_JSON, _PARQUET)
+ENDINGS = (*_CSV, *_JSON, _PARQUET, *_ATOMIC)
 """What can be read; text also with `.gz` behind it."""
 _LINES_LOOKED_AT = 1_000  # of JSON, for its columns
 _LONGEST_LINE = 64_000_000  # bytes
@@ -33,6 +36,11 @@ def form_of(path: Path) -> str | None:
     return None if found == _PARQUET and plain != name else found
 
 
+def is_separated(path: Path) -> bool:
+    """Whether it is CSV or TSV."""
+    return form_of(path) in _CSV
+
+
 def columns_of(path: Path, setting: str, separator: str = "") -> list[str]:
     """Names of its columns. `setting`: which one names the file; `separator`: see `rows_of`."""
     form = _form(path, setting)
@@ -44,7 +52,9 @@ def columns_of(path: Path, setting: str, separator: str = "") -> list[str]:
                 path, separator=separator or _CSV[form], infer_schema=False, n_rows=0
             )
             return head.columns
-        return _keys(path)
+        if form in _ATOMIC:
+            return atomic_columns(path)
+        return _keys(path)[0]
     except pl.exceptions.NoDataError:
         raise DataError(f"{path}: the file is empty; expected a header and rows") from None
     except (pl.exceptions.PolarsError, OSError, EOFError, UnicodeDecodeError) as error:
@@ -75,6 +85,11 @@ def rows_of(
                 infer_schema=False,
                 n_rows=most,
             ).select(wanted)
+        if form in _ATOMIC:
+            return atomic_rows(path, wanted, most)
+        if _keys(path)[1]:
+            with _open(path) as stream:
+                return literal_rows(islice(stream, most), wanted)
         return _read_json(path, wanted, most)
     except (pl.exceptions.PolarsError, OSError, EOFError) as error:
         raise _unreadable(path, form, error) from error
@@ -87,7 +102,7 @@ def line_offset(path: Path, rows: int) -> int | None:
         return None
     with _open(path) as stream:
         lines = sum(1 for _ in stream)
-    header = 1 if form in _CSV else 0
+    header = 0 if form in _JSON else 1
     return header if lines == rows + header else None
 
 
@@ -109,21 +124,15 @@ def _open(path: Path) -> BinaryIO:
     return path.open("rb")
 
 
-def _keys(path: Path) -> list[str]:
-    """Keys of the first objects, in the order that they come in."""
-    found: dict[str, None] = {}
+def _keys(path: Path) -> tuple[list[str], bool]:
+    """As `keys_of`, of the first lines."""
     with _open(path) as stream:
-        for number, line in enumerate(stream):
-            if number == _LINES_LOOKED_AT:
-                break
-            with suppress(json.JSONDecodeError):
-                value = json.loads(line)
-                found |= dict.fromkeys(value if isinstance(value, dict) else ())
+        found, literals = keys_of(islice(stream, _LINES_LOOKED_AT))
     if not found:
         raise DataError(
             f"{path}: found no JSON object in its first lines; expected one a line (JSON lines)"
         )
-    return list(found)
+    return found, literals
 
 
 def _read_json(path: Path, columns: Sequence[str], most: int | None) -> pl.DataFrame:

@@ -13,7 +13,7 @@ from pathlib import Path
 import polars as pl
 
 from curec_assets.datasets.sources import parsing
-from curec_assets.datasets.sources.files import MARKUP
+from curec_assets.datasets.sources.catalogue import MARKUP, as_text
 from curec_assets.datasets.sources.formats import columns_of, rows_of
 from curec_assets.datasets.sources.personal import suspicion
 from resources.errors import DataError
@@ -33,6 +33,7 @@ _NAMES = {
 """What is mapped → names of columns, in small letters and digits, the likeliest first."""
 _ATTRIBUTES = [
     "genre",
+    "class",
     "category",
     "categories",
     "brand",
@@ -237,7 +238,7 @@ def _items(
     mapped = _mapped(free, ("title", "year"))
     if "title" in mapped:
         found.values["title_column"] = mapped["title"]
-        titles = rows[mapped["title"]].cast(pl.String)
+        titles = as_text(rows[mapped["title"]])
         missing = (titles.is_null() | titles.str.contains(MARKUP)).to_numpy().mean()
         if missing > _MANY:
             found.doubts.append(

@@ -253,13 +253,24 @@ def _seconds(text: str | None) -> int | None:
 
 
 def attribute_values(value: Any, separator: str) -> list[str]:
-    """The attribute values in one cell: text is split, lists are taken as they are."""
+    """The attribute values in one cell: text is split, lists are taken as they are.
+
+    Of lists in a list, such as paths in a tree of categories, each value once.
+    """
     if value is None:
         return []
     parts = value if isinstance(value, list) else _listed(str(value))
-    if parts is None:
-        parts = str(value).split(separator)
+    parts = str(value).split(separator) if parts is None else _flat(parts)
     return [text for part in parts if part is not None and (text := " ".join(str(part).split()))]
+
+
+def _flat(parts: list[Any]) -> list[Any]:
+    """What lists in a list hold, each value once; a list without lists as it is."""
+    if not any(isinstance(part, list) for part in parts):
+        return parts
+    while any(isinstance(part, list) for part in parts):
+        parts = [each for part in parts for each in (part if isinstance(part, list) else [part])]
+    return list(dict.fromkeys(str(part) for part in parts if part is not None))
 
 
 def _listed(text: str) -> list[Any] | None:

@@ -60,7 +60,11 @@ def open_source(settings: DataSettings, downloads: Downloads, seed: int) -> Data
         case "movielens-100k":
             return MovieLensSource(downloads)
         case "files":
-            return FilesSource(settings)
+            return FilesSource(settings, downloads)
+        case "database":
+            from curec_assets.datasets.sources.database import DatabaseSource
+
+            return DatabaseSource(settings)
         case "toy":
             from curec_assets.datasets.sources.toy import ToySource
 

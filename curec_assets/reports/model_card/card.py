@@ -26,6 +26,11 @@ _DATA = {
         "unknown to CURec: whoever trained this policy must say. Titles and attributes of the "
         "catalogue were training text",
     ),
+    "database": (
+        "queries of a database of whoever trained this policy",
+        "unknown to CURec: whoever trained this policy must say. Titles and attributes of the "
+        "catalogue were training text",
+    ),
     "toy": ("synthetic, made by CURec for tests", "none needed: the data are made up"),
 }
 

@@ -2,29 +2,54 @@
 
 from datetime import date
 from typing import Literal, Self
+from urllib.parse import parse_qsl, urlsplit
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, PositiveInt, field_validator, model_validator
 
 from curec_assets.settings.sections.base import OPERATIONAL, Section
+
+DATABASES = ("sqlite:///FILE", "duckdb:///FILE", "postgresql://USER@HOST/NAME")
+"""Forms of `data.database`."""
 
 
 class DataSettings(Section):
     """What to read and what counts as liked."""
 
-    source: Literal["movielens-100k", "files", "toy"] = Field(
+    source: Literal["movielens-100k", "files", "database", "toy"] = Field(
         description="Where interactions and items come from: the embedded default, your own two "
-        "files, or a small synthetic set for tests."
+        "files, queries of your database, or a small synthetic set for tests."
     )
     interactions_path: str = Field(
         "",
         description="source=files: CSV, TSV, JSON lines or Parquet (text also with .gz), "
-        "one row per user-item event: one file "
-        "that holds all of them, or a folder that files with new or corrected ones are put into.",
+        "one row per user-item event: one file that holds all of them (here, or by its http, "
+        "https, s3 or hf URL), or a folder that files with new or corrected ones are put into.",
     )
     items_path: str = Field(
         "",
         description="source=files: one row per item, in one of the same forms. Empty: items are "
         "what the events name, by their ids alone.",
+    )
+    most_download_gb: float = Field(
+        5.0,
+        gt=0.0,
+        description="source=files: a file behind a URL may be as large as this, in 10^9 bytes.",
+        json_schema_extra=OPERATIONAL,
+    )
+    database: str = Field(
+        "",
+        description=f"source=database: {', '.join(DATABASES)}. Never with a password: that comes "
+        "from the environment variable PGPASSWORD or from ~/.pgpass.",
+    )
+    interactions_query: str = Field(
+        "",
+        description="source=database: a SELECT that gives one row per user-item event, all of "
+        "them. Of its columns those that the settings name are read.",
+    )
+    items_query: str = Field(
+        "",
+        description="source=database: a SELECT that gives one row per item. Empty: items are what "
+        "the events name, by their ids alone.",
     )
     user_column: str = Field("user_id", description="Interactions column that names the user.")
     item_column: str = Field("item_id", description="Column that names the item, in both files.")
@@ -105,6 +130,32 @@ class DataSettings(Section):
     max_history: PositiveInt = Field(
         50, description="Longest history kept per event: the latest events before it."
     )
+
+    @field_validator("interactions_path", "items_path")
+    @classmethod
+    def _holds_no_login(cls, path: str) -> str:
+        if "://" in path and urlsplit(path).password:  # in no message, for it is one
+            raise ValueError(
+                "found a password in the URL, which would be stored with the settings; copy the "
+                "file here and set its path, or let it be read without a login"
+            )
+        return path
+
+    @field_validator("database")
+    @classmethod
+    def _says_where_and_no_secret(cls, url: str) -> str:
+        # The value is in no message: it may hold a password.
+        parts = urlsplit(url)
+        if parts.password or any("password" in name for name, _ in parse_qsl(parts.query)):
+            raise ValueError(
+                "found a password in the URL, which would be stored with the settings; take it "
+                "out, and set the environment variable PGPASSWORD or write it into ~/.pgpass"
+            )
+        if url and not url.startswith(("sqlite:///", "duckdb:///", "postgresql://")):
+            raise ValueError(
+                f"found a URL that begins with {parts.scheme!r}; set one of {', '.join(DATABASES)}"
+            )
+        return url
 
 
 class SplitSettings(Section):

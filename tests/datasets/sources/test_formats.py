@@ -36,13 +36,24 @@ def write(path: Path, rows: pl.DataFrame) -> Path:
     if plain.endswith(".parquet"):
         rows.write_parquet(path)
         return path
-    if plain.endswith(("csv", "tsv")):
+    if plain.endswith((".inter", ".item")):
+        text = _atomic(rows)
+    elif plain.endswith(("csv", "tsv")):
         text = rows.write_csv(separator="\t" if plain.endswith("tsv") else ",")
     else:
         text = rows.write_ndjson()
     content = text.encode()
     path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
     return path
+
+
+def _atomic(rows: pl.DataFrame) -> str:
+    """As RecBole writes it."""
+    kinds = {
+        name: "float" if dtype.is_numeric() else "token" for name, dtype in rows.schema.items()
+    }
+    lines = ["\t".join(map(str, row)) for row in rows.rows()]
+    return "\n".join(["\t".join(f"{name}:{kind}" for name, kind in kinds.items()), *lines, ""])
 
 
 def source(

@@ -1,0 +1,87 @@
+"""A real HTTP server on loopback, with the ways in which one fails; it also answers as S3 does."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+
+
+@dataclass
+class Served:
+    """What it serves, and what it was asked for."""
+
+    port: int
+    files: dict[str, bytes] = field(default_factory=dict)
+    """Path → content. Below `/cut/` half of it comes, below `/slow/` a byte at a time."""
+    asked: list[str] = field(default_factory=list)
+
+    @property
+    def url(self) -> str:
+        """Where it is."""
+        return f"http://127.0.0.1:{self.port}"
+
+
+@contextmanager
+def file_server() -> Iterator[Served]:
+    """Until the block ends."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+    server.daemon_threads = True
+    server.served = Served(server.server_address[1])  # type: ignore[attr-defined]
+    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield server.served  # type: ignore[attr-defined]
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+    def do_HEAD(self) -> None:
+        self._answer()
+
+    def do_GET(self) -> None:
+        self._answer()
+
+    def _answer(self) -> None:
+        served: Served = self.server.served  # type: ignore[attr-defined]
+        served.asked.append(f"{self.command} {self.path}")
+        _, first, *rest = self.path.partition("?")[0].split("/")
+        if first in ("404", "503"):
+            return self._send(int(first), b"")
+        if first == "elsewhere":
+            return self._send(302, b"", location="/" + "/".join(rest))
+        name = "/".join(rest) if first in ("cut", "slow") else self.path.partition("?")[0][1:]
+        content = served.files.get(name)
+        if content is None:
+            return self._send(404, b"")
+        wanted = self.headers.get("Range")
+        if wanted:
+            start, end = wanted.removeprefix("bytes=").split("-")
+            return self._send(206, content[int(start) : int(end) + 1])
+        return self._send(200, content, how=first)
+
+    def _send(self, status: int, content: bytes, how: str = "", location: str = "") -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(content)))
+        if location:
+            self.send_header("Location", location)
+        self.end_headers()
+        if self.command == "HEAD":
+            return
+        with suppress(ConnectionError):
+            if how == "slow":
+                for byte in content:
+                    self.wfile.write(bytes([byte]))
+                    time.sleep(0.02)
+            else:
+                self.wfile.write(content[: len(content) // 2] if how == "cut" else content)
+        self.close_connection = True
