@@ -1,6 +1,5 @@
 """Two writers side by side on the same events: how far they agree, and which words differ."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Any
@@ -88,13 +87,19 @@ class Compared:
             auc_difference=interval(first - second),
         )
 
-    def different(self, count: int | None, seed: int) -> list[dict[str, Any]]:
-        """At most `count` rows whose texts differ and are there, by a seeded hash; None: all."""
+    def different(
+        self, count: int | None, seed: int, purpose: str = "compare"
+    ) -> list[dict[str, Any]]:
+        """At most `count` rows whose texts differ and are there, by a seeded hash; None: all.
+
+        Those of another `purpose` come in another order.
+        """
         said = (pl.col("reason_a") != "") & (pl.col("reason_b") != "")
         rows = self.rows.filter(said & (pl.col("reason_a") != pl.col("reason_b")))
-        ids = draw(rows["event_id"], rows.height, seed=seed, purpose="compare")
-        by_id = {row["event_id"]: row for row in rows.iter_rows(named=True)}
-        return [by_id[event_id] for event_id in ids[:count]]
+        wanted = rows.height if count is None else count
+        ids = draw(rows["event_id"], wanted, seed=seed, purpose=purpose)
+        drawn = pl.DataFrame({"event_id": ids}, schema={"event_id": pl.String})
+        return drawn.join(rows, on="event_id", maintain_order="left").to_dicts()
 
 
 def marked(one: str, other: str) -> tuple[list[Piece], list[Piece]]:
@@ -111,8 +116,3 @@ def marked(one: str, other: str) -> tuple[list[Piece], list[Piece]]:
 
 def _suffixed(rows: pl.DataFrame, side: str) -> pl.DataFrame:
     return rows.rename({name: f"{name}_{side}" for name in rows.columns if name != "event_id"})
-
-
-def in_brackets(pieces: Sequence[Piece]) -> str:
-    """For a terminal: what the other text lacks stands in brackets."""
-    return " ".join(f"[{words}]" if differs else words for words, differs in pieces)

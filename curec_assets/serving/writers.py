@@ -32,6 +32,8 @@ WRITTEN = pl.Schema(
     }
 )
 """What is read of every writer; see `WrittenReason`."""
+BENCHMARK = "benchmark"
+"""Folder of the home: what `make benchmark` keeps."""
 _TABLES = {REASONS: "recommendation_reasons", DRAFTS: "draft_reasons"}
 _WALK = "generated_reasons"
 _IF_NOT_STORED = {"source": "policy", "note": ""}
@@ -49,7 +51,7 @@ class _Source:
 
 def rung_file(home: Path, rung: str) -> Path:
     """Where `make benchmark` keeps the texts of a rung: `WRITTEN`, and whose they are."""
-    return home / "benchmark" / "texts" / f"{rung}.parquet"
+    return home / BENCHMARK / "texts" / f"{rung}.parquet"
 
 
 class Writers:
