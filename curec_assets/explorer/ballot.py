@@ -2,11 +2,15 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from curec_assets.core.seeds import random_generator
-from curec_assets.serving.votes import Vote, Won
+from curec_assets.serving.compared import Compared
+from curec_assets.serving.votes import Vote, Won, store_vote, stored_votes
+from curec_assets.serving.writers import Writers
 from resources.errors import CurecError
+from resources.storage.warehouse import Warehouse
 
 Choice = Literal["first", "second", "equal", "skip"]
 Row = Mapping[str, Any]
@@ -80,3 +84,20 @@ class Ballot:
 
 def _identity(row: Row) -> tuple[str, frozenset[str]]:
     return row["event_id"], frozenset((row["reason_a"], row["reason_b"]))
+
+
+def open_ballot(
+    home: Path, warehouse: Warehouse, writers: Writers, a: str, b: str, seed: int
+) -> Ballot:
+    """All pairs of two writers whose texts differ; votes go into the home.
+
+    Raises `ConfigError` where they cannot be compared, `ArtifactError` where the votes that are
+    there cannot be read.
+    """
+    compared = Compared.of(writers, warehouse, a, b)
+
+    def store(row: Row, won: Won) -> None:
+        store_vote(home, warehouse, Vote.on(compared, row, won, writers))
+
+    asked = compared.different(None, seed, "ballot")  # in another order than the page with names
+    return Ballot(asked, stored_votes(home), store, seed)

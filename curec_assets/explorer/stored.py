@@ -8,10 +8,9 @@ from typing import Any
 import polars as pl
 
 from curec_assets.core.recipe import Recipe
-from curec_assets.explorer.ballot import Ballot
+from curec_assets.explorer.ballot import Ballot, open_ballot
 from curec_assets.serving.compared import Compared, Measures
 from curec_assets.serving.now import SHOWN, Explanation, Now
-from curec_assets.serving.votes import Vote, Won, store_vote, stored_votes
 from curec_assets.serving.writers import Writers
 from curec_assets.settings import Profile
 from resources.storage.manifest import Manifest
@@ -170,15 +169,8 @@ class Stored:
         """Pairs of two writers to vote on. Raises `CurecError` where they cannot be compared, or
         the votes that are there cannot be read.
         """
-        writers, home = self.writers(), Path(self._store.root).parent
-        compared = Compared.of(writers, self._warehouse, a, b)
-
-        def store(row: Mapping[str, Any], won: Won) -> None:
-            store_vote(home, self._warehouse, Vote.on(compared, row, won, writers))
-
-        seed = self._profile.seed
-        asked = compared.different(None, seed, "ballot")  # not in the order of the page with names
-        return Ballot(asked, stored_votes(home), store, seed)
+        home = Path(self._store.root).parent
+        return open_ballot(home, self._warehouse, self.writers(), a, b, self._profile.seed)
 
     def _manifest(self, recipe: Recipe) -> Manifest | None:
         if recipe.writes == "table":
