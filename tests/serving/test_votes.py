@@ -15,7 +15,6 @@ from curec_assets.explanation.prompts import parse_reason, reason_prompt
 from curec_assets.explorer.ballot import Ballot, open_ballot
 from curec_assets.serving.votes import (
     FILE,
-    Vote,
     forget_votes,
     preferences,
     store_vote,
@@ -27,7 +26,7 @@ from curec_assets.settings import load_profile
 from resources.errors import ArtifactError, ConfigError
 from resources.models.base_models import LanguageModel
 from resources.models.downloads import Downloads
-from tests.support.written_home import DRAFTED, HOSTILE, NOTE, WrittenHome
+from tests.support.written_home import DRAFTED, NOTE, WrittenHome, vote
 
 PROFILE = load_profile("smoke")
 
@@ -42,19 +41,6 @@ def home(tmp_path: Path) -> WrittenHome:
 def opened(home: WrittenHome, a: str = "reasons", b: str = "drafts") -> Ballot:
     writers = Writers(home.warehouse, home.store, PROFILE)
     return open_ballot(home.folder, home.warehouse, writers, a, b, PROFILE.seed)
-
-
-def vote(event_id: str, won: str = "a") -> Vote:
-    side = {"prompt": [{"role": "user", "content": HOSTILE}], "reason": HOSTILE, "completion": "x"}
-    return Vote.model_validate(
-        {
-            "at": "2026-01-01T00:00:00Z",
-            "event_id": event_id,
-            "a": {**side, "writer": "reasons"},
-            "b": {**side, "writer": "drafts"},
-            "won": won,
-        }
-    )
 
 
 def test_a_ballot_stores_who_won_and_asks_no_pair_twice(home: WrittenHome) -> None:

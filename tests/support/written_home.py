@@ -11,6 +11,7 @@ from curec_assets.core.provenance import digest
 from curec_assets.evidence.schema import EVENT_EVIDENCE
 from curec_assets.explanation.levels import verdict_sentence
 from curec_assets.policy.archive import ARCHIVE, write_archive
+from curec_assets.serving.votes import Vote
 from resources.storage.manifest import Manifest
 from resources.storage.model_store import ModelStore, hash_files
 from resources.storage.warehouse import Warehouse
@@ -146,3 +147,17 @@ def manifest(asset: str, **more: object) -> Manifest:
         **more,
     }
     return Manifest.model_validate(values)
+
+
+def vote(event_id: str, won: str = "a") -> Vote:
+    """On reasons of nothing, about an event."""
+    side = {"prompt": [{"role": "user", "content": HOSTILE}], "reason": HOSTILE, "completion": "x"}
+    return Vote.model_validate(
+        {
+            "at": "2026-01-01T00:00:00Z",
+            "event_id": event_id,
+            "a": {**side, "writer": "reasons"},
+            "b": {**side, "writer": "drafts"},
+            "won": won,
+        }
+    )
