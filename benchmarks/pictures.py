@@ -21,7 +21,12 @@ from benchmarks.harness import ROOT
 
 _IMAGES = ROOT / "docs" / "images"
 _SIZE = (1300, 1500)
-_PAGES = {"People": "Recommended", "Items": "Reasons about it", "Quality": "mean reward"}
+_PAGES = {
+    "People": "Recommended",
+    "Items": "Reasons about it",
+    "Quality": "mean reward",
+    "Compare": "texts that are the same",
+}
 """Page → what it says when it is there."""
 _FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-background-networking")
 _TAB = """

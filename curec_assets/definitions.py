@@ -50,7 +50,7 @@ DEFAULT_PROFILE = "laptop"
 DEFAULT_HOME = ".curec"
 KEPT = (
     *("warehouse.duckdb*", ".warehouse.duckdb*", "models", "downloads", "base_models", "encoder"),
-    *("dagster", "benchmark", "costs.json"),
+    *("dagster", "benchmark", "costs.json", "votes.jsonl*"),
 )
 """Patterns of what is kept in the home; what else lies there is not ours."""
 

@@ -133,12 +133,16 @@ def _of_texts(
         }
         if texts.CORRECTED in wanted:
             rows = {texts.CORRECTED: walks.stored_walk(home), **rows}
+        policy = home.current("reason_policy").manifest.data_version
         written = [
-            texts.of_walk(rung, events, rows[rung])
+            texts.of_walk(rung, events, rows[rung], policy)
             if rung in rows
             else texts.write(home, rung, events, opened.generator_factory)
             for rung in wanted
         ]
+        for each in written:
+            if each.rung != texts.CORRECTED:  # the table `recommendation_reasons`
+                each.keep(home.path)
         device = opened.accelerator.resolve().device
         found = records.of_texts(
             home, folder, events, written, opened.text_encoder, device, command

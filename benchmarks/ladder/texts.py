@@ -1,11 +1,14 @@
 """The rungs that are texts: reasons by the untuned, the aligned and the reinforced model.
 
 All write on the same events: a seeded part of those that have a corrected reason. Each text is kept
-as soon as it is there, so an interrupted run goes on where it was.
+as soon as it is there, so an interrupted run goes on where it was. Whole rungs are kept in the home
+for `curec compare`.
 """
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import polars as pl
 
@@ -15,6 +18,7 @@ from curec_assets.explanation.facts import Catalogue, facts_by_event
 from curec_assets.explanation.grounding import GroundingChecker
 from curec_assets.explanation.selection import draw
 from curec_assets.explanation.writing import ReasonRequest, matched_levels, write_reasons
+from curec_assets.serving.writers import WRITTEN, rung_file
 from resources.generation.journal import journaled_generator
 from resources.generation.protocol import GeneratorFactory
 
@@ -35,8 +39,19 @@ class Written:
 
     rung: str
     reasons: pl.DataFrame
-    """event_id, user_id, split, liked, probability, evidence_level, verdict, why, level,
-    expected_level, grounded, source."""
+    """event_id, user_id, split, liked, probability, evidence_level, verdict, expected_level,
+    grounded; `serving.writers.WRITTEN`."""
+    made_with: str
+    """By which weights."""
+
+    def keep(self, home: Path) -> None:
+        """Store them where `curec compare` finds them."""
+        file = rung_file(home, self.rung)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        temporary = file.with_name(f".{file.name}.{os.getpid()}")
+        rows = self.reasons.drop_nulls("reason").select("user_id", *WRITTEN.names())
+        rows.with_columns(made_with=pl.lit(self.made_with)).write_parquet(temporary)
+        temporary.rename(file)
 
 
 def chosen_events(home: Home, per_split: int | None) -> pl.DataFrame:
@@ -101,18 +116,23 @@ def write(home: Home, rung: str, events: pl.DataFrame, factory: GeneratorFactory
     return Written(
         rung,
         events.drop("item_id").with_columns(
+            pl.Series("reason", [w.reason for w in written], dtype=pl.String),
             pl.Series("verdict", [w.verdict for w in written], dtype=pl.String),
             pl.Series("why", [w.why for w in written], dtype=pl.String),
             pl.Series("level", [w.level for w in written], dtype=pl.Int64),
             pl.Series("expected_level", [w.expected_level for w in written], dtype=pl.Float64),
             pl.Series("grounded", [w.grounded for w in written], dtype=pl.Boolean),
             pl.Series("source", [w.source for w in written], dtype=pl.String),
+            pl.Series("cited", [list(w.cited) for w in written], dtype=pl.List(pl.String)),
+            pl.Series("facts_left_out", [w.facts_left_out for w in written], dtype=pl.Int64),
+            note=pl.lit(""),
         ),
+        f"weights {weights}",
     )
 
 
-def of_walk(rung: str, events: pl.DataFrame, walk: pl.DataFrame) -> Written:
+def of_walk(rung: str, events: pl.DataFrame, walk: pl.DataFrame, weights: str) -> Written:
     """The reasons of a walk (`reasons.walk.SHARD`) about the same events."""
-    columns = ["event_id", "verdict", "why", "level", "expected_level", "grounded", "source"]
+    columns = [*WRITTEN.names(), "verdict", "expected_level", "grounded"]
     joined = events.drop("item_id").join(walk.select(columns), on="event_id", maintain_order="left")
-    return Written(rung, joined)
+    return Written(rung, joined, f"a walk with weights {weights}")

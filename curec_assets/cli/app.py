@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import typer
 
-from curec_assets.cli import ask, data, hand_on, home, policies, runs, settings
+from curec_assets.cli import ask, compare, data, hand_on, home, policies, runs, settings
 from resources.errors import CurecError
 
 app = typer.Typer(
@@ -16,7 +16,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (runs, ask, hand_on, policies, data, home, settings):
+for module in (runs, ask, compare, hand_on, policies, data, home, settings):
     module.register(app)
 
 

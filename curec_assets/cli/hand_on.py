@@ -26,6 +26,12 @@ class Form(StrEnum):
     sqlite = "sqlite"
 
 
+class Pairs(StrEnum):
+    """What preference pairs can be written as."""
+
+    jsonl = "jsonl"
+
+
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
     app.command(epilog="Example: curec explore --port 8001")(explore)
@@ -34,6 +40,7 @@ def register(app: typer.Typer) -> None:
     export.command(epilog="Example: curec export recommendations out.jsonl --to jsonl")(
         recommendations
     )
+    export.command(epilog="Example: curec export preferences pairs.jsonl --to jsonl")(preferences)
     app.add_typer(export, name="export")
 
 
@@ -41,7 +48,10 @@ def explore(
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0: any.")] = 8001,
     profile: ProfileOption = DEFAULT_PROFILE,
 ) -> None:
-    """A page over the home, on loopback: people, items, quality, lineage. Open what it prints."""
+    """A page over the home, on loopback: people, items, quality, lineage, comparison of writers.
+
+    Open the address that it prints.
+    """
     home = enter_home()
     silence_libraries()
     os.environ |= {"CUREC_HOME": str(home), "CUREC_PROFILE": profile}
@@ -86,8 +96,29 @@ def recommendations(
     enter_home()
     from curec_assets.serving.exported import write_recommendations
 
-    if file.exists():
-        raise ConfigError(f"{file} is there already; name another file, or remove it")
+    _require_new(file)
     rows = resources_of()["warehouse"].read("recommendations").sort("user_id", "rank")
     write_recommendations(rows, file, to.value)
     print(f"{rows.height:,} recommendations written to {file}")
+
+
+def preferences(
+    file: Annotated[Path, typer.Argument(help="New file to write.")],
+    to: Annotated[Pairs, typer.Option(help="What to write it as.")] = Pairs.jsonl,
+) -> None:
+    """The votes of the explorer's page Compare as pairs: prompt, chosen, rejected.
+
+    As chats, in the form that TRL's preference trainers (DPOTrainer) read.
+    """
+    home = enter_home()
+    from curec_assets.serving.votes import stored_votes, write_preferences
+
+    _require_new(file)
+    votes = stored_votes(home)
+    count = write_preferences(votes, file)
+    print(f"{count:,} pairs of {len(votes):,} votes written to {file} as {to.value}")
+
+
+def _require_new(file: Path) -> None:
+    if file.exists():
+        raise ConfigError(f"{file} is there already; name another file, or remove it")

@@ -1,1 +1,1 @@
-"""The explorer: a page over a home, to look at people, items, quality and lineage; read-only."""
+"""The explorer: a page over a home; it reads, and keeps nothing but votes on reasons."""

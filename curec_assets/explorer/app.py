@@ -12,7 +12,7 @@ app = marimo.App(width="medium", app_title="CURec explorer")
 with app.setup:
     import marimo as mo
 
-    from curec_assets.explorer import pages
+    from curec_assets.explorer import comparing, pages
     from curec_assets.explorer.opened import opened
 
 
@@ -75,14 +75,56 @@ def _(explained, history, left_out, recommended, stored, user, why):
 
 
 @app.cell
-def _(people, stored, title):
+def _(stored):
+    names = list(stored.writers().names())
+    writer_a = mo.ui.dropdown(names, value=names[0], label="A")
+    writer_b = mo.ui.dropdown(names, value=names[-1], label="B")
+    blind = mo.ui.switch(label="Vote, without names")
+    return blind, writer_a, writer_b
+
+
+@app.cell
+def _(blind, stored, writer_a, writer_b):
+    ballot = comparing.ballot_of(stored, writer_a.value, writer_b.value, wanted=blind.value)
+    answered, set_answered = mo.state(0)
+    return answered, ballot, set_answered
+
+
+@app.cell
+def _(ballot, set_answered):
+    answers = comparing.buttons(ballot, set_answered)
+    return (answers,)
+
+
+@app.cell
+def _(answered, answers, ballot, blind, stored, writer_a, writer_b):
+    if blind.value:
+        answered()  # so that each answer brings the next question
+        asked = comparing.question(ballot, answers)
+    else:
+        asked = mo.lazy(lambda: comparing.overview(stored, writer_a.value, writer_b.value))
+    compare = mo.vstack([mo.hstack([writer_a, writer_b, blind], justify="start"), asked])
+    return (compare,)
+
+
+@app.cell
+def _():
+    opened_tab: dict[str, str] = {}  # a page that is shown anew is shown where it was
+    return (opened_tab,)
+
+
+@app.cell
+def _(compare, opened_tab, people, stored, title):
     mo.ui.tabs(
         {
             "People": people,
             "Items": mo.vstack([title, pages.item(stored, stored.titles[title.value])]),
             "Quality": mo.lazy(lambda: pages.quality(stored)),
+            "Compare": compare,
             "Lineage": mo.lazy(lambda: pages.lineage(stored)),
-        }
+        },
+        value=opened_tab.get("name"),
+        on_change=lambda name: opened_tab.update(name=name),
     )
     return
 

@@ -2,12 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from curec_assets.core.recipe import Recipe
+from curec_assets.explorer.ballot import Ballot, open_ballot
+from curec_assets.serving.compared import Compared, Measures
 from curec_assets.serving.now import SHOWN, Explanation, Now
+from curec_assets.serving.writers import Writers
 from curec_assets.settings import Profile
 from resources.storage.manifest import Manifest
 from resources.storage.model_store import ModelStore
@@ -27,6 +31,7 @@ class Stored:
         self._warehouse = warehouse
         self._store = store
         self._recipes = recipes
+        self._profile = profile
         self.now = Now(warehouse, store, profile)
         self._recommended = warehouse.read("recommendations", ["user_id", *SHOWN])
 
@@ -145,6 +150,27 @@ class Stored:
             ],
             infer_schema_length=None,
         )
+
+    def writers(self) -> Writers:
+        """Whose reasons there are now."""
+        return Writers(self._warehouse, self._store, self._profile)
+
+    def compared(self, a: str, b: str) -> tuple[Compared, Measures]:
+        """Two of them side by side. Raises `ConfigError` where they share no event."""
+        found = Compared.of(self.writers(), self._warehouse, a, b)
+        samples, seed = self._profile.recommender.bootstrap_samples, self._profile.seed
+        return found, found.measures(samples, seed)
+
+    def different(self, compared: Compared, count: int) -> list[dict[str, Any]]:
+        """Rows of it whose texts differ, by a seeded hash."""
+        return compared.different(count, self._profile.seed)
+
+    def ballot(self, a: str, b: str) -> Ballot:
+        """Pairs of two writers to vote on. Raises `CurecError` where they cannot be compared, or
+        the votes that are there cannot be read.
+        """
+        home = Path(self._store.root).parent
+        return open_ballot(home, self._warehouse, self.writers(), a, b, self._profile.seed)
 
     def _manifest(self, recipe: Recipe) -> Manifest | None:
         if recipe.writes == "table":

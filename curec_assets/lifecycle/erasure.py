@@ -22,6 +22,8 @@ from curec_assets.core.provenance import digest
 from curec_assets.core.recipe import Recipe
 from curec_assets.datasets.ledger import current_events
 from curec_assets.policy.archive import ARCHIVE
+from curec_assets.serving.votes import forget_votes
+from curec_assets.serving.writers import BENCHMARK, rung_file
 from resources.storage.manifest import Manifest
 from resources.storage.model_store import ModelStore, hash_files, rewrite_manifest
 from resources.storage.tombstones import bury
@@ -57,6 +59,7 @@ def forget(
     fitted: Sequence[str],
 ) -> Forgotten:
     """Take the user out of tables and artifacts. `fitted`: artifacts that are fitted on events."""
+    home = Path(store.root).parent
     tombstone = bury(warehouse, user_id)
     user = Forgotten(user_id, tuple(_event_ids(warehouse, user_id)))
     trained = _of_user(warehouse, "training_snapshot", user, ["event_id"]).height > 0
@@ -64,6 +67,8 @@ def forget(
     shutil.rmtree(Path(store.root) / FITS, ignore_errors=True)  # the fast lane makes them anew
     for folder in _versions(store):
         _forget_in_folder(folder, user, tombstone if trained else "", fitted)
+    _forget_in_benchmark(home / BENCHMARK, user)
+    forget_votes(home, warehouse, user.event_ids)  # before the tables, which tell whose they are
     _forget_in_tables(recipes, warehouse, user)
     _repoint(warehouse, store)
     compact(warehouse)
@@ -173,6 +178,23 @@ def _forget_in_folder(folder: Path, user: Forgotten, tombstone: str, fitted: Seq
         changed["forgotten"] = (*manifest.forgotten, tombstone)
     if changed:
         rewrite_manifest(folder, manifest.model_copy(update=changed))
+
+
+def _forget_in_benchmark(folder: Path, user: Forgotten) -> None:
+    """Texts of the rungs lose the user's; shards of walks go whole and are walked again."""
+    for left in folder.rglob(".*"):  # by something that was killed
+        left.unlink()
+    for file in folder.rglob("*.parquet"):
+        rows = pl.read_parquet(file)
+        theirs = user.rows_of(rows.columns)
+        if theirs is None or not rows.select(theirs.any()).item():
+            continue
+        if file.parent != rung_file(folder.parent, "").parent:
+            file.unlink()
+            continue
+        temporary = _beside(file)
+        rows.filter(~theirs).write_parquet(temporary)
+        temporary.replace(file)
 
 
 def _without(values: Any, user_id: str) -> Any:

@@ -12,6 +12,9 @@ from pathlib import Path
 
 import polars as pl
 
+from curec_assets.serving.votes import FILE as VOTES
+from curec_assets.serving.votes import stray_votes
+from curec_assets.serving.writers import BENCHMARK
 from resources.storage.model_store import ModelStore
 from resources.storage.warehouse import Warehouse
 
@@ -31,8 +34,11 @@ def traces(
 
     `items`: in the order of time. `dagster_home`: where Dagster keeps runs and events, if on disk.
     """
+    home = Path(store.root).parent
     found = list(_in_tables(user_id, items, warehouse))
-    folders = [Path(store.root), *([dagster_home] if dagster_home else [])]
+    if stray := stray_votes(home, warehouse):
+        found.append(f"{stray} votes in {home / VOTES} are on events that are no longer there")
+    folders = [Path(store.root), home / BENCHMARK, *([dagster_home] if dagster_home else [])]
     for folder in folders:
         for file in _files(folder):
             if file.suffix == _COLUMNAR:

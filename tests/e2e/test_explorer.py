@@ -1,5 +1,6 @@
 """The explorer in a real browser: every page opens, answers to a choice, and asks nobody else."""
 
+import re
 import subprocess
 import sys
 import time
@@ -13,6 +14,7 @@ from selenium.webdriver.common.keys import Keys
 
 from benchmarks.chaos.home import Home
 from curec_assets.definitions import default_resources
+from curec_assets.serving.votes import stored_votes
 from tests.support.dagster_dev import browser, free_port, hosts_asked, wait_for
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
@@ -89,6 +91,7 @@ def home(filled_home: Home) -> Home:
                 "(SELECT item_id FROM recommendations ORDER BY rowid LIMIT 1)",
                 [HOSTILE],
             )
+        warehouse.execute("UPDATE recommendation_reasons SET reason = reason || ?", [HOSTILE])
     return filled_home
 
 
@@ -108,6 +111,29 @@ def page(home: Home, tmp_path: Path) -> Iterator[Page]:
                 yield Page(window, log)
         finally:
             process.terminate()
+
+
+def votes_are_blind_and_stored(page: Page, home: Home) -> None:
+    """Without a word on whose the reasons are; and the page stays where it is."""
+    page.all("[role=switch]")[0].click()
+    page.shows("which reason is better?", "Votes stored: 0.")
+    found = re.search(r"Pairs left: (\d+)", page.text)
+    assert found
+    left = int(found[1])
+    assert "reasons: level" not in page.text and "composer: level" not in page.text
+    page.named("button", "The second is better").click()
+    page.shows("Votes stored: 1.", f"Pairs left: {left - 1}.")
+    page.named("button", "Skip").click()
+    page.shows("Votes stored: 1.", f"Pairs left: {left - 2}.")
+    page.named("button", "They are equal").click()
+    page.shows("Votes stored: 2.", f"Pairs left: {left - 3}.", "which reason is better?")
+    stored = stored_votes(home.path)
+    assert [each.won for each in stored][1] == "equal" and stored[0].won in ("a", "b")
+    file = home.path / "votes.jsonl"
+    file.rename(home.path / "kept.jsonl")
+    file.mkdir()  # nothing can be appended to it
+    page.named("button", "The first is better").click()
+    page.shows("the vote is not stored", "Votes stored: 2.")
 
 
 def test_every_page_opens_and_answers_and_asks_nobody_else(page: Page, home: Home) -> None:
@@ -139,10 +165,17 @@ def test_every_page_opens_and_answers_and_asks_nobody_else(page: Page, home: Hom
     for tab, parts in {
         "Items": ("Reasons about it:",),
         "Quality": ("95 % intervals", "cells in quarantine", "mean reward of each step"),
+        "Compare": ("texts that are the same", "reasons: level", "composer: level"),
         "Lineage": ("reason_policy", "made from"),
     }.items():
         page.open_tab(tab)
         assert page.shows(*parts) <= _SECONDS_TO_OPEN, tab
+    page.open_tab("Compare")
+    marks = [each.text for each in page.all("mark")]
+    assert marks and all(mark in page.text for mark in marks)
+    page.shows(HOSTILE)
+    votes_are_blind_and_stored(page, home)
+
     assert page.window.title == "CURec explorer"
     severe = [each for each in page.window.get_log("browser") if each["level"] == "SEVERE"]
     assert severe == []

@@ -1,6 +1,7 @@
 """Erasure on a home of data sets and one model; whatever interrupts it, it can be ended."""
 
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -16,11 +17,15 @@ from curec_assets.core.provenance import digest
 from curec_assets.datasets.assets import RECIPES
 from curec_assets.lifecycle.erasure import forget, tainted
 from curec_assets.lifecycle.traces import traces
+from curec_assets.reasons.shards import keep_shard, kept_shard
+from curec_assets.serving.votes import store_vote, stored_votes
+from curec_assets.serving.writers import rung_file
 from resources.storage.manifest import Manifest
 from resources.storage.model_store import ModelStore, hash_files
 from resources.storage.tombstones import without_forgotten
 from resources.storage.warehouse import Warehouse
 from tests.datasets.test_assets import run
+from tests.support.written_home import vote
 
 USER = "u07"
 
@@ -32,6 +37,9 @@ class Home:
         self.folder = folder
         self.warehouse = Warehouse(path=str(folder / "warehouse.duckdb"))
         self.store = ModelStore(root=str(folder / "models"))
+
+    def events_of(self, user: str) -> list[str]:
+        return self.warehouse.read("interactions").filter(user_id=user)["event_id"].to_list()
 
     def forget(self, user: str = USER) -> None:
         forget(user, RECIPES, self.warehouse, self.store, fitted=["evidence_model"])
@@ -49,7 +57,9 @@ class Home:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home of the toy set, with a model that keeps what it said of each event."""
+    """A home of the toy set, with a model that keeps what it said of each event, votes on reasons,
+    and what a benchmark keeps.
+    """
     folder = tmp_path_factory.mktemp("made")
     assert run(folder).success
     home = Home(folder)
@@ -67,6 +77,15 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
             created_at=datetime.now(UTC),
         )
         home.store.commit(files, manifest)
+    for user in (USER, "u08"):
+        event_id = splits.filter(user_id=user)["event_id"][0]
+        store_vote(folder, home.warehouse, vote(event_id))
+    keep_shard(splits.head(splits.height // 2), folder / "benchmark" / "uncorrected", "0000")
+    keep_shard(splits.filter(user_id="u08"), folder / "benchmark" / "uncorrected", "0001")
+    rung = rung_file(folder, "untuned")
+    rung.parent.mkdir()
+    splits.write_parquet(rung)
+    rung.with_name(".aligned.parquet.123").write_bytes(rung.read_bytes())
     return folder
 
 
@@ -88,6 +107,30 @@ def test_rows_go_from_tables_and_models_and_the_others_stay(home: Home) -> None:
     kept = home.store.current("evidence_model")
     assert pl.read_parquet(kept.path / "predictions.parquet").height == others.height
     assert tainted(home.store, ["evidence_model"]) == ["evidence_model"]
+
+
+def test_votes_and_texts_of_benchmarks_go_too(home: Home) -> None:
+    assert len(stored_votes(home.folder)) == 2
+    assert any("untuned.parquet" in trace for trace in home.traces)
+    [mine] = {
+        each.event_id for each in stored_votes(home.folder) if each.event_id in home.events_of(USER)
+    }
+    before = (home.folder / "votes.jsonl").read_bytes()
+    home.forget()
+    [kept] = stored_votes(home.folder)
+    assert kept.event_id != mine and kept.event_id in home.events_of("u08")
+    assert stat.S_IMODE((home.folder / "votes.jsonl").stat().st_mode) == 0o600
+    benchmark = home.folder / "benchmark"
+    [shard] = benchmark.glob("uncorrected/*")  # the other one is walked again
+    assert kept_shard(shard.parent, "0001") == shard
+    [rung] = (benchmark / "texts").iterdir()
+    assert pl.read_parquet(rung)["user_id"].unique().len() > 1
+    assert home.traces == []
+    (home.folder / "votes.jsonl").write_bytes(before)
+    [trace] = home.traces
+    assert "1 votes in" in trace and "events that are no longer there" in trace
+    home.forget()
+    assert home.traces == []
 
 
 @pytest.mark.fault("parts of the home are links")
