@@ -113,6 +113,8 @@ def forget_votes(home: Path, warehouse: Warehouse, event_ids: Collection[str]) -
     it was.
     """
     file = home / FILE
+    for left in home.glob(f"{FILE}.*"):  # by an erasure that was killed
+        left.unlink()
     if not file.exists():
         return
     with _held(file):

@@ -144,7 +144,9 @@ class Writers:
             yield f"{DRAFTS}@{policy}", _Source(f"the aligned model of {when}", rows, evidence)
         _, weights = belongs["reason_policy"]
         walks = [
-            each for each in self._store.versions(_WALK) if each.inputs["reason_policy"] == weights
+            each
+            for each in self._store.versions(_WALK)
+            if each.inputs.get("reason_policy") == weights
         ]
         current = self._store.current_fingerprint(_WALK)
         if walks and current not in [each.fingerprint for each in walks]:

@@ -4,6 +4,7 @@ import json
 import os
 import stat
 from collections.abc import Iterator
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 
 from curec_assets.cli.app import main
 from curec_assets.explanation.prompts import parse_reason, reason_prompt
+from curec_assets.explorer import comparing
 from curec_assets.explorer.ballot import Ballot, open_ballot
 from curec_assets.serving.votes import (
     FILE,
@@ -26,7 +28,7 @@ from curec_assets.settings import load_profile
 from resources.errors import ArtifactError, ConfigError
 from resources.models.base_models import LanguageModel
 from resources.models.downloads import Downloads
-from tests.support.written_home import DRAFTED, NOTE, WrittenHome, vote
+from tests.support.written_home import DRAFTED, HOSTILE, NOTE, WrittenHome, vote
 
 PROFILE = load_profile("smoke")
 
@@ -71,6 +73,16 @@ def test_a_ballot_stores_who_won_and_asks_no_pair_twice(home: WrittenHome) -> No
         again.choose("skip")
     assert len(set(policy_first)) == 2
     assert again.choose("first") == (0, 0, "")
+
+
+def test_hostile_titles_stay_text(home: WrittenHome) -> None:
+    ballot = opened(home)
+    shown = []
+    while ballot.question is not None:
+        shown.append(comparing.question(ballot, []).text)
+        ballot.choose("skip")
+    assert not any("<img" in each for each in shown)
+    assert sum(escape(HOSTILE) in each for each in shown) == 3  # of eight events
 
 
 def test_the_file_is_the_owners_alone_and_names_nobody(home: WrittenHome) -> None:
@@ -128,7 +140,9 @@ def test_votes_of_forgotten_events_go_and_what_nobody_can_attribute(home: Writte
     with (home.folder / FILE).open("a") as stream:
         stream.write(f"{vote('gone').model_dump_json()}\nhalf a line\n")
     assert stray_votes(home.folder, home.warehouse) == 2
+    (home.folder / f"{FILE}.123").write_text("of an erasure that was killed")
     forget_votes(home.folder, home.warehouse, ["e01"])
+    assert list(home.folder.glob(f"{FILE}*")) == [home.folder / FILE]
     assert [each.event_id for each in stored_votes(home.folder)] == ["e00", "e02"]
     assert stray_votes(home.folder, home.warehouse) == 0
     assert stat.S_IMODE((home.folder / FILE).stat().st_mode) == 0o600
