@@ -47,7 +47,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@echo 'Setting up .venv (torch and transformers are large: the first time takes minutes) ...'
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check \
-		--constraint constraints.txt --editable '.[test]'
+		--constraint constraints.txt --editable '.[test,tracking]'
 	@touch $@
 
 $(DAGSTER_HOME)/dagster.yaml:

@@ -127,15 +127,17 @@ def aligned_llm(inputs: Inputs) -> Mapping[str, Any]:
     """LoRA adapter that teaches the base model the three tasks (TRL `SFTTrainer`)."""
     from curec_assets.alignment.sft import fine_tune
 
-    return fine_tune(
-        inputs.table("alignment_corpus"),
-        inputs.base_model(),
-        inputs.settings.alignment,
-        seed=inputs.settings.seed,
-        accelerator=inputs.resource("accelerator").resolve(),
-        workspace=inputs.workspace(),
-        output=inputs.output(),
-    )
+    with inputs.tracking.environment():
+        return fine_tune(
+            inputs.table("alignment_corpus"),
+            inputs.base_model(),
+            inputs.settings.alignment,
+            seed=inputs.settings.seed,
+            accelerator=inputs.resource("accelerator").resolve(),
+            workspace=inputs.workspace(),
+            output=inputs.output(),
+            tracking=inputs.tracking,
+        )
 
 
 RECIPES = (alignment_corpus, aligned_llm)

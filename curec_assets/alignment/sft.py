@@ -21,6 +21,7 @@ from resources.compute.accelerator import ResolvedAccelerator
 from resources.compute.memory import release
 from resources.errors import EngineError
 from resources.models.checkpoint import BaseCheckpoint
+from resources.tracking import UNTRACKED, TrackedRun
 
 log = logging.getLogger(__name__)
 
@@ -34,14 +35,21 @@ def fine_tune(
     accelerator: ResolvedAccelerator,
     workspace: Path,
     output: Path,
+    tracking: TrackedRun = UNTRACKED,
 ) -> dict[str, Any]:
     """Train on the corpus (in its order), save the adapter to `output/adapter`; return metrics.
 
     Token cross-entropy on the completions only. Checkpoints go to `workspace`, from where an
-    interrupted run goes on.
+    interrupted run goes on. `tracking`: what is told of it, within its `environment`.
     """
     trainer = sft_trainer(
-        corpus, base, settings, seed=seed, accelerator=accelerator, workspace=workspace
+        corpus,
+        base,
+        settings,
+        seed=seed,
+        accelerator=accelerator,
+        workspace=workspace,
+        tracking=tracking,
     )
     with completion_logits_only():
         trainer.train(resume_from_checkpoint=last_checkpoint(workspace))
@@ -67,6 +75,7 @@ def sft_trainer(
     seed: int,
     accelerator: ResolvedAccelerator,
     workspace: Path,
+    tracking: TrackedRun = UNTRACKED,
     **changes: Any,
 ) -> Any:
     """TRL's `SFTTrainer` on the corpus, ready to train; `changes` override fields of `SFTConfig`.
@@ -87,7 +96,7 @@ def sft_trainer(
     layers = range(settings.lora_first_layer, model.config.num_hidden_layers)
     micro_batch = math.gcd(settings.batch_size, MICRO_BATCH)
     arguments = {
-        **trainer_defaults(workspace, seed, accelerator),
+        **trainer_defaults(workspace, seed, accelerator, tracking),
         "num_train_epochs": settings.epochs,
         "per_device_train_batch_size": micro_batch,
         "gradient_accumulation_steps": settings.batch_size // micro_batch,

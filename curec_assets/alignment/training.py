@@ -14,6 +14,7 @@ from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from resources.compute.accelerator import ResolvedAccelerator
 from resources.storage.model_store import hash_files
+from resources.tracking import UNTRACKED, TrackedRun
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +24,10 @@ MICRO_BATCH = 4  # activations of more examples at once cost memory and gain no 
 
 
 def trainer_defaults(
-    workspace: Path, seed: int, accelerator: ResolvedAccelerator
+    workspace: Path,
+    seed: int,
+    accelerator: ResolvedAccelerator,
+    tracking: TrackedRun = UNTRACKED,
 ) -> dict[str, Any]:
     """Arguments that every trainer here shares."""
     return {
@@ -35,7 +39,7 @@ def trainer_defaults(
         "gradient_checkpointing": accelerator.device != "cpu",
         "logging_steps": 1,
         "save_strategy": "steps",
-        "report_to": [],
+        **tracking.trainer_arguments(),
         "disable_tqdm": True,
         "dataloader_num_workers": 0,
         "dataloader_pin_memory": accelerator.device != "cpu",

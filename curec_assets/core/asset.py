@@ -23,11 +23,13 @@ from curec_assets.core.metadata import as_metadata
 from curec_assets.core.provenance import content_hash, digest, fingerprint
 from curec_assets.core.recipe import Recipe, explain, is_finished, only_changed
 from curec_assets.core.step_process import end_with_the_run
+from curec_assets.core.tracking import report, tracked_run
 from curec_assets.settings import Profile
 from resources.errors import ArtifactError, ConfigError, DataError
 from resources.storage.manifest import Manifest
 from resources.storage.model_store import Artifact, ModelStore, hash_files
 from resources.storage.warehouse import StoredTable, Warehouse
+from resources.tracking import require_installed
 
 _REFUSALS = (DataError, ConfigError, ArtifactError, UndeclaredRead)
 """What would come again if it were tried again."""
@@ -80,6 +82,7 @@ class _Work:
         self._log = context.log
         resources = context.resources
         self._profile: Profile = resources.settings.resolve()
+        require_installed(self._profile.tracking.report_to)
         self._warehouse: Warehouse = resources.warehouse
         self._store: ModelStore = resources.model_store
         self._resources = {role: getattr(resources, role) for role in recipe.resources}
@@ -104,6 +107,8 @@ class _Work:
         cached = stored is not None
         if stored is None:
             stored = self._make(inputs, wanted)
+        if recipe.tracked:
+            report(recipe.tracked, stored.content, stored.manifest, self._profile, self._store)
         shown = replace(
             inputs,
             tables=(*inputs.tables, *recipe.describe_tables),
@@ -262,7 +267,12 @@ class _Work:
         with self._store.writing(name) as folder:
             work = self._store.workspace(name, wanted.fingerprint)
             metrics = self._recipe.build(
-                replace(inputs, folder=folder, folder_of_work=lambda _name: work)
+                replace(
+                    inputs,
+                    folder=folder,
+                    folder_of_work=lambda _name: work,
+                    tracking=tracked_run(wanted, self._profile, self._store),
+                )
             )
             files = hash_files(folder)
             manifest = wanted.model_copy(

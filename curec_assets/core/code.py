@@ -31,6 +31,7 @@ _CARRIERS = (
     "resources.compute",
     "resources.errors",
     "resources.storage",
+    "resources.tracking",
     # Engines write the same texts (the contract suite holds them to it): the reference engine,
     # `transformers`, stands for all.
     "resources.generation.factory",

@@ -19,6 +19,7 @@ from resources.models.checkpoint import BaseCheckpoint
 from resources.storage.manifest import Manifest
 from resources.storage.model_store import Artifact, ModelStore
 from resources.storage.warehouse import Warehouse
+from resources.tracking import UNTRACKED, TrackedRun
 
 FITS = "evidence_fits"
 """Folder of the model store; see `fits_folder`."""
@@ -54,6 +55,8 @@ class Inputs:
     folder: Path | None = None
     """Where an artifact's `build` writes its files."""
     folder_of_work: Callable[[str], Path] | None = field(default=None, repr=False)
+    tracking: TrackedRun = UNTRACKED
+    """Where an artifact's `build` reports its curves."""
 
     def table(self, name: str, columns: Sequence[str] | None = None) -> pl.DataFrame:
         """A declared table, or some columns of it. Raises `ArtifactError` when it is not there."""

@@ -22,6 +22,7 @@ from curec_assets.core.inputs import Inputs, values_at
 from curec_assets.core.provenance import content_hash, digest
 from curec_assets.settings import Profile
 from resources.storage.manifest import Manifest
+from resources.tracking import Measures
 
 Build = Callable[[Inputs], Any]
 View = Callable[[Inputs], Any]
@@ -107,6 +108,8 @@ class Recipe:
     """Columns of a table that grows that are in no data version, such as times of arrival."""
     describe: Callable[[Any, Inputs], Mapping[str, Any]] | None = None
     """Metadata from the stored result (rows, or an `Artifact`)."""
+    tracked: Callable[[Any], Measures] | None = None
+    """Numbers for the user's tracker, from the stored result: no id and no text of a user."""
     describe_tables: tuple[str, ...] = ()
     """Tables that only `describe` reads: titles, for instance."""
     lasting: tuple[str, ...] = ()

@@ -66,6 +66,7 @@ def evidence_numbers(inputs: Inputs) -> tuple[pl.DataFrame, Mapping[str, Any]]:
         "seed",
     ),
     describe=lambda stored, _: describe.model(stored.manifest.metrics),
+    tracked=lambda stored: describe.tracked_model(stored.manifest.metrics),
 )
 def evidence_model(inputs: Inputs) -> Mapping[str, Any]:
     """From evidence numbers to the probability of a like, fitted forward in time and calibrated.

@@ -48,6 +48,15 @@ def model(metrics: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def tracked_model(metrics: Mapping[str, Any]) -> dict[str, float]:
+    """Measure/events → value."""
+    return {
+        f"{measure}/{name}": metrics[name][measure]
+        for name in ("forward", "validation", "test")
+        for measure in _MEASURES
+    }
+
+
 def evidence(rows: pl.DataFrame, events: pl.DataFrame, catalogue: pl.DataFrame) -> dict[str, Any]:
     """Coverage, levels, kinds of facts, and the latest events that have any, with titles."""
     facts = rows.select("event_id", "facts").explode("facts").drop_nulls().unnest("facts")

@@ -149,20 +149,22 @@ def reason_policy(inputs: Inputs) -> Mapping[str, Any]:
         inputs.artifact("reward_model"), inputs.resource("text_encoder"), device=accelerator.device
     )
     checker = GroundingChecker(profile.explanation.max_words)
-    return optimise(
-        policy_events(explored.events, explored.judged, explored.histories, explored.facts),
-        ComposedReward(scorer, checker, profile.policy, profile.explanation.wanted_words),
-        inputs.base_model(),
-        inputs.artifact("aligned_llm").path / "adapter",
-        profile.policy,
-        profile.language_model,
-        seed=profile.seed,
-        accelerator=accelerator,
-        workspace=inputs.workspace(),
-        output=inputs.output(),
-        server=profile.server.endpoint(),
-        free=profile.explanation.wording == "free",
-    )
+    with inputs.tracking.environment():
+        return optimise(
+            policy_events(explored.events, explored.judged, explored.histories, explored.facts),
+            ComposedReward(scorer, checker, profile.policy, profile.explanation.wanted_words),
+            inputs.base_model(),
+            inputs.artifact("aligned_llm").path / "adapter",
+            profile.policy,
+            profile.language_model,
+            seed=profile.seed,
+            accelerator=accelerator,
+            workspace=inputs.workspace(),
+            output=inputs.output(),
+            server=profile.server.endpoint(),
+            free=profile.explanation.wording == "free",
+            tracking=inputs.tracking,
+        )
 
 
 def _is_one_generation(inputs: Inputs) -> None:

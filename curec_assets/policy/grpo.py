@@ -30,6 +30,7 @@ from resources.generation.chat_tokens import chat_tokens
 from resources.generation.protocol import GeneratorOptions, ServerEndpoint, TextGenerator
 from resources.generation.server.generator import ServerFactory
 from resources.models.checkpoint import BaseCheckpoint
+from resources.tracking import UNTRACKED, TrackedRun
 
 if TYPE_CHECKING:
     from trl import GRPOConfig
@@ -51,11 +52,13 @@ def optimise(
     output: Path,
     server: ServerEndpoint | None = None,
     free: bool = False,
+    tracking: TrackedRun = UNTRACKED,
 ) -> dict[str, Any]:
     """Train, save the adapter to `output/adapter`, and return the metrics per step.
 
     `free`: whether why sentences are worded freely. `server`: where vLLM is, if `settings.vllm` is
     `server`. Checkpoints go to `workspace` after every step, from where an interrupted run goes on.
+    `tracking`: what is told of it, within its `environment`.
     """
     import torch
     from datasets import Dataset
@@ -89,7 +92,7 @@ def optimise(
         train_dataset=Dataset.from_list([{"prompt": dataset_prompt(event)} for event in fitted]),
         reward_funcs=_reward_functions(reward, by_id),
         rollout_func=rollout,
-        args=grpo_arguments(settings, generation, accelerator, workspace, seed, server),
+        args=grpo_arguments(settings, generation, accelerator, workspace, seed, server, tracking),
         callbacks=[ProgressCallback(log, "reinforcement"), WholeCheckpoints()],
     )
     trainer.remove_callback(PrinterCallback)  # ProgressCallback tells the same in the run's log
@@ -109,6 +112,7 @@ def grpo_arguments(
     workspace: Path,
     seed: int,
     server: ServerEndpoint | None = None,
+    tracking: TrackedRun = UNTRACKED,
 ) -> "GRPOConfig":
     """What TRL is told; see `optimise`."""
     from trl import GRPOConfig
@@ -117,7 +121,7 @@ def grpo_arguments(
     # A few completions at a time: memory does not grow with the size of a step.
     micro_batch = gcd(settings.generations, MICRO_BATCH)
     return GRPOConfig(
-        **trainer_defaults(workspace, seed, accelerator),
+        **trainer_defaults(workspace, seed, accelerator, tracking),
         max_steps=settings.steps,
         per_device_train_batch_size=micro_batch,
         gradient_accumulation_steps=(

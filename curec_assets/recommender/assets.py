@@ -15,6 +15,7 @@ from curec_assets.recommender.describe import (
     describe_evaluation,
     describe_ranking,
     describe_recommender,
+    tracked_evaluation,
 )
 from curec_assets.recommender.outputs import held_out_outputs, require_made_from
 
@@ -173,6 +174,7 @@ def _ranking_is_of_these_events(inputs: Inputs) -> None:
     settings=("recommender.bootstrap_samples", "seed"),
     guard=_outputs_are_of_these_events,
     describe=lambda rows, _: describe_evaluation(rows),
+    tracked=tracked_evaluation,
 )
 def recommender_evaluation(inputs: Inputs) -> pl.DataFrame:
     """Every recommender, metric and slice of the test events, with paired bootstrap intervals."""

@@ -88,3 +88,14 @@ def describe_evaluation(rows: pl.DataFrame) -> Mapping[str, Any]:
         "all_test_events": markdown_table(everything.drop("slice"), limit=100),
         "test_events_with_reason": max(counts, default=0),
     }
+
+
+def tracked_evaluation(rows: pl.DataFrame) -> Mapping[str, float]:
+    """Metric/slice/recommender → value, and the ends of its interval as `metric_low`, `_high`."""
+    return {
+        f"{row['metric']}{suffix}/{row['slice']}/{row['recommender'].replace(' - ', '_minus_')}": (
+            row[column]
+        )
+        for row in rows.drop_nulls("value").iter_rows(named=True)
+        for suffix, column in (("", "value"), ("_low", "low"), ("_high", "high"))
+    }

@@ -1,6 +1,7 @@
 """The asset `quality_report`: what it reads, depends on and writes, and how it is made."""
 
 from collections.abc import Mapping
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ _MODELS = (
     lineage=True,
     files=(Path(__file__).with_name("quality.html.j2"),),
     describe=lambda stored, _: {"report": stored.path / "report.html"},
+    tracked=lambda stored: stored.manifest.metrics.get("quality", {}),
 )
 def quality_report(inputs: Inputs) -> Mapping[str, Any]:
     """One HTML page: evaluation, gate, reward curve, reasons, recommendations, lineage."""
@@ -45,18 +47,19 @@ def quality_report(inputs: Inputs) -> Mapping[str, Any]:
     events = inputs.table("event_splits", ["event_id", "split", "liked"])
     reasons = inputs.table("recommendation_reasons")
     covered = events.join(reasons.select("event_id"), on="event_id", how="semi")
+    quality = reason_quality(
+        reasons,
+        events.select("event_id", "liked"),
+        level_cuts=profile.evidence.level_cuts,
+        samples=profile.recommender.bootstrap_samples,
+        seed=profile.seed,
+    )
     page = Report(
         profile=profile.name,
         evaluation=inputs.table("recommender_evaluation"),
         gate=stored_gate(lineage["reward_model"]),
         reward_curve=lineage["reason_policy"].metrics["reward"],
-        quality=reason_quality(
-            reasons,
-            events.select("event_id", "liked"),
-            level_cuts=profile.evidence.level_cuts,
-            samples=profile.recommender.bootstrap_samples,
-            seed=profile.seed,
-        ),
+        quality=quality,
         coverage={
             split: (covered.filter(split=split).height, events.filter(split=split).height)
             for split in ("train", "validation", "test")
@@ -70,7 +73,13 @@ def quality_report(inputs: Inputs) -> Mapping[str, Any]:
         ),
     )
     (inputs.output() / "report.html").write_text(render(page), encoding="utf-8")
-    return {"reasons": reasons.height}
+    return {
+        "reasons": reasons.height,
+        "quality": {
+            measured.name: None if isnan(measured.interval.value) else measured.interval.value
+            for measured in quality
+        },
+    }
 
 
 RECIPES = (quality_report,)

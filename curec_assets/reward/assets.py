@@ -160,6 +160,21 @@ def _describe_reward_model(stored: Artifact, _: Inputs) -> Mapping[str, Any]:
     }
 
 
+def _tracked_gate(stored: Artifact) -> Mapping[str, float]:
+    """Each reader's AUCs, differences and gain with their intervals, and whether it passed."""
+    from curec_assets.reward.gate import stored_gate
+
+    gate = stored_gate(stored.manifest)
+    found: dict[str, float] = {"gate/passed": gate.passed}
+    for reader, of_reader in (("recommender", gate.recommender), ("plain", gate.reader)):
+        found[f"gate/{reader}/passed"] = of_reader.passed
+        for name in ("reason", "null", "shuffled", "over_null", "over_shuffled", "gain"):
+            estimate = getattr(of_reader, name)
+            for end in ("value", "low", "high"):
+                found[f"gate/{reader}/{name}/{end}"] = getattr(estimate, end)
+    return found
+
+
 @artifact(
     group="reward",
     kinds={"torch"},
@@ -171,6 +186,7 @@ def _describe_reward_model(stored: Artifact, _: Inputs) -> Mapping[str, Any]:
         settings=("reward.composed_train", "data.max_history", "seed", *_FACTS),
     ),
     describe=_describe_reward_model,
+    tracked=_tracked_gate,
 )
 def reward_model(inputs: Inputs) -> Mapping[str, Any]:
     """Two readers that tell how much a reason helps to predict what a user likes.

@@ -19,6 +19,7 @@ from curec_assets.settings.sections import (
     ServerSettings,
     SplitSettings,
     TeacherSettings,
+    TrackingSettings,
 )
 
 __all__ = [
@@ -42,6 +43,7 @@ __all__ = [
     "Settings",
     "SplitSettings",
     "TeacherSettings",
+    "TrackingSettings",
     "load_profile",
     "resolved",
 ]

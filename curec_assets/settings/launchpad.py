@@ -1,7 +1,7 @@
 """The settings as a Dagster resource: the launchpad shows every field of every section."""
 
 import json
-from typing import Annotated, Any, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import dagster as dg
 from pydantic import Field, create_model
@@ -27,6 +27,7 @@ def _launchpad_type(annotation: Any) -> Any:
     if get_origin(annotation) is tuple:
         element = get_args(annotation)[0]
         plain: Any = get_args(element)[0] if get_origin(element) is Annotated else element
+        plain = str if get_origin(plain) is Literal else plain
         return list[plain] | None
     return str | None
 

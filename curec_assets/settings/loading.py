@@ -36,6 +36,7 @@ from curec_assets.settings.sections import (
     ServerSettings,
     SplitSettings,
     TeacherSettings,
+    TrackingSettings,
 )
 from resources.errors import ConfigError
 from resources.generation.protocol import GeneratorOptions
@@ -61,6 +62,7 @@ class Profile(Section):
     ranking: RankingSettings = RankingSettings()
     recommender: RecommenderSettings
     drift: DriftSettings = DriftSettings()
+    tracking: TrackingSettings = TrackingSettings()
 
     def generator_options(self) -> GeneratorOptions:
         """How the generator is to be opened."""

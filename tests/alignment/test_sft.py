@@ -19,6 +19,8 @@ from resources.models.base_models import LanguageModel
 from resources.models.checkpoint import BaseCheckpoint
 from resources.models.downloads import Downloads
 from resources.storage.model_store import hash_files
+from resources.tracking import UNTRACKED, TrackedRun
+from tests.support.trackers import mlflow_runs, tensorboard_runs
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # TRL's and torch's own, in training
 
@@ -42,7 +44,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return LanguageModel(cache_dir=str(folder), downloads=downloads).prepare("tiny").path
 
 
-def tuned(base: Path, folder: Path) -> dict[str, object]:
+def tuned(base: Path, folder: Path, tracking: TrackedRun = UNTRACKED) -> dict[str, object]:
     (folder / "out").mkdir(parents=True, exist_ok=True)
     return fine_tune(
         CORPUS,
@@ -52,6 +54,7 @@ def tuned(base: Path, folder: Path) -> dict[str, object]:
         accelerator=ResolvedAccelerator("cpu", "float32", 1),
         workspace=folder / "work",
         output=folder / "out",
+        tracking=tracking,
     )
 
 
@@ -140,3 +143,22 @@ def test_equal_weights_have_equal_files_whatever_the_hash_seed(base: Path, tmp_p
         )
         found.append(hash_files(tmp_path / seed / "out"))
     assert found[0] == found[1]
+
+
+def test_curves_are_tracked_on_disk_and_change_nothing(base: Path, tmp_path: Path) -> None:
+    folder, environment = tmp_path / "tracking", dict(os.environ)
+    run = TrackedRun(("mlflow", "tensorboard"), "mine", folder, "aligned_llm-1234")
+    with run.environment():
+        tracked = tuned(base, tmp_path / "tracked", run)
+    assert dict(os.environ) == environment
+    losses = pytest.approx(tracked["loss"], rel=1e-4)  # TensorBoard keeps 32 bits
+    assert mlflow_runs(folder, "mine")["aligned_llm-1234"]["loss"] == losses
+    assert tensorboard_runs(folder)["aligned_llm-1234"]["train/loss"] == losses
+    written = [file.read_bytes() for file in folder.rglob("*") if file.is_file()]
+    assert not any(text in each for text in (b"Film 3", b"facts given") for each in written)
+
+    assert tuned(base, tmp_path / "untracked") == tracked
+    made = [hash_files(tmp_path / name / "out") for name in ("tracked", "untracked")]
+    assert made[0] == made[1]
+    names = {path.name for path in tmp_path.rglob("*") if path.is_dir()}
+    assert not names & {"mlruns", "runs", "wandb"}  # where the tools write when nobody says where

@@ -18,6 +18,8 @@ from curec_assets.settings import load_profile
 from resources.compute.accelerator import ResolvedAccelerator
 from resources.models.base_models import LanguageModel
 from resources.models.downloads import Downloads
+from resources.tracking import TrackedRun
+from tests.support.trackers import tensorboard_runs
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::UserWarning:peft"),
@@ -51,7 +53,7 @@ class RecordingScorer:
         return np.zeros(len(reasons))
 
 
-def test_events_with_equal_facts_keep_their_own_outcomes(tmp_path: Path) -> None:
+def test_events_keep_their_own_outcomes_and_curves_are_tracked(tmp_path: Path) -> None:
     facts = Facts("Heat", ("drama",), (Fact("related", 2, "Fargo", True), Fact("crowd", -1)))
     events = [
         PolicyEvent(
@@ -79,16 +81,24 @@ def test_events_with_equal_facts_keep_their_own_outcomes(tmp_path: Path) -> None
         {"policy": {"steps": 1, "prompts_per_step": 2, "generations": 2, "outcome_weight": 0.5}},
     )
     scorer = RecordingScorer()
-    optimise(
-        events,
-        ComposedReward(scorer, GroundingChecker(60), profile.policy, wanted_words=45),
-        base,
-        tmp_path / "aligned",
-        profile.policy,
-        profile.language_model,
-        seed=3,
-        accelerator=ResolvedAccelerator("cpu", "float32", 1),
-        workspace=tmp_path / "work",
-        output=tmp_path / "out",
-    )
+    run = TrackedRun(("tensorboard",), "curec", tmp_path / "tracking", "reason_policy-1234")
+    with run.environment():
+        curves = optimise(
+            events,
+            ComposedReward(scorer, GroundingChecker(60), profile.policy, wanted_words=45),
+            base,
+            tmp_path / "aligned",
+            profile.policy,
+            profile.language_model,
+            seed=3,
+            accelerator=ResolvedAccelerator("cpu", "float32", 1),
+            workspace=tmp_path / "work",
+            output=tmp_path / "out",
+            tracking=run,
+        )
     assert scorer.judged == {("e0", 0.8), ("e1", 0.3)}
+    tracked = tensorboard_runs(tmp_path / "tracking")["reason_policy-1234"]
+    for name in ("reward", "kl", "within_one_level"):
+        assert tracked[f"train/{name}"] == pytest.approx(curves[name])
+    written = [file.read_bytes() for file in (tmp_path / "tracking").rglob("*") if file.is_file()]
+    assert not any(text in each for text in (b"Fargo", b"Heat") for each in written)

@@ -22,6 +22,7 @@ from resources.storage.manifest import Manifest
 from resources.storage.model_store import ModelStore
 from resources.storage.warehouse import Warehouse
 from tests.recommender.conftest import Problem
+from tests.support.trackers import mlflow_runs, tensorboard_runs
 
 _RECIPES = [
     assets.baseline_recommenders,
@@ -120,10 +121,14 @@ def _metadata(result: dg.ExecuteInProcessResult, asset: str, name: str) -> Any:
     return event.metadata[name].value
 
 
+# MLflow's own, of SQLAlchemy.
+@pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning")
 def test_the_stage_runs_is_checked_and_is_cached_the_second_time(
     resources: dict[str, Any], instance: dg.DagsterInstance
 ) -> None:
-    first, second = _run(resources, instance), _run(resources, instance)
+    first = _run(resources, instance)
+    chosen = {"profile": "smoke", "tracking": {"report_to": ["mlflow", "tensorboard"]}}
+    second = _run(resources | {"settings": Settings.model_validate(chosen)}, instance)
     assert first.success
     evaluations = first.get_asset_check_evaluations()
     assert {e.check_name for e in evaluations} >= {"predictions_complete", "reasons_do_no_harm"}
@@ -137,6 +142,25 @@ def test_the_stage_runs_is_checked_and_is_cached_the_second_time(
     assert "id_text_reason" in report.read_text(encoding="utf-8")
     rows = resources["warehouse"].read("recommender_evaluation")
     assert rows.select("recommender", "slice", "metric").is_unique().all()
+    _require_tracked(rows.drop_nulls("value"), Path(resources["model_store"].root) / "tracking")
+
+
+def _require_tracked(rows: pl.DataFrame, folder: Path) -> None:
+    """The evaluation is in both trackers, by their own readers, each number with its interval."""
+    for runs in (mlflow_runs(folder), tensorboard_runs(folder)):
+        by_asset = {name.rpartition("-")[0]: metrics for name, metrics in runs.items()}
+        assert set(by_asset) == {"recommender_evaluation", "quality_report"}
+        assert by_asset["quality_report"]["grounded"] == [1.0]
+        numbers = by_asset["recommender_evaluation"]
+        assert len(numbers) == 3 * rows.height
+        for recommender, metric, named, measure in (
+            ("whole", "AUC", "whole", "AUC"),
+            ("lambdamart - ease", "HR@10", "lambdamart_minus_ease", "HR_10"),
+        ):
+            [row] = rows.filter(recommender=recommender, slice="all", metric=metric).to_dicts()
+            for column, end in (("value", ""), ("low", "_low"), ("high", "_high")):
+                found = numbers[f"{measure}{end}/all/{named}"]
+                assert found == [pytest.approx(row[column], rel=1e-5)]
 
 
 @pytest.mark.parametrize(

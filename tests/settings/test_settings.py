@@ -35,6 +35,8 @@ def test_every_field_is_described():
         ("smoke", {"policy": {"steps": "many"}}, ["policy.steps", "'many'", "integer"]),
         ("smoke", {"policy": {"generations": 1}}, ["policy.generations", "found 1"]),
         ("smoke", {"data": {"source": "netflix"}}, ["data.source", "'netflix'", "movielens-100k"]),
+        ("smoke", {"tracking": {"report_to": "comet"}}, ["report_to.0", "'comet'", "'mlflow'"]),
+        ("smoke", {"tracking": {"report_to": ["none", "mlflow"]}}, ["report_to.0", "'none'"]),
         ("smoke", {"split": {"train_fraction": 0.95}}, ["split: train_fraction 0.95", "below 1"]),
         (
             "smoke",
@@ -48,6 +50,21 @@ def test_what_is_not_valid_is_refused_with_what_is(choice, overrides, said):
         load_profile(choice, overrides)
     for part in said:
         assert part in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "tools"),
+    [
+        ("none", ()),
+        (["none"], ()),
+        ([], ()),
+        ("mlflow", ("mlflow",)),
+        (["wandb", "mlflow", "wandb"], ("wandb", "mlflow")),
+    ],
+)
+def test_one_tracker_or_several_or_none(chosen, tools):
+    profile = load_profile("smoke", {"tracking": {"report_to": chosen}})
+    assert profile.tracking.report_to == tools
 
 
 def test_every_problem_is_named_at_once():
@@ -111,6 +128,7 @@ def shown(settings: Settings) -> dg.MaterializeResult[None]:
             "profile": profile.name,
             "steps": profile.policy.steps,
             "columns": ",".join(profile.data.attribute_columns),
+            "trackers": ",".join(profile.tracking.report_to),
         }
     )
 
@@ -131,6 +149,7 @@ def test_a_run_overrides_profile_and_fields(instance):
         "profile": "laptop",
         "policy": {"steps": 9},
         "data": {"attribute_columns": ["genre", "brand"]},
+        "tracking": {"report_to": ["mlflow"]},
     }
     result = run_with(instance, config)
     metadata = result.asset_materializations_for_node("shown")[0].metadata
@@ -138,6 +157,7 @@ def test_a_run_overrides_profile_and_fields(instance):
         "profile": "laptop",
         "steps": 9,
         "columns": "genre,brand",
+        "trackers": "mlflow",
     }
 
 

@@ -20,6 +20,7 @@ from curec_assets.settings.sections.ranking import RankingSettings
 from curec_assets.settings.sections.reasons import ReasonSettings
 from curec_assets.settings.sections.recommender import RecommenderSettings
 from curec_assets.settings.sections.reward import RewardSettings
+from curec_assets.settings.sections.tracking import TrackingSettings
 
 __all__ = [
     "OPERATIONAL",
@@ -39,4 +40,5 @@ __all__ = [
     "ServerSettings",
     "SplitSettings",
     "TeacherSettings",
+    "TrackingSettings",
 ]
