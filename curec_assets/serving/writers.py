@@ -63,11 +63,12 @@ class Writers:
         self._store = store
         self._profile = profile
         self._stored = dict(self._sources())
+        self._composes = warehouse.has("event_evidence")
 
     def names(self) -> dict[str, str]:
         """Name → who it is."""
         stored = {name: source.about for name, source in self._stored.items()}
-        if not self._warehouse.has("event_evidence"):
+        if not self._composes:
             return stored
         return {
             **stored,
