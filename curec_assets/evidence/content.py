@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from curec_assets.evidence.bias import Bias
-from curec_assets.evidence.event_log import EventLog, Floats, Ints, Queries
+from curec_assets.evidence.event_log import Codes, EventLog, Floats, Ints, Queries
 
 COLUMNS = {
     "content_rating": "taste",
@@ -53,24 +53,23 @@ class Content:
         self._log = log
         self._components = components
         self._ridge = ridge
-        self._targets = np.column_stack(
-            [log.ratings - bias.expected.rating, log.liked - bias.expected.like]
-        )
+        self._bias = bias
 
     def read(self, queries: Queries) -> Floats:
         """(queries, columns)."""
         log = self._log
         order = np.lexsort((queries.times, queries.users))
         begin, end = log.by_user.before(queries.users, queries.times)
-        in_order = log.by_user.events
         found = np.zeros((len(queries), 2))
         found[order] = _walk(
             queries.users[order],
             queries.items[order],
             begin[order],
             end[order],
-            log.items[in_order],
-            self._targets[in_order],
+            log.by_user.events,
+            log.items,
+            self._bias.ratings.residuals,
+            self._bias.likes.residuals,
             self._components,
             self._ridge,
         )
@@ -83,8 +82,10 @@ def _walk(
     items: Ints,
     begins: Ints,
     ends: Ints,
-    their_items: Ints,
-    targets: Floats,
+    events: Codes,
+    their_items: Codes,
+    ratings: Floats,
+    likes: Floats,
     components: Floats,
     ridge: float,
 ) -> Floats:
@@ -100,9 +101,11 @@ def _walk(
             right = np.zeros((size, 2))
             added = begins[query]
         while added < ends[query]:
-            vector = components[their_items[added]]
+            event = events[added]
+            vector = components[their_items[event]]
             gram += np.outer(vector, vector)
-            right += np.outer(vector, targets[added])
+            right[:, 0] += vector * ratings[event]
+            right[:, 1] += vector * likes[event]
             added += 1
         if items[query] < 0 or users[query] < 0 or begins[query] == ends[query]:
             continue
