@@ -6,7 +6,6 @@ regression grows with their events; a query reads it as it was before its time. 
 
 import numba
 import numpy as np
-import polars as pl
 
 from curec_assets.evidence.bias import Bias
 from curec_assets.evidence.event_log import Codes, EventLog, Floats, Ints, Queries
@@ -18,38 +17,13 @@ COLUMNS = {
 """Each number with the kind of fact (`schema.KINDS`) that it belongs to."""
 
 
-def item_components(embeddings: pl.DataFrame, log: EventLog, components: int, seed: int) -> Floats:
-    """(items, 1 + components) a constant and standardised principal components; zero rows for items
-    without an embedding.
-    """
-    from sklearn.decomposition import PCA
-
-    found = np.zeros((len(log.item_ids), 1 + components))
-    vectors = embeddings["embedding"].to_numpy().astype(np.float64)
-    if not vectors.var(axis=0).any():
-        return found  # no texts, or all the same: they tell nothing
-    size = min(components, *vectors.shape)
-    reduced = PCA(size, random_state=seed).fit_transform(vectors)
-    reduced /= max(float(reduced.std()), 1e-9)
-    rows = pl.DataFrame({"item_id": log.item_ids}).join(
-        embeddings.select("item_id").with_row_index("row"),
-        on="item_id",
-        how="left",
-        maintain_order="left",
-    )["row"]
-    known = rows.is_not_null().to_numpy()
-    found[known, 0] = 1.0
-    found[known, 1 : 1 + size] = reduced[rows.drop_nulls().to_numpy()]
-    return found
-
-
 class Content:
     """Predicted residuals from item texts; `read` gives `COLUMNS`."""
 
     columns = COLUMNS
 
     def __init__(self, log: EventLog, bias: Bias, components: Floats, ridge: float) -> None:
-        """`components`: see `item_components`."""
+        """`components`: (items, numbers) see `TextComponents.of_items`."""
         self._log = log
         self._components = components
         self._ridge = ridge

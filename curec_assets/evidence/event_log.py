@@ -33,6 +33,8 @@ Flags = npt.NDArray[np.float32]
 
 UNKNOWN = -1
 """Code of a user or an item that no event has."""
+COLUMNS_READ = ("user_id", "item_id", "timestamp", "rating", "liked")
+"""What a log is made from."""
 _ROWS = 500_000  # that are hashed at once
 
 
@@ -59,7 +61,7 @@ class EventLog:
     """Events in time order, equal times in the order of user and item."""
 
     def __init__(self, interactions: pl.DataFrame) -> None:
-        """`interactions`: user_id, item_id, timestamp, rating, liked; in any order."""
+        """`interactions`: `COLUMNS_READ`, in any order."""
         self.user_ids = interactions["user_id"].unique().sort()
         self.item_ids = interactions["item_id"].unique().sort()
         users = _codes(interactions["user_id"], self.user_ids).astype(np.int32)
