@@ -15,6 +15,7 @@ from benchmarks import million_reasons
 from benchmarks.harness import ROOT, SPEED, Record, read_records, write_records
 
 CHAOS = ROOT / "docs" / "figures" / "chaos.json"
+DATA = ROOT / "docs" / "figures" / "data.json"
 FOLLOW = ROOT / "docs" / "figures" / "follow.json"
 INCREMENTAL = ROOT / "docs" / "figures" / "incremental.json"
 OPERATION_PAGE = ROOT / "docs" / "operation.md"
@@ -73,7 +74,7 @@ def update(page: Path = SPEED_PAGE, figures: Sequence[Path] = (SPEED,)) -> None:
 
 def update_operation() -> None:
     """Renew docs/operation.md."""
-    update(OPERATION_PAGE, (CHAOS, INCREMENTAL, FOLLOW))
+    update(OPERATION_PAGE, (CHAOS, INCREMENTAL, FOLLOW, DATA))
 
 
 if __name__ == "__main__":

@@ -26,6 +26,8 @@ from resources.storage.tombstones import without_forgotten
 _GROUP = "datasets"
 _KINDS = {"duckdb", "polars"}
 _EXAMPLES = 5
+_REVISION = ("sequence", "event_id", "operation", "user_id", "item_id", "rating", "timestamp")
+"""What of a revision its event is made from; the whole ledger is wider."""
 
 
 def _source(inputs: Inputs) -> DataSource:
@@ -270,7 +272,7 @@ def _left_out(found: Outcome, ledger: Manifest, before: Mapping[str, Any]) -> di
 )
 def interactions(inputs: Inputs) -> tuple[pl.DataFrame, Mapping[str, Any]]:
     """Events of known items as they are now, with id and label; others are left out."""
-    found = _labelled(inputs, current_events(inputs.table("events")))
+    found = _labelled(inputs, current_events(inputs.table("events", _REVISION)))
     require_mostly_known(found, inputs.table("items", ["item_id"])["item_id"])
     if found.unknown:
         inputs.warn(

@@ -20,14 +20,19 @@ def assign_splits(snapshot: pl.DataFrame, settings: SplitSettings, seed: int) ->
 
     Raises `DataError` when there are fewer than three distinct timestamps.
     """
-    folds = {
-        user: user_fold(user, settings.reward_fold_fraction, seed)
-        for user in snapshot["user_id"].unique()
-    }
-    fold = pl.when(pl.col("split") == "train").then(
-        pl.col("user_id").replace_strict(folds, return_dtype=pl.Utf8)
+    users = snapshot["user_id"].unique()
+    folds = pl.DataFrame(
+        {
+            "user_id": users,
+            "fold": [user_fold(user, settings.reward_fold_fraction, seed) for user in users],
+        },
+        schema_overrides={"fold": pl.Utf8()},
     )
-    return split_in_time(snapshot, settings).with_columns(fold=fold)
+    rows = split_in_time(snapshot, settings)
+    fold = rows.select("user_id").join(folds, on="user_id", how="left", maintain_order="left")
+    return rows.with_columns(fold["fold"]).with_columns(
+        fold=pl.when(pl.col("split") == "train").then("fold")
+    )
 
 
 def split_in_time(snapshot: pl.DataFrame, settings: SplitSettings) -> pl.DataFrame:

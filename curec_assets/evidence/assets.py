@@ -35,17 +35,22 @@ _NUMBERS_SETTINGS = (
 )
 def evidence_numbers(inputs: Inputs) -> tuple[pl.DataFrame, Mapping[str, Any]]:
     """For every event of the snapshot, what strictly earlier events say of it, as numbers."""
+    from curec_assets.evidence.event_log import COLUMNS_READ, EventLog
     from curec_assets.evidence.numbers import EvidenceNumbers
+    from curec_assets.evidence.text_components import TextComponents
 
-    events = inputs.table("event_splits")
+    settings, seed = inputs.settings.evidence, inputs.settings.seed
+    # The widest first, and each table gone before the next is read.
+    texts = TextComponents.of(inputs.table("item_embeddings"), settings.text_components, seed)
     numbers = EvidenceNumbers(
-        events,
-        inputs.table("items"),
-        inputs.table("item_embeddings"),
-        inputs.settings.evidence,
-        inputs.settings.seed,
+        EventLog(inputs.table("event_splits", COLUMNS_READ)),
+        inputs.table("items", ["item_id", "year", "attributes"]),
+        texts,
+        settings,
+        seed,
         fits=inputs.fits(),
     )
+    events = inputs.table("event_splits", ["event_id", "user_id", "item_id", "timestamp"])
     rows, seconds = numbers.read_timed(events)
     return pl.concat([events.select("event_id"), rows], how="horizontal"), {"seconds": seconds}
 

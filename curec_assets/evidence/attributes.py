@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from curec_assets.evidence.bias import Bias
-from curec_assets.evidence.event_log import EventLog, Floats, Ints, Queries
+from curec_assets.evidence.event_log import Codes, EventLog, Flags, Floats, Ints, Queries
 
 COLUMNS = {
     "attribute_mean": "attribute",
@@ -72,9 +72,7 @@ class Attributes:
         self._log = log
         self._attributes = attributes
         self._strength = strength
-        self._residuals = log.ratings - bias.expected.rating
-        # A value's crowd: of each event, what the item gets beyond its users' means.
-        self._surplus = log.ratings - bias.expected.user_rating
+        self._bias = bias
 
     def read(self, queries: Queries) -> Floats:
         """(queries, columns)."""
@@ -88,14 +86,13 @@ class Attributes:
         """The user's own numbers, and what is named to a person."""
         log, of = self._log, self._attributes
         begin, end = log.by_user.before(queries.users, queries.times)
-        in_order = log.by_user.events
         return _read(
             queries.items,
             np.maximum(begin, end - _MOST),
             end,
-            log.items[in_order],
-            self._residuals[in_order],
-            log.liked[in_order],
+            log.of_users.items,
+            self._bias.residuals_of_users,
+            log.of_users.liked,
             of.starts,
             of.values,
             len(of.names),
@@ -105,13 +102,15 @@ class Attributes:
     def _crowd(self, queries: Queries) -> Floats:
         """(queries,) mean over values of everybody's surplus on the value's other items."""
         order = np.argsort(queries.times, kind="stable")
-        _, earlier = self._log.by_time.before(np.zeros(len(queries), dtype=np.int64), queries.times)
+        earlier = self._log.earlier(queries.times)
+        # A value's crowd: of each event, what the item gets beyond its users' means.
+        surplus = self._log.ratings - self._bias.ratings.user
         found = np.zeros(len(queries))
         found[order] = _crowd(
             queries.items[order],
             earlier[order],
             self._log.items,
-            self._surplus,
+            surplus,
             self._attributes.starts,
             self._attributes.values,
             len(self._attributes.names),
@@ -126,9 +125,9 @@ def _read(
     candidates: Ints,
     begins: Ints,
     ends: Ints,
-    their_items: Ints,
+    their_items: Codes,
     residuals: Floats,
-    likes: Floats,
+    likes: Flags,
     starts: Ints,
     values: Ints,
     n_values: int,
@@ -184,7 +183,7 @@ def _read(
 def _crowd(
     candidates: Ints,
     earlier: Ints,
-    items: Ints,
+    items: Codes,
     surplus: Floats,
     starts: Ints,
     values: Ints,

@@ -6,10 +6,9 @@ regression grows with their events; a query reads it as it was before its time. 
 
 import numba
 import numpy as np
-import polars as pl
 
 from curec_assets.evidence.bias import Bias
-from curec_assets.evidence.event_log import EventLog, Floats, Ints, Queries
+from curec_assets.evidence.event_log import Codes, EventLog, Floats, Ints, Queries
 
 COLUMNS = {
     "content_rating": "taste",
@@ -18,59 +17,33 @@ COLUMNS = {
 """Each number with the kind of fact (`schema.KINDS`) that it belongs to."""
 
 
-def item_components(embeddings: pl.DataFrame, log: EventLog, components: int, seed: int) -> Floats:
-    """(items, 1 + components) a constant and standardised principal components; zero rows for items
-    without an embedding.
-    """
-    from sklearn.decomposition import PCA
-
-    found = np.zeros((len(log.item_ids), 1 + components))
-    vectors = embeddings["embedding"].to_numpy().astype(np.float64)
-    if not vectors.var(axis=0).any():
-        return found  # no texts, or all the same: they tell nothing
-    size = min(components, *vectors.shape)
-    reduced = PCA(size, random_state=seed).fit_transform(vectors)
-    reduced /= max(float(reduced.std()), 1e-9)
-    rows = pl.DataFrame({"item_id": log.item_ids}).join(
-        embeddings.select("item_id").with_row_index("row"),
-        on="item_id",
-        how="left",
-        maintain_order="left",
-    )["row"]
-    known = rows.is_not_null().to_numpy()
-    found[known, 0] = 1.0
-    found[known, 1 : 1 + size] = reduced[rows.drop_nulls().to_numpy()]
-    return found
-
-
 class Content:
     """Predicted residuals from item texts; `read` gives `COLUMNS`."""
 
     columns = COLUMNS
 
     def __init__(self, log: EventLog, bias: Bias, components: Floats, ridge: float) -> None:
-        """`components`: see `item_components`."""
+        """`components`: (items, numbers) see `TextComponents.of_items`."""
         self._log = log
         self._components = components
         self._ridge = ridge
-        self._targets = np.column_stack(
-            [log.ratings - bias.expected.rating, log.liked - bias.expected.like]
-        )
+        self._bias = bias
 
     def read(self, queries: Queries) -> Floats:
         """(queries, columns)."""
         log = self._log
         order = np.lexsort((queries.times, queries.users))
         begin, end = log.by_user.before(queries.users, queries.times)
-        in_order = log.by_user.events
         found = np.zeros((len(queries), 2))
         found[order] = _walk(
             queries.users[order],
             queries.items[order],
             begin[order],
             end[order],
-            log.items[in_order],
-            self._targets[in_order],
+            log.by_user.events,
+            log.items,
+            self._bias.ratings.residuals,
+            self._bias.likes.residuals,
             self._components,
             self._ridge,
         )
@@ -83,8 +56,10 @@ def _walk(
     items: Ints,
     begins: Ints,
     ends: Ints,
-    their_items: Ints,
-    targets: Floats,
+    events: Codes,
+    their_items: Codes,
+    ratings: Floats,
+    likes: Floats,
     components: Floats,
     ridge: float,
 ) -> Floats:
@@ -100,9 +75,11 @@ def _walk(
             right = np.zeros((size, 2))
             added = begins[query]
         while added < ends[query]:
-            vector = components[their_items[added]]
+            event = events[added]
+            vector = components[their_items[event]]
             gram += np.outer(vector, vector)
-            right += np.outer(vector, targets[added])
+            right[:, 0] += vector * ratings[event]
+            right[:, 1] += vector * likes[event]
             added += 1
         if items[query] < 0 or users[query] < 0 or begins[query] == ends[query]:
             continue

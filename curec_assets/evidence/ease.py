@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from curec_assets.evidence.bias import Bias
-from curec_assets.evidence.event_log import EventLog, Floats, Ints, Queries
+from curec_assets.evidence.event_log import Codes, EventLog, Floats, Ints, Queries
 from curec_assets.evidence.fits import Fit, KeptFits
 
 COLUMNS = {
@@ -70,40 +70,57 @@ class Ease:
         self._fits = fits
         self._l2 = l2
         self._max_items = max_items
-        self._values = (
-            *(np.ones(len(log)), log.liked, 1.0 - log.liked),
-            *(log.ratings - bias.expected.rating, log.liked - bias.expected.like),
-        )
+        self._bias = bias
 
     def read(self, queries: Queries) -> Floats:
         """(queries, columns)."""
         log = self._log
         found = np.zeros((len(queries), len(COLUMNS)))
-        _, earlier = log.by_time.before(np.zeros(len(queries), dtype=np.int64), queries.times)
         sizes = log.sizes(_FIRST, _GROWTH)
-        turn = np.searchsorted(sizes, earlier, side="right") - 1
+        turn = np.searchsorted(sizes, log.earlier(queries.times), side="right") - 1
         begin, end = log.by_user.before(queries.users, queries.times)
         begin = np.maximum(begin, end - _MOST)
-        in_order = log.by_user.events
-        for number in np.unique(turn[turn >= 0]):
-            size = int(sizes[number])
-            known = self._known(size)
-            place = np.full(len(log.item_ids) + 1, -1, dtype=np.int64)  # the last: unknown items
-            place[known] = np.arange(len(known))
-            rows = np.flatnonzero((turn == number) & (place[queries.items] >= 0) & (end > begin))
-            if not len(rows):
-                continue
-            for column, values in enumerate(self._values):
-                weights = self._weights(column, size, place, len(known), last=size == sizes[-1])
+        turns = np.unique(turn[(turn >= 0) & (end > begin)])
+        known = {number: self._known(int(sizes[number])) for number in turns}
+        for column in range(len(COLUMNS)):
+            values = self._values(column)
+            for number in turns:
+                size, items = int(sizes[number]), known[number]
+                place = np.full(len(log.item_ids) + 1, -1, dtype=np.int32)  # the last: unknown
+                place[items] = np.arange(len(items), dtype=np.int32)
+                asked = (turn == number) & (place[queries.items] >= 0) & (end > begin)
+                rows = np.flatnonzero(asked)
+                if not len(rows):
+                    continue
+                weights = self._weights(
+                    column, values, size, place, len(items), last=size == sizes[-1]
+                )
                 found[rows, column] = _score(
                     np.ascontiguousarray(weights.T),
                     place[queries.items[rows]],
                     begin[rows],
                     end[rows],
-                    place[log.items[in_order]],
-                    values[in_order],
+                    log.by_user.events,
+                    log.items,
+                    place,
+                    values,
                 )
         return found
+
+    def _values(self, column: int) -> Floats:
+        """(events,) what the weights of a column are fitted on, and what they weigh."""
+        likes = self._log.liked.astype(np.float64)
+        match column:
+            case 0:
+                return np.ones_like(likes)
+            case 1:
+                return likes
+            case 2:
+                return 1.0 - likes
+            case 3:
+                return self._bias.ratings.residuals
+            case _:
+                return self._bias.likes.residuals
 
     def _known(self, size: int) -> Ints:
         """Items of the first `size` events, by code; the most frequent where there are too many."""
@@ -112,26 +129,26 @@ class Ease:
         return np.sort(chosen[counts[chosen] > 0])
 
     def _weights(
-        self, column: int, size: int, place: Ints, items: int, *, last: bool
+        self, column: int, values: Floats, size: int, place: Codes, items: int, *, last: bool
     ) -> npt.NDArray[np.float32]:
         """Of the fit on the first `size` events; kept if it is the log's last."""
         name = f"ease-{list(COLUMNS)[column]}"
         kept = self._fits.find(name, self._log, size) if last else None
         if kept and kept.size == size:
             return kept.values.astype(np.float32, copy=False)
-        weights = self._fit(self._values[column], size, place, items)
+        weights = self._fit(values, size, place, items)
         if last:
             self._fits.keep(name, self._log, Fit(size, weights))
         return weights
 
-    def _fit(self, values: Floats, size: int, place: Ints, items: int) -> npt.NDArray[np.float32]:
+    def _fit(self, values: Floats, size: int, place: Codes, items: int) -> npt.NDArray[np.float32]:
         from scipy.sparse import csr_matrix
 
         log = self._log
         places = place[log.items[:size]]
         chosen = (places >= 0) & (values[:size] != 0)
         # Of an item that a user met twice, the mean: a matrix of means has as many entries.
-        pairs = log.users[:size][chosen] * items + places[chosen]
+        pairs = log.users[:size][chosen].astype(np.int64) * items + places[chosen]
         pairs, once = np.unique(pairs, return_inverse=True)
         means = np.bincount(once, weights=values[:size][chosen]) / np.bincount(once)
         shape = (len(log.user_ids), items)
@@ -141,17 +158,23 @@ class Ease:
 @numba.njit(cache=True)
 def _score(
     weights: npt.NDArray[np.float32],
-    candidates: Ints,
+    candidates: Codes,
     begins: Ints,
     ends: Ints,
-    their_items: Ints,
+    events: Codes,
+    items: Codes,
+    place: Codes,
     values: Floats,
 ) -> Floats:
-    """(queries,) weighted sum over the user's events. `weights`: a row for each candidate."""
+    """(queries,) weighted sum over the user's events. `weights`: a row for each candidate;
+    `place`: of each item in the weights, -1 for others.
+    """
     found = np.zeros(len(candidates))
     for query in range(len(candidates)):
         of_candidate = weights[candidates[query]]
         for position in range(begins[query], ends[query]):
-            if their_items[position] >= 0:
-                found[query] += values[position] * of_candidate[their_items[position]]
+            event = events[position]
+            column = place[items[event]]
+            if column >= 0:
+                found[query] += values[event] * of_candidate[column]
     return found

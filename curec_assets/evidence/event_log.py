@@ -3,9 +3,14 @@
 `EventLog` holds every event once in time order, and twice as index: by user and by item. What a
 user had rated before t is the beginning of that user's slice. No state walks along with time, so
 numbers for new events cost only themselves, and nothing at or after t can be read by mistake.
+
+It is made for tens of millions of events: an event is a few numbers in columns, an index their
+places, a history a beginning and an end. No event is an object, and nothing is held per (user,
+item).
 """
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -13,11 +18,24 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from curec_assets.evidence.walks import (
+    before,
+    means_before_each,
+    sums_before,
+)
+
 Ints = npt.NDArray[np.int64]
+Codes = npt.NDArray[np.int32]
+"""Of users, items and events: half the memory."""
 Floats = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.float32]
+"""0.0 or 1.0."""
 
 UNKNOWN = -1
 """Code of a user or an item that no event has."""
+COLUMNS_READ = ("user_id", "item_id", "timestamp", "rating", "liked")
+"""What a log is made from."""
+_ROWS = 500_000  # that are hashed at once
 
 
 @dataclass(frozen=True)
@@ -43,30 +61,28 @@ class EventLog:
     """Events in time order, equal times in the order of user and item."""
 
     def __init__(self, interactions: pl.DataFrame) -> None:
-        """`interactions`: user_id, item_id, timestamp, rating, liked; in any order."""
-        ordered = interactions.sort("timestamp", "user_id", "item_id")
-        self.user_ids = ordered["user_id"].unique().sort()
-        self.item_ids = ordered["item_id"].unique().sort()
-        self.users = self._codes(ordered["user_id"], self.user_ids)
-        self.items = self._codes(ordered["item_id"], self.item_ids)
-        self.times: Ints = ordered["timestamp"].to_numpy().astype(np.int64)
-        self.ratings: Floats = ordered["rating"].to_numpy().astype(np.float64)
-        self.liked: Floats = ordered["liked"].to_numpy().astype(np.float64)
+        """`interactions`: `COLUMNS_READ`, in any order."""
+        self.user_ids = interactions["user_id"].unique().sort()
+        self.item_ids = interactions["item_id"].unique().sort()
+        users = _codes(interactions["user_id"], self.user_ids).astype(np.int32)
+        items = _codes(interactions["item_id"], self.item_ids).astype(np.int32)
+        times = interactions["timestamp"].to_numpy()
+        order = np.lexsort((items, users, times))  # codes are in the order of the ids
+        self.users: Codes = users[order]
+        self.items: Codes = items[order]
+        self.times: Ints = times[order].astype(np.int64, copy=False)
+        self.ratings: Floats = interactions["rating"].to_numpy()[order].astype(float, copy=False)
+        self.liked: Flags = interactions["liked"].to_numpy()[order].astype(np.float32)
         self._beginnings: dict[int, str] = {}
 
     def __len__(self) -> int:
         return len(self.times)
 
-    @property
-    def queries(self) -> Queries:
-        """Every event as a query."""
-        return Queries(self.users, self.items, self.times)
-
     def encode(self, rows: pl.DataFrame) -> Queries:
         """user_id, item_id, timestamp of any rows, in their order."""
         return Queries(
-            self._codes(rows["user_id"], self.user_ids),
-            self._codes(rows["item_id"], self.item_ids),
+            _codes(rows["user_id"], self.user_ids),
+            _codes(rows["item_id"], self.item_ids),
             rows["timestamp"].to_numpy().astype(np.int64),
         )
 
@@ -81,9 +97,27 @@ class EventLog:
         return Index(self.items, self.times, len(self.item_ids))
 
     @cached_property
-    def by_time(self) -> "Index":
-        """All events, as those of one owner."""
-        return Index(np.zeros(len(self), dtype=np.int64), self.times, 1)
+    def of_users(self) -> "UserOrder":
+        """Columns in the order of `by_user`."""
+        order = self.by_user.events
+        return UserOrder(self.items[order], self.times[order], self.liked[order])
+
+    def earlier(self, times: Ints) -> Ints:
+        """(times,) how many events are strictly before each time."""
+        return np.searchsorted(self.times, times, side="left").astype(np.int64)
+
+    def total(self, values: Floats | Flags, times: Ints) -> tuple[Floats, Ints]:
+        """Sum and number over all events strictly before each time. `values`: (events,)."""
+        end = self.earlier(times)
+        running = np.zeros(len(self) + 1)
+        np.cumsum(values, dtype=np.float64, out=running[1:])
+        return running[end], end
+
+    def means(self, values: Floats | Flags, times: Ints) -> Floats:
+        """(times,) mean over all events strictly before each time; 0 before the first."""
+        total, count = self.total(values, times)
+        means: Floats = total / np.maximum(count, 1)
+        return means
 
     def sizes(self, first: int, growth: float) -> Ints:
         """Numbers of events after which something is fitted again: `first`, then `growth` times.
@@ -101,57 +135,76 @@ class EventLog:
         if size not in self._beginnings:
             hasher = hashlib.sha256()
             for known, codes in ((self.user_ids, self.users), (self.item_ids, self.items)):
-                ids = known.gather(codes[:size])
-                hasher.update(ids.to_frame().write_ndjson().encode())
+                for rows in _slices(size):
+                    hasher.update(known.gather(codes[rows]).to_frame().write_ndjson().encode())
             for values in (self.times, self.ratings, self.liked):
-                hasher.update(values[:size].tobytes())
+                for rows in _slices(size):
+                    wide = values[rows].astype(values.dtype if values is self.times else np.float64)
+                    hasher.update(wide.tobytes())
             self._beginnings[size] = hasher.hexdigest()
         return self._beginnings[size]
 
-    @staticmethod
-    def _codes(values: pl.Series, known: pl.Series) -> Ints:
-        codes = pl.DataFrame({"id": known}).with_row_index("code")
-        found = pl.DataFrame({"id": values}).join(codes, on="id", how="left", maintain_order="left")
-        return found["code"].cast(pl.Int64).fill_null(UNKNOWN).to_numpy().copy()
+
+@dataclass(frozen=True)
+class UserOrder:
+    """(events,) columns of a log, user after user, each in time order."""
+
+    items: Codes
+    times: Ints
+    liked: Flags
 
 
 class Index:
     """Events grouped by owner (a user or an item), each group in time order."""
 
-    def __init__(self, owners: Ints, times: Ints, size: int) -> None:
+    def __init__(self, owners: Ints | Codes, times: Ints, size: int) -> None:
         """`owners`: (events,) code of each event's owner, events in time order."""
-        self.events: Ints = np.argsort(owners, kind="stable")
+        self.events: Codes = np.argsort(owners, kind="stable").astype(np.int32)
         """Positions in the log, group after group."""
-        self.starts: Ints = np.searchsorted(owners[self.events], np.arange(size + 1))
+        self.starts: Ints = np.zeros(size + 1, dtype=np.int64)
         """(size + 1,) where the group of each owner begins in `events`."""
-        self._owners = owners
-        self._moments = np.unique(times)
-        self._keys = self._key(owners, times)[self.events]
+        np.cumsum(np.bincount(owners, minlength=size), out=self.starts[1:])
+        self._times = times
 
-    def before(self, owners: Ints, times: Ints) -> tuple[Ints, Ints]:
+    def before(self, owners: Ints | Codes, times: Ints) -> tuple[Ints, Ints]:
         """Begin and end in `events` of what each owner has strictly before each time.
 
         An empty slice for an owner that is `UNKNOWN`.
         """
-        known = owners != UNKNOWN
-        begin = np.where(known, self.starts[owners], 0)
-        end = np.searchsorted(self._keys, self._key(owners, times), side="left")
-        return begin, np.where(known, end, 0)
+        begin, end = before(owners, times, self.starts, self.events, self._times)
+        return begin, end
 
-    def running(self, values: Floats) -> Floats:
-        """(events,) sum of a value over an owner's events up to each, in the order of `events`.
+    def total(
+        self, values: Floats | Flags, owners: Ints, times: Ints, *, but: int = 0
+    ) -> tuple[Floats, Ints]:
+        """Sum and number of what each owner has strictly before each time, `but` for so many of the
+        latest.
 
-        Each owner by itself: what others add later does not even change the rounding.
+        `values`: (events,) in the order of the log. An owner's are added in time order, so that
+        what comes later does not even change the rounding.
         """
-        frame = pl.DataFrame({"owner": self._owners[self.events], "value": values[self.events]})
-        return frame.select(pl.col("value").cum_sum().over("owner"))["value"].to_numpy()
-
-    def total(self, running: Floats, owners: Ints, times: Ints) -> tuple[Floats, Ints]:
-        """Sum and number of what each owner has strictly before each time; see `running`."""
         begin, end = self.before(owners, times)
-        return np.where(end > begin, running[np.maximum(end - 1, 0)], 0.0), end - begin
+        end = np.maximum(begin, end - but)
+        order = np.lexsort((end, owners))
+        return sums_before(order, owners, begin, end, self.events, values), end - begin
 
-    def _key(self, owners: Ints, times: Ints) -> Ints:
-        moment = np.searchsorted(self._moments, times, side="left")
-        keys: Ints = owners * (len(self._moments) + 1) + moment
-        return keys
+    def means_before_each(self, values: Floats | Flags, strength: float, prior: Floats) -> Floats:
+        """(events,) of each event its owner's shrunk mean over strictly earlier ones.
+
+        `prior`: (events,) what it is shrunk to.
+        """
+        found: Floats = means_before_each(
+            self.starts, self.events, self._times, values, strength, prior
+        )
+        return found
+
+
+def _codes(values: pl.Series, known: pl.Series) -> Ints:
+    codes = pl.DataFrame({"id": known}).with_row_index("code")
+    found = pl.DataFrame({"id": values}).join(codes, on="id", how="left", maintain_order="left")
+    return found["code"].cast(pl.Int64).fill_null(UNKNOWN).to_numpy().copy()
+
+
+def _slices(size: int) -> Iterator[slice]:
+    for begin in range(0, size, _ROWS):
+        yield slice(begin, min(begin + _ROWS, size))

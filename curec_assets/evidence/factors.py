@@ -15,7 +15,7 @@ import numpy as np
 
 from curec_assets.core.seeds import random_generator
 from curec_assets.evidence.bias import Bias
-from curec_assets.evidence.event_log import EventLog, Floats, Ints, Queries
+from curec_assets.evidence.event_log import Codes, EventLog, Floats, Ints, Queries
 from curec_assets.evidence.fits import Fit, KeptFits
 
 COLUMNS = {
@@ -46,23 +46,23 @@ class Factors:
         self._ridge = ridge
         self._seed = seed
         self._fits = fits
-        self._targets = (
-            log.ratings - bias.expected.rating,
-            _LIKE_SCALE * (log.liked - bias.expected.like),
-        )
+        self._bias = bias
 
     def read(self, queries: Queries) -> Floats:
         """(queries, columns)."""
         found = np.zeros((len(queries), 3))
         found[:, 2] = 1.0
-        _, earlier = self._log.by_time.before(np.zeros(len(queries), dtype=np.int64), queries.times)
+        earlier = self._log.earlier(queries.times)
         sizes = self._log.sizes(_FIRST, _GROWTH)
         turn = np.searchsorted(sizes, earlier, side="right") - 1
         asked = turn[turn >= 0]
         if not len(asked):
             return found
-        for column, values in enumerate(self._targets):
-            for number, items in self._fitted(column, sizes, int(asked.min()), int(asked.max())):
+        for column, values in enumerate(
+            (self._bias.ratings.residuals, _LIKE_SCALE * self._bias.likes.residuals)
+        ):
+            fits = self._fitted(column, values, sizes, int(asked.min()), int(asked.max()))
+            for number, items in fits:
                 rows = np.flatnonzero(turn == number)
                 if len(rows):
                     predicted, variance = self._predict(items, values, queries.of(rows))
@@ -71,7 +71,7 @@ class Factors:
         return found
 
     def _fitted(
-        self, column: int, sizes: Ints, first: int, last: int
+        self, column: int, values: Floats, sizes: Ints, first: int, last: int
     ) -> Iterator[tuple[int, Floats]]:
         """Number and vectors of each fit from the `first` to the `last` that is wanted, or more.
 
@@ -86,7 +86,7 @@ class Factors:
             yield done, items
         for number in range(done + 1, last + 1):
             size = int(sizes[number])
-            self._fit(items, size, self._targets[column])
+            self._fit(items, size, values)
             if number == len(sizes) - 1:
                 self._fits.keep(name, log, Fit(size, items[self._known(size)]))
             yield number, items
@@ -97,12 +97,10 @@ class Factors:
 
     def _start(self) -> Floats:
         """(items, rank) small random vectors, of each item's own: others change none of it."""
-        return np.array(
-            [
-                random_generator(self._seed, "factors", item).normal(0.0, 0.1, self._rank)
-                for item in self._log.item_ids
-            ]
-        ).reshape(-1, self._rank)
+        found = np.empty((len(self._log.item_ids), self._rank))
+        for code, item in enumerate(self._log.item_ids):
+            found[code] = random_generator(self._seed, "factors", item).normal(0.0, 0.1, self._rank)
+        return found
 
     def _fit(self, items: Floats, size: int, values: Floats) -> None:
         """Sweeps over the first `size` events; `items` is changed in place."""
@@ -132,14 +130,14 @@ class Factors:
 
     def _predict(self, items: Floats, values: Floats, queries: Queries) -> tuple[Floats, Floats]:
         begin, end = self._log.by_user.before(queries.users, queries.times)
-        in_order = self._log.by_user.events
         return _solve(
             items,
             queries.items,
             np.maximum(begin, end - _MOST),
             end,
-            self._log.items[in_order],
-            values[in_order],
+            self._log.by_user.events,
+            self._log.items,
+            values,
             self._ridge,
         )
 
@@ -149,8 +147,8 @@ def _sweep(
     owners: Floats,
     others: Floats,
     starts: Ints,
-    events: Ints,
-    their: Ints,
+    events: Codes,
+    their: Codes,
     values: Floats,
     size: int,
     ridge: float,
@@ -179,7 +177,8 @@ def _solve(
     candidates: Ints,
     begins: Ints,
     ends: Ints,
-    their_items: Ints,
+    events: Codes,
+    their_items: Codes,
     values: Floats,
     ridge: float,
 ) -> tuple[Floats, Floats]:
@@ -193,11 +192,12 @@ def _solve(
         gram = np.eye(rank) * ridge
         right = np.zeros(rank)
         for position in range(begins[query], ends[query]):
-            if their_items[position] == candidates[query]:
+            event = events[position]
+            if their_items[event] == candidates[query]:
                 continue
-            vector = items[their_items[position]]
+            vector = items[their_items[event]]
             gram += np.outer(vector, vector)
-            right += vector * values[position]
+            right += vector * values[event]
         target = items[candidates[query]]
         inverse = np.linalg.solve(gram, target)
         predicted[query] = inverse @ right

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from curec_assets.evidence.event_log import Floats, Index, Ints
+from curec_assets.evidence.event_log import EventLog, Index, Ints
 from curec_assets.evidence.numbers import EvidenceNumbers
 
 _LATEST = 10
@@ -39,19 +39,18 @@ def name(numbers: EvidenceNumbers, rows: pl.DataFrame) -> Named:
     log = numbers.log
     queries = log.encode(rows)
     users, items, times = queries.users, queries.items, queries.times
-    by_item, by_user = log.by_item.running(log.liked), log.by_user.running(log.liked)
     raters, events = _counts(log.by_item, items, times), _counts(log.by_user, users, times)
     neighbours = numbers.neighbours.read_all(queries).named
     either_way = {
-        "crowd": _counted(_likes(by_item, log.by_item, items, times), raters),
+        "crowd": _counted(_likes(log, log.by_item, items, times), raters),
         "trend": _counted(
-            _likes(by_item, log.by_item, items, times, _LATEST), np.minimum(raters, _LATEST)
+            _likes(log, log.by_item, items, times, _LATEST), np.minimum(raters, _LATEST)
         ),
         "like_minded": _counted(neighbours[:, 6], neighbours[:, 7]),
         "taste": _frame(events > 0),
-        "habit": _counted(_likes(by_user, log.by_user, users, times), events),
+        "habit": _counted(_likes(log, log.by_user, users, times), events),
         "lately": _counted(
-            _likes(by_user, log.by_user, users, times, _LATEST), np.minimum(events, _LATEST)
+            _likes(log, log.by_user, users, times, _LATEST), np.minimum(events, _LATEST)
         ),
     }
     values, value_names = numbers.attributes.name(queries)
@@ -127,14 +126,11 @@ def _counts(index: Index, owners: Ints, times: Ints) -> Ints:
 
 
 def _likes(
-    running: Floats, index: Index, owners: Ints, times: Ints, latest: int | None = None
+    log: EventLog, index: Index, owners: Ints, times: Ints, latest: int | None = None
 ) -> Ints:
     """(queries,) likes among the owner's earlier events, or among the latest of them."""
-    begin, end = index.before(owners, times)
-    first = begin if latest is None else np.maximum(begin, end - latest)
-
-    def until(place: Ints) -> Floats:
-        return np.where(place > begin, running[np.maximum(place - 1, 0)], 0.0)
-
-    found: Ints = np.rint(until(end) - until(first)).astype(np.int64)
+    likes, _ = index.total(log.liked, owners, times)
+    if latest is not None:
+        likes -= index.total(log.liked, owners, times, but=latest)[0]
+    found: Ints = np.rint(likes).astype(np.int64)
     return found

@@ -19,7 +19,7 @@ import numba
 import numpy as np
 
 from curec_assets.evidence.bias import Bias
-from curec_assets.evidence.event_log import EventLog, Floats, Ints, Queries
+from curec_assets.evidence.event_log import Codes, EventLog, Flags, Floats, Ints, Queries
 
 COLUMNS = {
     "item_item_sum": "related",
@@ -80,10 +80,7 @@ class Neighbours:
         self, log: EventLog, bias: Bias, *, max_raters: int = 1000, max_history: int = 500
     ) -> None:
         self._log = log
-        self._residuals = log.ratings - bias.expected.rating
-        self._item_likes = log.by_item.running(log.liked)
-        self._likes = log.by_time.running(log.liked)
-        self._squares = log.by_time.running(self._residuals**2)
+        self._bias = bias
         self._max_raters = max_raters
         self._max_history = max_history
 
@@ -93,16 +90,15 @@ class Neighbours:
 
     def read_all(self, queries: Queries) -> Found:
         """The numbers, and what is named to a person."""
-        log = self._log
+        log, residuals = self._log, self._bias.ratings.residuals
         user_begin, user_end = log.by_user.before(queries.users, queries.times)
         item_begin, item_end = log.by_item.before(queries.items, queries.times)
-        everyone = np.zeros(len(queries), dtype=np.int64)
-        all_likes, earlier = log.by_time.total(self._likes, everyone, queries.times)
-        squares, _ = log.by_time.total(self._squares, everyone, queries.times)
+        all_likes, earlier = log.total(log.liked, queries.times)
+        squares, _ = log.total(residuals**2, queries.times)
         prior, variance = (all_likes + 1.0) / (earlier + 2.0), (squares + 1.0) / (earlier + 1.0)
-        likes, raters = log.by_item.total(self._item_likes, queries.items, queries.times)
+        likes, raters = log.by_item.total(log.liked, queries.items, queries.times)
         rate = (likes + _PRIOR * prior) / (raters + _PRIOR)
-        by_user = log.by_user.events
+        of_users = log.of_users
         numbers, named = _read(
             queries.users,
             queries.items,
@@ -114,19 +110,19 @@ class Neighbours:
             rate,
             variance,
             log.by_user.starts,
-            log.items[by_user],
-            log.times[by_user],
-            log.liked[by_user],
-            self._residuals[by_user],
+            of_users.items,
+            of_users.times,
+            of_users.liked,
+            self._bias.residuals_of_users,
             log.by_item.events,
             log.users,
             log.liked,
-            self._residuals,
+            residuals,
             len(log.item_ids),
         )
         for place in (0, 3):
             own = named[:, place]
-            named[:, place] = np.where(own < 0, -1, by_user[np.maximum(own, 0)])
+            named[:, place] = np.where(own < 0, -1, log.by_user.events[np.maximum(own, 0)])
         return Found(numbers, named)
 
 
@@ -147,13 +143,13 @@ def _read(
     rates: Floats,
     variances: Floats,
     starts: Ints,
-    their_items: Ints,
+    their_items: Codes,
     their_times: Ints,
-    their_likes: Floats,
+    their_likes: Flags,
     their_residuals: Floats,
-    by_item: Ints,
-    log_users: Ints,
-    log_likes: Floats,
+    by_item: Codes,
+    log_users: Codes,
+    log_likes: Flags,
     log_residuals: Floats,
     n_items: int,
 ) -> tuple[Floats, Ints]:
@@ -262,9 +258,9 @@ def _summarise(
     both_likes: Floats,
     co_liked: Floats,
     products: Floats,
-    their_likes: Floats,
+    their_likes: Flags,
     their_residuals: Floats,
-    their_items: Ints,
+    their_items: Codes,
     slot: Ints,
 ) -> None:
     """Item-item columns of one query, from the sums per event of the user's history."""

@@ -18,7 +18,7 @@ from curec_assets.evidence.attributes import Attributes, item_attributes
 from curec_assets.evidence.bias import COLUMNS as BIAS_COLUMNS
 from curec_assets.evidence.bias import Bias
 from curec_assets.evidence.content import COLUMNS as CONTENT_COLUMNS
-from curec_assets.evidence.content import Content, item_components
+from curec_assets.evidence.content import Content
 from curec_assets.evidence.ease import COLUMNS as EASE_COLUMNS
 from curec_assets.evidence.ease import Ease
 from curec_assets.evidence.event_log import EventLog, Floats, Queries
@@ -29,6 +29,7 @@ from curec_assets.evidence.neighbours import COLUMNS as NEIGHBOUR_COLUMNS
 from curec_assets.evidence.neighbours import Neighbours
 from curec_assets.evidence.release import COLUMNS as RELEASE_COLUMNS
 from curec_assets.evidence.release import Release
+from curec_assets.evidence.text_components import TextComponents
 from curec_assets.evidence.trend import COLUMNS as TREND_COLUMNS
 from curec_assets.evidence.trend import Trend
 from curec_assets.settings import EvidenceSettings
@@ -67,9 +68,9 @@ class EvidenceNumbers:
 
     def __init__(
         self,
-        interactions: pl.DataFrame,
+        interactions: pl.DataFrame | EventLog,
         items: pl.DataFrame,
-        item_embeddings: pl.DataFrame,
+        item_embeddings: pl.DataFrame | TextComponents,
         settings: EvidenceSettings,
         seed: int,
         *,
@@ -77,12 +78,19 @@ class EvidenceNumbers:
     ) -> None:
         """`interactions`: user_id, item_id, timestamp, rating, liked. `items`: item_id, year,
         attributes. `item_embeddings`: item_id, embedding. `fits`: where the last ones are kept.
+
+        Of a log or an item's texts that are large, give what is made from them, so that the table
+        need not be in memory for as long as this.
         """
         made_with = [seed, settings.prior_events, settings.factors, settings.factor_ridge]
         kept = KeptFits(fits, digest([*made_with, settings.ease_l2, settings.ease_items]))
-        self.log = log = EventLog(interactions)
+        if isinstance(item_embeddings, pl.DataFrame):
+            item_embeddings = TextComponents.of(item_embeddings, settings.text_components, seed)
+        if isinstance(interactions, pl.DataFrame):
+            interactions = EventLog(interactions)
+        self.log = log = interactions
         bias = Bias(log, settings.prior_events)
-        components = item_components(item_embeddings, log, settings.text_components, seed)
+        components = item_embeddings.of_items(log.item_ids, settings.text_components)
         self.neighbours = Neighbours(
             log, bias, max_raters=settings.max_raters, max_history=settings.max_events
         )

@@ -8,7 +8,8 @@ import numba
 import numpy as np
 
 from curec_assets.evidence.bias import Bias
-from curec_assets.evidence.event_log import EventLog, Floats, Index, Ints, Queries
+from curec_assets.evidence.event_log import Codes, EventLog, Floats, Index, Ints, Queries
+from curec_assets.evidence.walks import first_since
 
 COLUMNS = {
     "item_trend": "trend",
@@ -42,18 +43,14 @@ class Trend:
         """`strength`: events' worth of prior (zero) in every mean."""
         self._log = log
         self._strength = strength
-        self._residuals = log.ratings - bias.expected.rating
-        begin, end = log.by_item.before(log.items, log.times)
-        self._popularity = np.log1p(end - begin).astype(np.float64)
-        self._harshness = log.by_item.running(bias.expected.user_rating)
+        self._bias = bias
 
     def read(self, queries: Queries) -> Floats:
         """(queries, columns)."""
-        log = self._log
-        of_item = self._recent(log.by_item, queries.items, queries.times, self._residuals)
-        of_user = self._recent(log.by_user, queries.users, queries.times, self._residuals)
-        popular = self._recent(log.by_user, queries.users, queries.times, self._popularity)
-        harshness, raters = log.by_item.total(self._harshness, queries.items, queries.times)
+        log, expected = self._log, self._bias.ratings
+        of_item = self._recent(log.by_item, queries.items, queries.times, expected.residuals)
+        of_user = self._recent(log.by_user, queries.users, queries.times, expected.residuals)
+        harshness, raters = log.by_item.total(expected.user, queries.items, queries.times)
         harsh = harshness / np.maximum(raters, 1)
         return np.column_stack(
             [
@@ -67,20 +64,64 @@ class Trend:
                 of_user[:, 3],
                 of_user[:, 4],
                 of_user[:, 5],
-                popular[:, 1],
+                self._popularity(queries),
                 of_user[:, 2],
             ]
         )
 
+    def _popularity(self, queries: Queries) -> Floats:
+        """(queries,) how popular what the user met last was when they met it."""
+        log = self._log
+        begin, end = log.by_user.before(queries.users, queries.times)
+        return _popularity(
+            begin,
+            end,
+            log.by_user.events,
+            log.items,
+            log.times,
+            log.by_item.starts,
+            log.by_item.events,
+            self._strength,
+        )
+
     def _recent(self, index: Index, owners: Ints, times: Ints, values: Floats) -> Floats:
         begin, end = index.before(owners, times)
-        in_order = index.events
-        return _walk(begin, end, times, self._log.times[in_order], values[in_order], self._strength)
+        return _walk(begin, end, times, index.events, self._log.times, values, self._strength)
+
+
+@numba.njit(cache=True)
+def _popularity(
+    begins: Ints,
+    ends: Ints,
+    events: Codes,
+    items: Codes,
+    times: Ints,
+    item_starts: Ints,
+    item_events: Codes,
+    strength: float,
+) -> Floats:
+    """Per slice of the index by user: mean over the last of log(1 + earlier events of the item)."""
+    found = np.zeros(len(begins))
+    for query in range(len(begins)):
+        begin, end = begins[query], ends[query]
+        total = 0.0
+        for position in range(end - 1, max(begin, end - _LAST) - 1, -1):
+            event = events[position]
+            first, after = item_starts[items[event]], item_starts[items[event] + 1]
+            total += np.log1p(first_since(first, after, item_events, times, times[event]) - first)
+        found[query] = total / (min(_LAST, end - begin) + strength)
+    return found
 
 
 @numba.njit(cache=True)
 def _walk(
-    begins: Ints, ends: Ints, now: Ints, times: Ints, values: Floats, strength: float
+    begins: Ints,
+    ends: Ints,
+    now: Ints,
+    events: Codes,
+    times: Ints,
+    values: Floats,
+    strength: float,
 ) -> Floats:
     """Per slice: decayed mean, mean of the last, days since first and latest, position and mean
     within the session.
@@ -96,21 +137,22 @@ def _walk(
         open_session = True
         later = now[query]
         for position in range(end - 1, max(begin, end - _MOST) - 1, -1):
-            age = (now[query] - times[position]) / _DAY
+            time, value = times[events[position]], values[events[position]]
+            age = (now[query] - time) / _DAY
             decay = np.exp(-age / _HALF_LIFE)
             weight += decay
-            total += decay * values[position]
+            total += decay * value
             if position >= end - _LAST:
-                last += values[position]
-            open_session = open_session and later - times[position] <= _SESSION
+                last += value
+            open_session = open_session and later - time <= _SESSION
             if open_session:
                 in_session += 1
-                session += values[position]
-            later = times[position]
+                session += value
+            later = time
         found[query, 0] = total / (weight + strength)
         found[query, 1] = last / (min(_LAST, end - begin) + strength)
-        found[query, 2] = np.log1p((now[query] - times[begin]) / _DAY)
-        found[query, 3] = np.log1p((now[query] - times[end - 1]) / _DAY)
+        found[query, 2] = np.log1p((now[query] - times[events[begin]]) / _DAY)
+        found[query, 3] = np.log1p((now[query] - times[events[end - 1]]) / _DAY)
         found[query, 4] = np.log1p(in_session)
         found[query, 5] = session / (in_session + strength)
     return found
