@@ -109,3 +109,14 @@ def test_files_are_short() -> None:
     lengths = {module_of(f): len(f.read_text(encoding="utf-8").splitlines()) for f in FILES}
     assert not {name: length for name, length in lengths.items() if length > 400}
     assert median(lengths.values()) <= 120
+
+
+def test_no_test_imports_marimo_into_its_process() -> None:
+    """Where it is, transformers takes the process for a notebook, and its trainers want IPython."""
+    pages = {f"curec_assets.explorer.{name}" for name in ("app", "comparing", "pages")}
+    assert not [
+        (file.name, name)
+        for file in (REPOSITORY / "tests").rglob("*.py")
+        for name in imports(file)
+        if name in pages or name.partition(".")[0] == "marimo"
+    ]

@@ -1,9 +1,9 @@
 """The page Compare: two writers side by side, and votes without names.
 
-All text of data is escaped here, as in `pages`.
+All text of data is escaped, here and in `side_by_side`, as in `pages`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from html import escape
 from typing import Any
 
@@ -11,8 +11,8 @@ import marimo as mo
 
 from curec_assets.explorer import pages
 from curec_assets.explorer.ballot import Ballot, Choice
+from curec_assets.explorer.side_by_side import pair_of
 from curec_assets.explorer.stored import Stored
-from curec_assets.serving.compared import Piece, marked
 from curec_assets.serving.said import comparison_rows
 from resources.errors import CurecError
 
@@ -23,8 +23,6 @@ ANSWERS: Mapping[Choice, str] = {
     "skip": "Skip",
 }
 _SHOWN = 10
-_MARK = "background:#ffe9a8;color:inherit;border-radius:3px;padding:0 2px"
-_COLUMNS = "display:grid;grid-template-columns:1fr 1fr;gap:0 2em;margin-bottom:1.5em"
 
 
 def overview(stored: Stored, a: str, b: str) -> Any:
@@ -38,7 +36,7 @@ def overview(stored: Stored, a: str, b: str) -> Any:
         for name, value in comparison_rows(compared, measures)
     )
     samples = "".join(
-        _pair(
+        pair_of(
             row,
             [
                 f"{name}: level {row[f'level_{side}']}, by the {row[f'source_{side}']}"
@@ -89,22 +87,5 @@ def question(ballot: Ballot | str, answers: Any) -> Any:
     if asked is None:
         return count
     row = {"title": asked.title, "reason_a": asked.first, "reason_b": asked.second}
-    pair = mo.Html(_pair(row, ["The first", "The second"], "which reason is better?"))
+    pair = mo.Html(pair_of(row, ["The first", "The second"], "which reason is better?"))
     return mo.vstack([pair, mo.hstack(list(answers), justify="start"), count])
-
-
-def _pair(row: Mapping[str, Any], heads: Sequence[str], about: str) -> str:
-    texts = marked(row["reason_a"], row["reason_b"])
-    cells = [f"<small>{escape(head)}</small>" for head in heads]
-    cells += [f"<div>{_marked(pieces)}</div>" for pieces in texts]
-    return (
-        f"<div data-pair><b>{escape(row['title'])}</b> <small>{escape(about)}</small>"
-        f'<div style="{_COLUMNS}">{"".join(cells)}</div></div>'
-    )
-
-
-def _marked(pieces: Sequence[Piece]) -> str:
-    return " ".join(
-        f'<mark style="{_MARK}">{escape(words)}</mark>' if differs else escape(words)
-        for words, differs in pieces
-    )

@@ -13,8 +13,8 @@ import pytest
 
 from curec_assets.cli.app import main
 from curec_assets.explanation.prompts import parse_reason, reason_prompt
-from curec_assets.explorer import comparing
 from curec_assets.explorer.ballot import Ballot, open_ballot
+from curec_assets.explorer.side_by_side import pair_of
 from curec_assets.serving.votes import (
     FILE,
     forget_votes,
@@ -79,7 +79,9 @@ def test_hostile_titles_stay_text(home: WrittenHome) -> None:
     ballot = opened(home)
     shown = []
     while ballot.question is not None:
-        shown.append(comparing.question(ballot, []).text)
+        asked = ballot.question
+        row = {"title": asked.title, "reason_a": asked.first, "reason_b": asked.second}
+        shown.append(pair_of(row, ["The first", "The second"], "better?"))
         ballot.choose("skip")
     assert not any("<img" in each for each in shown)
     assert sum(escape(HOSTILE) in each for each in shown) == 3  # of eight events
