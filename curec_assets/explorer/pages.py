@@ -15,12 +15,14 @@ from curec_assets.explanation.facts import Fact
 from curec_assets.explanation.levels import step
 from curec_assets.explanation.prompts import fact_label
 from curec_assets.explorer.stored import Stored
+from curec_assets.reasons.lasting import WAITS
 from curec_assets.reports.outcome import numbers_behind
 from curec_assets.serving.now import Explanation
 
 _FOR, _AGAINST = "#1b7f5c", "#b3493b"
 _LIKED = alt.Scale(domain=["liked", "not liked"], range=[_FOR, _AGAINST])
 _PROSE = ("reason", "note")
+_WRITERS = {"policy": "policy", "composer": "composer", WAITS: "composer until the policy does"}
 _HEIGHT = 220
 
 
@@ -82,7 +84,7 @@ def recommendations(found: pl.DataFrame) -> mo.Html:
             f'<div data-item="{escape(row["item_id"])}" style="margin:0 0 1em 0">'
             f"<b>{row['rank']}. {escape(row['title'])}</b> "
             f"<small>probability of a like {row['score']:.0%}, level {row['level']} of 9, reason "
-            f"by the {escape(row['source'])}</small>"
+            f"by the {_WRITERS[row['source']]}</small>"
             f"<br>{escape(row['reason'])}<br><small>{escape(behind)}</small>"
             f"<ul>{cited}</ul></div>"
         )

@@ -39,7 +39,7 @@ class Recommendation(BaseModel):
     """Verdict of the reason, 1 (will not like it) to 9."""
     reason: str
     source: str
-    """Who wrote the reason: `policy` or `composer`."""
+    """Who wrote the reason: `policy` or `composer`; `waiting`: the composer, for now."""
     facts: list[dict[str, Any]]
     """What the reason cites, with the numbers behind it."""
 
