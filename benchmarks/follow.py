@@ -1,9 +1,9 @@
 """`make bench-follow`: what new, late, corrected and deleted events cost, beside a full run.
 
 MovieLens 100K in an inbox, with the models of the profile `laptop`: all but the last hundredth of
-the events; all again, with nothing new; then that hundredth, then single events, each in one run
-over the fast lane. Tokens are those that are written, by the kept completions. It begins anew each
-time: what came before would be part of what is measured.
+the events; all again, with nothing new; then that hundredth, then, once no reason waits any more,
+single events, each in one run over the fast lane. Tokens are those that are written, by the kept
+completions. It begins anew each time: what came before would be part of what is measured.
 """
 
 import argparse
@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 import dagster as dg
@@ -25,13 +25,16 @@ from benchmarks.thinned import items_with_attributes
 from curec_assets.automation.lanes import FAST, INGEST
 from curec_assets.datasets.sources.movielens import MovieLensSource
 from curec_assets.definitions import build_definitions, default_resources
+from resources.storage.manifest import Manifest
 
 COMMAND = "make bench-follow"
 _PROFILE = ROOT / "benchmarks" / "follow.toml"
 _FOLDER = ROOT / ".curec" / "follow"  # which the profile names
 _NEW = 0.01
+_LASTING = ("live_reasons", "recommendations")
 _MODEL_STEPS = ("live_reasons", "recommendations", "generated_reasons", "reason_embeddings")
 _NOTHING = "materialise all, nothing new"
+_WAITING = "further runs, until no reason waits"
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,7 @@ def main() -> None:
     new = events.tail(round(_NEW * events.height))
     costs = {_NOTHING: run([])}
     costs[f"{new.height} new events"] = after(new, "1")
+    costs[_WAITING] = until_none_waits()
     single = new.tail(1)
     a_month_late = single.with_columns(pl.col("timestamp") - 30 * 86_400)
     costs["one late event"] = after(a_month_late, "2")
@@ -71,7 +75,7 @@ def main() -> None:
             Record.of(name, cost.seconds, "s", COMMAND, "<= 30" if name == _NOTHING else limit)
         )
         rest = cost.seconds - cost.model_seconds
-        aim = "<= 60" if name != _NOTHING else None
+        aim = "<= 60" if name not in (_NOTHING, _WAITING) else None
         found.append(Record.of(f"{name}, without model work", rest, "s", COMMAND, aim))
     found.append(Record.of("new events with a reason", with_reason(new), "", COMMAND, ">= 1"))
     write_records(figures, found)
@@ -122,6 +126,22 @@ def after(rows: pl.DataFrame, name: str) -> Cost:
     """What it costs when these rows have come."""
     put(rows, name)
     return run([*INGEST, *FAST])
+
+
+def until_none_waits() -> Cost:
+    """What the sensor asks for next: run after run over what waits."""
+    found = Cost(0.0, 0.0, 0)
+    while waiting := [name for name in _LASTING if manifest_of(name).metrics["waiting"]]:
+        one = run(waiting)
+        found = Cost(*(a + b for a, b in zip(astuple(found), astuple(one), strict=True)))
+    return found
+
+
+def manifest_of(table: str) -> Manifest:
+    """Of a table of the home."""
+    warehouse = default_resources(str(_PROFILE), _FOLDER / "home")["warehouse"]
+    found: Manifest = warehouse.existing_manifest(table)
+    return found
 
 
 def run(assets: list[str]) -> Cost:
