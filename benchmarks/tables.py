@@ -18,6 +18,7 @@ CHAOS = ROOT / "docs" / "figures" / "chaos.json"
 DATA = ROOT / "docs" / "figures" / "data.json"
 FOLLOW = ROOT / "docs" / "figures" / "follow.json"
 INCREMENTAL = ROOT / "docs" / "figures" / "incremental.json"
+OF_OPERATION = (CHAOS, INCREMENTAL, FOLLOW, DATA)
 OPERATION_PAGE = ROOT / "docs" / "operation.md"
 SPEED_PAGE = ROOT / "docs" / "speed.md"
 _BLOCK = re.compile(r"(<!-- figures: (?P<command>.+?) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -74,7 +75,7 @@ def update(page: Path = SPEED_PAGE, figures: Sequence[Path] = (SPEED,)) -> None:
 
 def update_operation() -> None:
     """Renew docs/operation.md."""
-    update(OPERATION_PAGE, (CHAOS, INCREMENTAL, FOLLOW, DATA))
+    update(OPERATION_PAGE, OF_OPERATION)
 
 
 if __name__ == "__main__":
