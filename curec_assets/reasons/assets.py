@@ -18,6 +18,7 @@ from curec_assets.explanation.grounding import GroundingChecker
 from curec_assets.explanation.notes import usual_like_rate
 from curec_assets.explanation.selection import divide_policy_fold
 from curec_assets.explanation.writer import writer_of
+from curec_assets.reasons.lasting import waiting
 from curec_assets.reasons.selection import select_walk
 from resources.errors import ArtifactError
 from resources.storage.model_store import Artifact
@@ -246,7 +247,7 @@ def _describe_live(rows: pl.DataFrame, _: Inputs) -> Mapping[str, Any]:
     return {
         "samples": markdown_table(shown.tail(12), limit=12),
         "composer_share": composed / max(rows.height, 1),
-        "waiting": int((rows["source"] == "waiting").sum()),
+        "waiting": waiting(rows),
     }
 
 
@@ -287,7 +288,7 @@ def live_reasons(inputs: Inputs) -> tuple[pl.DataFrame, Mapping[str, Any]]:
     from curec_assets.evidence.judge import judge_candidates
     from curec_assets.evidence.numbers import EvidenceNumbers
     from curec_assets.reasons.judged import with_reasons
-    from curec_assets.reasons.lasting import Allowance, kept, waiting, with_basis
+    from curec_assets.reasons.lasting import Allowance, kept, with_basis
     from curec_assets.reasons.live import new_events, notes_before
     from curec_assets.reward.drafting import draft_cuts
 

@@ -10,6 +10,7 @@ from curec_assets.core.recipe import WAITING, artifact, table
 from curec_assets.display.tables import markdown_table
 from curec_assets.explanation.facts import Catalogue
 from curec_assets.explanation.writer import writer_of
+from curec_assets.reasons.lasting import waiting
 from curec_assets.recommender.describe import (
     describe_baselines,
     describe_evaluation,
@@ -215,7 +216,7 @@ def _describe_recommendations(rows: pl.DataFrame, _: Inputs) -> Mapping[str, Any
     return {
         "samples": markdown_table(shown, limit=15),
         "composer_share": float((rows["source"] == "composer").sum()) / max(rows.height, 1),
-        "waiting": int((rows["source"] == "waiting").sum()),
+        "waiting": waiting(rows),
     }
 
 
@@ -260,7 +261,7 @@ def recommendations(inputs: Inputs) -> tuple[pl.DataFrame, Mapping[str, Any]]:
     from curec_assets.evidence.crossfit import load_final
     from curec_assets.evidence.numbers import EvidenceNumbers
     from curec_assets.reasons.judged import with_reasons
-    from curec_assets.reasons.lasting import Allowance, waiting
+    from curec_assets.reasons.lasting import Allowance
     from curec_assets.recommender.recommend import recommend
     from curec_assets.recommender.served import Known, Served
     from curec_assets.recommender.shown_reasons import (

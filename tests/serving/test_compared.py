@@ -1,9 +1,7 @@
 """Two writers on the same events: who can be named, what is joined, measured and marked."""
 
 import json
-import os
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -138,13 +136,6 @@ def test_marks_take_nothing_away_and_what_is_not_marked_is_the_same(one: str, ot
     first, second = ([words for words, differs in pieces if not differs] for pieces in both)
     assert first == second
     assert (one == other) == (not any(differs for pieces in both for _, differs in pieces))
-
-
-@pytest.fixture
-def umask() -> Iterator[None]:
-    before = os.umask(0o022)
-    yield
-    os.umask(before)
 
 
 @pytest.mark.usefixtures("umask")

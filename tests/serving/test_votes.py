@@ -1,9 +1,7 @@
 """Votes: blind, stored once and for the owner alone, and read by TRL as preference pairs."""
 
 import json
-import os
 import stat
-from collections.abc import Iterator
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -151,13 +149,6 @@ def test_votes_of_forgotten_events_go_and_what_nobody_can_attribute(home: Writte
     store_vote(home.folder, home.warehouse, vote("e03"))
     assert len(stored_votes(home.folder)) == 3
     forget_votes(home.folder / "elsewhere", home.warehouse, ["e01"])
-
-
-@pytest.fixture
-def umask() -> Iterator[None]:
-    before = os.umask(0o022)
-    yield
-    os.umask(before)
 
 
 @pytest.mark.usefixtures("umask")
