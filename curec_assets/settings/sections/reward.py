@@ -20,10 +20,10 @@ class RewardSettings(Section):
         "model's level: cheap, where drafts cost the language model's time.",
     )
     reader_ridge: PositiveFloat = Field(
-        1.0, description="Penalty of the plain reader's coefficients of verdict embeddings."
+        0.1, description="Penalty of the plain reader's coefficients of verdict embeddings."
     )
     reader_why_ridge: PositiveFloat = Field(
-        10.0, description="The same of why embeddings, which differ from reason to reason."
+        30.0, description="The same of why embeddings, which differ from reason to reason."
     )
     epochs: PositiveInt = Field(
         6, description="Passes over the reward fold at most; the best is kept."
