@@ -128,7 +128,8 @@ def evidence(folder: Path, chosen: int) -> Mapping[str, Any]:
 
 def load_and_split(folder: Path) -> Mapping[str, Any]:
     """One file, as RecBole reads it, to events with ids, labels and splits; without imports."""
-    import duckdb  # noqa: F401  (hashes event ids; its import is not counted)
+    import duckdb  # noqa: F401  (hashes ids and hands them over by PyArrow; imports do not count)
+    import pyarrow as pa  # noqa: F401
 
     from curec_assets.datasets.interactions import build_interactions
     from curec_assets.datasets.ledger import read_all
@@ -142,6 +143,7 @@ def load_and_split(folder: Path) -> Mapping[str, Any]:
     found = build_interactions(
         current, current["item_id"].unique(), liked_threshold=profile.data.liked_threshold
     )
+    del current
     rows = assign_splits(found.events, profile.split, SEED)
     seconds = time.perf_counter() - began
     sizes = dict(rows.group_by("split").len().iter_rows())

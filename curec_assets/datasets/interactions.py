@@ -45,10 +45,10 @@ def build_interactions(
     current: pl.DataFrame, item_ids: pl.Series, *, liked_threshold: float
 ) -> Outcome:
     """Of events with id, user, item, rating and time, those of known items, with a label."""
-    known = pl.col("item_id").is_in(item_ids.implode())
+    known = current["item_id"].is_in(item_ids.implode())
     unknown = current.filter(~known)
     return Outcome(
-        events=current.filter(known)
+        events=(current.filter(known) if unknown.height else current)
         .with_columns(liked=pl.col("rating") >= liked_threshold)
         .select(list(schema.INTERACTIONS))
         .sort("timestamp", "event_id"),

@@ -69,7 +69,7 @@ def revisions(
         return pl.concat([known(keys), fresh])
 
     for file in files:
-        said = with_event_ids(file.rows).unique("event_id", keep="last", maintain_order=True)
+        said = with_event_ids(file.rows).filter(pl.col("event_id").is_last_distinct())
         rows_read += file.rows.height
         repeated += file.rows.height - said.height
         latest = _latest(so_far(said.select("event_id")))
@@ -124,17 +124,16 @@ def current_events(ledger: pl.DataFrame) -> pl.DataFrame:
     """The last revision of each event that is not deleted; of rows that hold all of its revisions
     or at least the last.
     """
-    there = pl.col("operation") != DELETE
-    return _in_order(ledger).filter(pl.col("event_id").is_last_distinct() & there)
+    return _latest(ledger).filter(pl.col("operation") != DELETE)
 
 
 def _latest(ledger: pl.DataFrame) -> pl.DataFrame:
-    return _in_order(ledger).filter(pl.col("event_id").is_last_distinct())
-
-
-def _in_order(ledger: pl.DataFrame) -> pl.DataFrame:
-    """As the warehouse gives it: then nothing is copied."""
-    return ledger if ledger["sequence"].is_sorted() else ledger.sort("sequence")
+    """The last revision of each event, by sequence."""
+    if not ledger["sequence"].is_sorted():  # the warehouse gives it sorted
+        ledger = ledger.sort("sequence")
+    if ledger["revision"].max() == 1:  # no event twice
+        return ledger
+    return ledger.filter(pl.col("event_id").is_last_distinct())
 
 
 def _owned(file: Read, known: Known) -> pl.DataFrame:

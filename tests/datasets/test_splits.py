@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from curec_assets.core.seeds import derive
 from curec_assets.datasets.contracts import split_disorder
 from curec_assets.datasets.sources.toy import ToySource
-from curec_assets.datasets.splits import assign_splits, user_fold
+from curec_assets.datasets.splits import assign_splits, user_folds
 from curec_assets.settings import SplitSettings
 from resources.errors import DataError
 from tests.support.reading import events_of
@@ -67,9 +68,20 @@ def test_a_user_keeps_the_fold_when_others_arrive() -> None:
 
 def test_folds_follow_seed_and_share() -> None:
     users = [f"user {number}" for number in range(2000)]
-    first, second = ([user_fold(user, 0.3, seed) for user in users] for seed in (1, 2))
+    first, second = (user_folds(pl.Series(users), 0.3, seed).to_list() for seed in (1, 2))
     assert first != second
     assert 0.25 < first.count("reward") / len(users) < 0.35
+
+
+@given(
+    st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=8), max_size=20),
+    st.floats(0.0, 1.0),
+    st.integers(0, 2**40),
+)
+def test_a_fold_is_by_the_seed_of_the_user(users: list[str], share: float, seed: int) -> None:
+    found = user_folds(pl.Series(users, dtype=pl.String), share, seed).to_list()
+    below = [derive(seed, "fold", user) / 2**63 < share for user in users]
+    assert found == ["reward" if each else "policy" for each in below]
 
 
 def test_too_few_times_are_refused() -> None:

@@ -6,6 +6,7 @@ until it is confirmed.
 
 import logging
 from collections.abc import Sequence
+from functools import cache
 
 import polars as pl
 
@@ -35,7 +36,8 @@ def read_items(table: Table, settings: DataSettings) -> pl.DataFrame:
     wanted = columns_of_items(table, settings)
     _say_what_is_not_read(table, settings)
     frame = table.rows(wanted)
-    offset = table.line_offset(frame.height)
+    rows = frame.height
+    offset = cache(lambda: table.line_offset(rows))
     cells = parsing.Cells(frame[settings.item_column], table.name, offset)
     found = parsing.ids(cells)
     for fault in found.faults:

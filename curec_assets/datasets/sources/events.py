@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cache
 
 import polars as pl
 
@@ -123,7 +124,7 @@ def _cells(table: Table, settings: DataSettings) -> _Columns:
     frame = table.rows(list(names.values()))
     if not frame.height:
         raise DataError(f"{table.name}: found no data row, expected one per event")
-    offset = table.line_offset(frame.height)
+    offset = cache(lambda: table.line_offset(frame.height))
     return {role: parsing.Cells(frame[name], table.name, offset) for role, name in names.items()}
 
 

@@ -167,7 +167,7 @@ def _time_unit(rows: pl.DataFrame, column: str, file: Path, found: Guess) -> Non
     for unit in ("s", "ms", "us"):
         try:
             parsed = parsing.times(
-                parsing.Cells(rows[column], str(file), None),
+                parsing.Cells(rows[column], str(file), lambda: None),
                 earliest=0,
                 latest=int(datetime.now().timestamp()) + 86_400,
                 unit=unit,
@@ -191,7 +191,9 @@ def _time_unit(rows: pl.DataFrame, column: str, file: Path, found: Guess) -> Non
 def _threshold(rows: pl.DataFrame, column: str | None, file: Path, found: Guess) -> None:
     if column is None:
         return
-    parsed = parsing.ratings(parsing.Cells(rows[column], str(file), None)).values.drop_nulls()
+    parsed = parsing.ratings(
+        parsing.Cells(rows[column], str(file), lambda: None)
+    ).values.drop_nulls()
     highest = parsed.max()
     if not isinstance(highest, float):
         found.doubts.append(f"{column!r} holds no number")

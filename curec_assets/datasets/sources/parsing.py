@@ -7,7 +7,7 @@ unit) raises `DataError`.
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -21,6 +21,7 @@ _FALSE = {"false", "f", "no", "n"}
 _DELETE = ["delete", "deleted", "remove"]
 _KEEP = ["", "add", "correct", "update", "upsert"]
 _UNITS = {"s": 1, "ms": 1_000, "us": 1_000_000}
+_NOT_PLAIN = "[^!-~]"  # what is not a visible character of ASCII, each of which is its own NFC
 _FIRST_SECOND = 300_000_000  # of 1979: an earlier time is taken for another unit
 _LAST_SECOND = 100_000_000_000  # as seconds this is the year 5138
 
@@ -49,12 +50,13 @@ class Cells:
 
     values: pl.Series
     file: str
-    line_offset: int | None
-    """Line of data row 0, or None where rows are not lines."""
+    line_offset: Callable[[], int | None]
+    """Line of data row 0, or None where rows are not lines; asked where an error names a line."""
 
     def where(self, row: int) -> str:
         """File, 1-based data row, line and column of the 0-based `row`."""
-        line = "" if self.line_offset is None else f" (line {row + 1 + self.line_offset})"
+        offset = self.line_offset()
+        line = "" if offset is None else f" (line {row + 1 + offset})"
         return f"{self.file}, data row {row + 1}{line}, column {self.values.name!r}"
 
     def problem(self, row: int, expected: str, fix: str) -> DataError:
@@ -77,23 +79,22 @@ def ids(cells: Cells) -> Parsed:
             "Correct it in the file",
         )
         values = whole.set(broken.fill_null(True), None)
-        missing = cells.values.is_null()
     elif values.dtype == pl.Binary or values.dtype.is_nested():
         raise DataError(
             f"{cells.file}, column {values.name!r}: found {values.dtype}, expected ids as text or "
             "whole numbers. Convert the column, or map another one"
         )
-    else:
-        text = values.cast(pl.Utf8).str.strip_chars()
-        missing = text.is_null() | (text == "")
-    text = _seen(cells, values.cast(pl.Utf8).str.strip_chars())
-    missing |= (text == "").fill_null(True)
+    text = _seen(cells, values.cast(pl.Utf8))
+    missing = cells.values.is_null() | (text == "").fill_null(False)
     faults += _faults(missing, "an id", "Fill it in or remove the row")
-    return Parsed(text.set(missing.fill_null(True), None), tuple(faults))
+    return Parsed(text.set(missing, None) if missing.any() else text, tuple(faults))
 
 
 def _seen(cells: Cells, text: pl.Series) -> pl.Series:
     """Without characters that nobody sees, in NFC. Raises where two ids would become one."""
+    if not text.str.contains(_NOT_PLAIN).any():
+        return text
+    text = text.str.strip_chars()
     plain = text.str.replace_all(r"[\p{Cf}\p{Cc}]", "").str.normalize("NFC").str.strip_chars()
     changed = (plain != text).fill_null(False)
     if not changed.any():
