@@ -22,6 +22,7 @@ import polars as pl
 from benchmarks.harness import ROOT, Record, write_records
 from benchmarks.tables import FOLLOW, update_operation
 from benchmarks.thinned import items_with_attributes
+from curec_assets.automation.interruption import interruptible
 from curec_assets.automation.lanes import FAST, INGEST
 from curec_assets.datasets.sources.movielens import MovieLensSource
 from curec_assets.definitions import build_definitions, default_resources
@@ -150,8 +151,10 @@ def run(assets: list[str]) -> Cost:
     before, began = tokens(), time.perf_counter()
     definitions = build_definitions(profile=str(_PROFILE), home=_FOLDER / "home")
     with dg.DagsterInstance.ephemeral() as instance:
-        result = definitions.resolve_job_def("everything").execute_in_process(
-            instance=instance, asset_selection=[dg.AssetKey(name) for name in assets] or None
+        result = interruptible(
+            definitions.resolve_job_def("everything"),
+            instance,
+            asset_selection=[dg.AssetKey(name) for name in assets] or None,
         )
     seconds = time.perf_counter() - began
     model = sum(

@@ -21,6 +21,7 @@ from benchmarks.harness import ROOT, Record, write_records
 from benchmarks.home import Home
 from benchmarks.ladder import page, records, rungs, texts, walks
 from benchmarks.tables import update
+from curec_assets.automation.interruption import interruptible
 from curec_assets.automation.run_progress import RunProgress
 from curec_assets.definitions import build_definitions, default_resources, recipes
 
@@ -167,8 +168,9 @@ def materialise(profile: str, home: Path, *, everything: bool) -> None:
     selection = None if everything else [dg.AssetKey(name) for name in _WITHOUT_LANGUAGE_MODEL]
     started = time.monotonic()
     with dg.DagsterInstance.ephemeral() as instance:
-        result = definitions.resolve_job_def("everything").execute_in_process(
-            instance=instance,
+        result = interruptible(
+            definitions.resolve_job_def("everything"),
+            instance,
             asset_selection=selection,
             raise_on_error=False,
             run_config={"loggers": {"progress": {}}},

@@ -43,10 +43,12 @@ def ease(interactions: Any, l2: float) -> npt.NDArray[np.float32]:
     size = interactions.shape[1]
     if not size:
         return np.zeros((0, 0), dtype=np.float32)
-    factor, _ = lapack.dpotrf(gram(interactions) + l2 * np.eye(size), lower=1)
-    lower, _ = lapack.dpotri(factor, lower=1)  # half the work of a general inverse
-    inverse = np.tril(lower) + np.tril(lower, -1).T
-    weights = inverse / -np.diag(inverse)
+    regularised = gram(interactions)
+    regularised[np.diag_indices(size)] += l2
+    factor, _ = lapack.dpotrf(regularised, lower=1)  # zeros above
+    lower, _ = lapack.dpotri(factor, lower=1, overwrite_c=1)  # half the work of a general inverse
+    weights = lower + lower.T
+    weights /= -np.diag(lower)
     np.fill_diagonal(weights, 0.0)
     return weights.astype(np.float32)
 

@@ -125,7 +125,7 @@ class EventLog:
         Events of one time are in one fit together.
         """
         sizes, size = [], float(first)
-        while size <= len(self):
+        while int(size) <= len(self):
             sizes.append(int(np.searchsorted(self.times, self.times[int(size) - 1], side="right")))
             size *= growth
         return np.unique(np.array(sizes, dtype=np.int64))

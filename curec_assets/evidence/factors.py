@@ -9,13 +9,15 @@ the two scales are ours.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numba
 import numpy as np
+import numpy.typing as npt
 
 from curec_assets.core.seeds import random_generator
 from curec_assets.evidence.bias import Bias
-from curec_assets.evidence.event_log import Codes, EventLog, Floats, Ints, Queries
+from curec_assets.evidence.event_log import Codes, EventLog, Floats, Index, Ints, Queries
 from curec_assets.evidence.fits import Fit, KeptFits
 
 COLUMNS = {
@@ -30,6 +32,43 @@ _GROWTH = 1.08  # of the log until the next
 _LIKE_SCALE = 2.0  # brings likes to about the spread of ratings, so that one penalty suits both
 _SWEEPS = 3  # of users and items in each fit
 _MOST = 500  # latest events of a user that are looked at
+
+
+@dataclass(frozen=True)
+class _Side:
+    """Users with their events, or items with theirs; what a sweep reads lies side by side."""
+
+    index: Index
+    owners: Ints
+    """By their first event, so that those with an event among the first so many come first."""
+    first: Codes
+    """(owners,) that event."""
+    others: Codes
+    """(events,) the other side of each event of `index`."""
+    values: Floats
+    """(events,) what is fitted."""
+
+    @classmethod
+    def of(cls, index: Index, others: Codes, values: Floats) -> "_Side":
+        """`others`, `values`: in the order of the log."""
+        first = index.events[index.starts[:-1]]
+        owners = np.argsort(first, kind="stable")
+        return cls(index, owners, first[owners], others[index.events], values[index.events])
+
+    def sweep(self, vectors: Floats, theirs: Floats, size: int, ridge: float) -> None:
+        """The ridge regressions of every owner that has one of the first `size` events."""
+        known = self.owners[: np.searchsorted(self.first, size)]
+        _sweep(
+            vectors,
+            theirs,
+            known,
+            self.index.starts,
+            self.index.events,
+            self.others,
+            self.values,
+            size,
+            ridge,
+        )
 
 
 class Factors:
@@ -52,12 +91,14 @@ class Factors:
         """(queries, columns)."""
         found = np.zeros((len(queries), 3))
         found[:, 2] = 1.0
-        earlier = self._log.earlier(queries.times)
-        sizes = self._log.sizes(_FIRST, _GROWTH)
+        log = self._log
+        earlier = log.earlier(queries.times)
+        sizes = log.sizes(_FIRST, _GROWTH)
         turn = np.searchsorted(sizes, earlier, side="right") - 1
         asked = turn[turn >= 0]
         if not len(asked):
             return found
+        first = log.by_item.events[log.by_item.starts[:-1]]  # event of each item
         for column, values in enumerate(
             (self._bias.ratings.residuals, _LIKE_SCALE * self._bias.likes.residuals)
         ):
@@ -65,7 +106,8 @@ class Factors:
             for number, items in fits:
                 rows = np.flatnonzero(turn == number)
                 if len(rows):
-                    predicted, variance = self._predict(items, values, queries.of(rows))
+                    fitted = first < sizes[number]
+                    predicted, variance = self._predict(items, fitted, values, queries.of(rows))
                     found[rows, column] = predicted
                     found[rows, 2] = variance
         return found
@@ -84,9 +126,14 @@ class Factors:
             items[self._known(kept.size)] = kept.values
             done = int(np.searchsorted(sizes, kept.size))
             yield done, items
+        if done >= last:
+            return
+        by_user = _Side.of(log.by_user, log.items, values)
+        by_item = _Side.of(log.by_item, log.users, values)
+        users = np.empty((len(log.user_ids), self._rank))
         for number in range(done + 1, last + 1):
             size = int(sizes[number])
-            self._fit(items, size, values)
+            self._fit(users, items, by_user, by_item, size)
             if number == len(sizes) - 1:
                 self._fits.keep(name, log, Fit(size, items[self._known(size)]))
             yield number, items
@@ -102,36 +149,19 @@ class Factors:
             found[code] = random_generator(self._seed, "factors", item).normal(0.0, 0.1, self._rank)
         return found
 
-    def _fit(self, items: Floats, size: int, values: Floats) -> None:
-        """Sweeps over the first `size` events; `items` is changed in place."""
-        log = self._log
-        users = np.zeros((len(log.user_ids), self._rank))
+    def _fit(self, users: Floats, items: Floats, by_user: _Side, by_item: _Side, size: int) -> None:
+        """Sweeps over the first `size` events; `users` and `items` are changed in place."""
         for _ in range(_SWEEPS):
-            _sweep(
-                users,
-                items,
-                log.by_user.starts,
-                log.by_user.events,
-                log.items,
-                values,
-                size,
-                self._ridge,
-            )
-            _sweep(
-                items,
-                users,
-                log.by_item.starts,
-                log.by_item.events,
-                log.users,
-                values,
-                size,
-                self._ridge,
-            )
+            by_user.sweep(users, items, size, self._ridge)
+            by_item.sweep(items, users, size, self._ridge)
 
-    def _predict(self, items: Floats, values: Floats, queries: Queries) -> tuple[Floats, Floats]:
+    def _predict(
+        self, items: Floats, fitted: npt.NDArray[np.bool_], values: Floats, queries: Queries
+    ) -> tuple[Floats, Floats]:
         begin, end = self._log.by_user.before(queries.users, queries.times)
         return _solve(
             items,
+            fitted,
             queries.items,
             np.maximum(begin, end - _MOST),
             end,
@@ -143,37 +173,69 @@ class Factors:
 
 
 @numba.njit(cache=True)
+def _add(gram: Floats, right: Floats, vectors: Floats, row: int, value: float) -> None:
+    """One event more in the normal equations, in place: the vector in `row`, and its value."""
+    for place in range(len(right)):
+        weight = vectors[row, place]
+        for column in range(len(right)):
+            gram[place, column] += weight * vectors[row, column]
+        right[place] += weight * value
+
+
+@numba.njit(cache=True)
+def _solve_in_place(gram: Floats, right: Floats) -> None:
+    """`right` becomes the solution, the lower triangle of `gram` its Cholesky factor.
+
+    By plain loops: there are hundreds of millions of systems of some ten unknowns, and a call to
+    LAPACK costs several times as much as the arithmetic.
+    """
+    size = len(right)
+    for row in range(size):
+        for column in range(row + 1):
+            left = gram[row, column]
+            for before in range(column):
+                left -= gram[row, before] * gram[column, before]
+            gram[row, column] = np.sqrt(left) if row == column else left / gram[column, column]
+        for before in range(row):
+            right[row] -= gram[row, before] * right[before]
+        right[row] /= gram[row, row]
+    for row in range(size - 1, -1, -1):
+        for after in range(row + 1, size):
+            right[row] -= gram[after, row] * right[after]
+        right[row] /= gram[row, row]
+
+
+@numba.njit(cache=True)
 def _sweep(
-    owners: Floats,
-    others: Floats,
+    vectors: Floats,
+    theirs: Floats,
+    owners: Ints,
     starts: Ints,
     events: Codes,
-    their: Codes,
+    others: Codes,
     values: Floats,
     size: int,
     ridge: float,
 ) -> None:
-    """The ridge regression of every owner that has events among the first `size`."""
-    rank = owners.shape[1]
-    for owner in range(len(owners)):
-        gram = np.eye(rank) * ridge
-        right = np.zeros(rank)
-        seen = False
+    """The ridge regression of each of `owners`, from its events among the first `size`."""
+    rank = vectors.shape[1]
+    gram, right = np.empty((rank, rank)), np.empty(rank)
+    for owner in owners:
+        gram[:] = 0.0
+        np.fill_diagonal(gram, ridge)
+        right[:] = 0.0
         for position in range(starts[owner], starts[owner + 1]):
-            event = events[position]
-            if event >= size:
+            if events[position] >= size:
                 break
-            seen = True
-            other = others[their[event]]
-            gram += np.outer(other, other)
-            right += other * values[event]
-        if seen:
-            owners[owner] = np.linalg.solve(gram, right)
+            _add(gram, right, theirs, others[position], values[position])
+        _solve_in_place(gram, right)
+        vectors[owner] = right
 
 
 @numba.njit(cache=True)
 def _solve(
     items: Floats,
+    fitted: npt.NDArray[np.bool_],
     candidates: Ints,
     begins: Ints,
     ends: Ints,
@@ -182,24 +244,28 @@ def _solve(
     values: Floats,
     ridge: float,
 ) -> tuple[Floats, Floats]:
-    """(queries,) predicted residual of the candidate, and its variance (1: nothing is known)."""
+    """(queries,) predicted residual of the candidate, and its variance (1: nothing is known).
+
+    `fitted`: (items,) whether the fit has it; what it does not have says nothing, nor is anything
+    said of it.
+    """
     rank = items.shape[1]
     predicted = np.zeros(len(candidates))
     variance = np.ones(len(candidates))
     for query in range(len(candidates)):
-        if candidates[query] < 0 or begins[query] == ends[query]:
+        candidate = candidates[query]
+        if candidate < 0 or not fitted[candidate] or begins[query] == ends[query]:
             continue
         gram = np.eye(rank) * ridge
         right = np.zeros(rank)
         for position in range(begins[query], ends[query]):
             event = events[position]
-            if their_items[event] == candidates[query]:
+            if their_items[event] == candidate or not fitted[their_items[event]]:
                 continue
-            vector = items[their_items[event]]
-            gram += np.outer(vector, vector)
-            right += vector * values[event]
-        target = items[candidates[query]]
-        inverse = np.linalg.solve(gram, target)
+            _add(gram, right, items, their_items[event], values[event])
+        target = items[candidate]
+        inverse = target.copy()
+        _solve_in_place(gram, inverse)
         predicted[query] = inverse @ right
         variance[query] = ridge * (inverse @ target) / max(target @ target, 1e-9)
     return predicted, variance

@@ -110,6 +110,17 @@ def test_a_stranger_and_a_new_item_have_finite_numbers(events: pl.DataFrame, rea
     assert numbers["user_events"].to_list()[0] == numbers["item_events"].to_list()[1] == 0.0
 
 
+def test_an_item_that_is_new_has_no_factors_though_it_comes_later(
+    events: pl.DataFrame, read: Read
+) -> None:
+    newest = events.filter(pl.col("item_id").is_first_distinct())[-1:]
+    habit = events.filter(
+        pl.col("user_id") == newest["user_id"][0], pl.col("timestamp") < newest["timestamp"][0]
+    )
+    assert habit.height > 5
+    assert read(events, newest).select(list(FACTORS)).row(0) == (0.0, 0.0, 1.0)
+
+
 def test_the_first_event_of_all_has_finite_numbers(events: pl.DataFrame, read: Read) -> None:
     assert np.isfinite(read(events, events[:3]).to_numpy()).all()
     assert np.isfinite(read(events[:1], events[:1]).to_numpy()).all()
