@@ -166,6 +166,11 @@ class Index:
         np.cumsum(np.bincount(owners, minlength=size), out=self.starts[1:])
         self._times = times
 
+    @property
+    def first(self) -> Codes:
+        """(size,) position in the log of each owner's first event; every owner has one."""
+        return self.events[self.starts[:-1]]
+
     def before(self, owners: Ints | Codes, times: Ints) -> tuple[Ints, Ints]:
         """Begin and end in `events` of what each owner has strictly before each time.
 

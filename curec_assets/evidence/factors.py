@@ -51,9 +51,8 @@ class _Side:
     @classmethod
     def of(cls, index: Index, others: Codes, values: Floats) -> "_Side":
         """`others`, `values`: in the order of the log."""
-        first = index.events[index.starts[:-1]]
-        owners = np.argsort(first, kind="stable")
-        return cls(index, owners, first[owners], others[index.events], values[index.events])
+        owners = np.argsort(index.first, kind="stable")
+        return cls(index, owners, index.first[owners], others[index.events], values[index.events])
 
     def sweep(self, vectors: Floats, theirs: Floats, size: int, ridge: float) -> None:
         """The ridge regressions of every owner that has one of the first `size` events."""
@@ -98,7 +97,7 @@ class Factors:
         asked = turn[turn >= 0]
         if not len(asked):
             return found
-        first = log.by_item.events[log.by_item.starts[:-1]]  # event of each item
+        first = log.by_item.first
         for column, values in enumerate(
             (self._bias.ratings.residuals, _LIKE_SCALE * self._bias.likes.residuals)
         ):
