@@ -72,6 +72,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _send(self, status: int, content: bytes, how: str = "", location: str = "") -> None:
         self.send_response(status)
         self.send_header("Content-Length", str(len(content)))
+        self.send_header("Connection", "close")  # `cut` closes it: no client may ask on it again
         if location:
             self.send_header("Location", location)
         self.end_headers()
@@ -84,4 +85,3 @@ class _Handler(BaseHTTPRequestHandler):
                     time.sleep(0.02)
             else:
                 self.wfile.write(content[: len(content) // 2] if how == "cut" else content)
-        self.close_connection = True
