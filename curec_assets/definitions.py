@@ -71,7 +71,7 @@ def build_definitions(
     chosen = profile or os.environ.get("CUREC_PROFILE") or DEFAULT_PROFILE
     values = load_profile(chosen)
     folder = home.resolve() if home else home_folder()
-    checks = in_one_step(dg.load_asset_checks_from_modules(_modules("checks")))
+    checks = in_one_step(dg.load_asset_checks_from_modules(stage_modules("checks")))
     return dg.Definitions(
         assets=[as_asset(recipe, **policies_of(recipe.name, values)) for recipe in recipes()],
         asset_checks=checks,
@@ -86,7 +86,7 @@ def build_definitions(
 
 def recipes() -> tuple[Recipe, ...]:
     """The recipe of every asset, stage by stage."""
-    return tuple(recipe for module in _modules("assets") for recipe in module.RECIPES)
+    return tuple(recipe for module in stage_modules("assets") for recipe in module.RECIPES)
 
 
 def blocking_checks(
@@ -141,6 +141,7 @@ def defs() -> dg.Definitions:
     return build_definitions()
 
 
-def _modules(part: str) -> list[ModuleType]:
+def stage_modules(part: str) -> list[ModuleType]:
+    """The modules of this name (`assets`, `checks`), of each stage that has one."""
     names = (f"curec_assets.{stage}.{part}" for stage in STAGES)
     return [importlib.import_module(name) for name in names if find_spec(name)]

@@ -6,11 +6,9 @@ from typing import Any
 
 import dagster as dg
 
-# A fork server loads the definitions, and what most steps need besides, once per run; a step then
-# starts in milliseconds instead of importing everything again. Windows has none and spawns. What
-# may ask for a GPU on being imported (transformers, TRL) is left to the steps: a process that was
-# forked after that cannot use one.
-_PRELOADED = ["curec_assets.definitions", "torch", "scipy.stats", "sklearn.linear_model"]
+# A fork server loads once per run what every step needs; a step then starts in a fraction of a
+# second. Windows has none and spawns.
+_PRELOADED = ["curec_assets.automation.preloaded"]
 _START_METHOD: dict[str, Any] = (
     {"forkserver": {"preload_modules": _PRELOADED}}
     if "forkserver" in multiprocessing.get_all_start_methods()

@@ -72,7 +72,7 @@ def serve(
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0: any.")] = 8000,
     profile: ProfileOption = DEFAULT_PROFILE,
 ) -> None:
-    """A read API over the tables: /recommend, /explain, /health, /openapi.json."""
+    """A read API over the tables: /recommend, /explain, /health; its page is /docs."""
     enter_home()
     silence_libraries()
 

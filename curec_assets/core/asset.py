@@ -103,7 +103,7 @@ class _Work:
         inputs = replace(inputs, view=view)
         wanted, accepted = self._identity(view)
         previous = self._previous()
-        stored = self._stored(wanted.fingerprint)
+        stored = self._stored(wanted.fingerprint, previous)
         cached = stored is not None
         if stored is None:
             stored = self._make(inputs, wanted)
@@ -143,9 +143,8 @@ class _Work:
     def _identity(self, view: Any) -> tuple[Manifest, Acceptance | None]:
         """What the result will be known by; and whether its code stands for an older one."""
         recipe = self._recipe
-        inputs = {
-            name: self._version(self._warehouse.existing_manifest(name)) for name in recipe.tables
-        }
+        manifests = self._warehouse.existing_manifests(recipe.tables)
+        inputs = {name: self._version(manifest) for name, manifest in manifests.items()}
         inputs |= {
             name: self._version(self._store.current(name).manifest) for name in recipe.artifacts
         }
@@ -194,10 +193,10 @@ class _Work:
         except ArtifactError:  # never made, or damaged: it is made now
             return None
 
-    def _stored(self, identity: str) -> "_Stored | None":
+    def _stored(self, identity: str, manifest: Manifest | None) -> "_Stored | None":
+        """What `manifest`, the last one, or a version of an artifact has already made of it."""
         name = self._recipe.name
         if self._recipe.writes == "table":
-            manifest = self._warehouse.manifest(name)
             if manifest is None or manifest.fingerprint != identity:
                 return None
             if not is_finished(self._recipe, manifest):

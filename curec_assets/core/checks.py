@@ -32,11 +32,13 @@ def _together(
         can_subset=True,
     )
     def all_of_them(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
+        # Without it Dagster would make an instance anew for each check, database and all.
+        here = dg.build_asset_check_context(instance=context.instance)
         for check in checks:
             (spec,) = check.check_specs
             if spec.key in context.selected_asset_check_keys:
                 given = {name: getattr(context.resources, name) for name in resources[check]}
-                result = cast(dg.AssetCheckResult, check(**given))
+                result = cast(dg.AssetCheckResult, check(here, **given))
                 yield result._replace(asset_key=spec.asset_key, check_name=spec.name)
 
     return all_of_them

@@ -106,9 +106,9 @@ def _time_shares(warehouse: Warehouse, store: ModelStore, assets: Sequence[str])
 def _manifests(
     warehouse: Warehouse, store: ModelStore, assets: Sequence[str]
 ) -> Iterator[Manifest]:
+    tables = {manifest.asset: manifest for manifest in warehouse.manifests()}
     for name in assets:
-        manifest = warehouse.manifest(name)
-        yield manifest if manifest is not None else store.current(name).manifest
+        yield tables[name] if name in tables else store.current(name).manifest
 
 
 def _recommendations(warehouse: Warehouse) -> str:

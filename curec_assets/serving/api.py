@@ -14,6 +14,7 @@ from typing import Annotated, Any
 
 import polars as pl
 from fastapi import FastAPI, HTTPException, Path, Query
+from fastapi_offline import FastAPIOffline
 from pydantic import BaseModel
 
 from curec_assets.serving.now import SHOWN, Now
@@ -121,8 +122,7 @@ def read_api(shelf: Shelf, now: Callable[[], Now]) -> FastAPI:
         shelf.end()
 
     explaining = _Explaining(shelf, now)
-    # Its pages load scripts from other hosts; the description itself is at /openapi.json.
-    app = FastAPI(title="CURec", lifespan=following, docs_url=None, redoc_url=None)
+    app = FastAPIOffline(title="CURec", lifespan=following, redoc_url=None)
 
     @app.get("/health")
     async def health() -> Health:

@@ -104,17 +104,19 @@ class Warehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
 
         Raises `ArtifactError` when the record cannot be read.
         """
-        if not Path(self.path).exists():
-            return None
-        with self.reading() as connection:
-            return self._manifest(connection, table)
+        return self._manifests([table])[table]
 
     def existing_manifest(self, table: str) -> Manifest:
         """How the stored table was made. Raises `ArtifactError` when there is none."""
-        manifest = self.manifest(table)
-        if manifest is None:
-            raise _never_made(table, self.path)
-        return manifest
+        return self.existing_manifests([table])[table]
+
+    def existing_manifests(self, tables: Iterable[str]) -> dict[str, Manifest]:
+        """How each of these was made. Raises `ArtifactError` when one of them was not."""
+        found = self._manifests(tables)
+        missing = next((table for table, manifest in found.items() if manifest is None), None)
+        if missing is not None:
+            raise _never_made(missing, self.path)
+        return {table: manifest for table, manifest in found.items() if manifest is not None}
 
     def data_version(self, table: str) -> str:
         """Content hash of the stored table. Raises `ArtifactError` when there is none."""
@@ -150,8 +152,8 @@ class Warehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def manifests(self) -> list[Manifest]:
         """How every stored table was made."""
-        found = (self.manifest(name) for name in sorted(self.tables()))
-        return [manifest for manifest in found if manifest is not None]
+        found = self._manifests(sorted(self.tables()))
+        return [manifest for manifest in found.values() if manifest is not None]
 
     def drop(self, table: str) -> None:
         """Remove a table and its manifest."""
@@ -308,12 +310,19 @@ class Warehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
                 f"one reads up to {SCHEMA_VERSION}. Upgrade CURec, or set CUREC_HOME elsewhere"
             )
 
+    def _manifests(self, tables: Iterable[str]) -> dict[str, Manifest | None]:
+        """By one connection: to open one takes longer than to read a manifest."""
+        if not Path(self.path).exists():
+            return dict.fromkeys(tables)
+        with self.reading() as connection:
+            return {table: self._manifest(connection, table) for table in tables}
+
     def _manifest(self, connection: "duckdb.DuckDBPyConnection", table: str) -> Manifest | None:
         rows = connection.execute(
-            f"SELECT manifest FROM {_MANIFESTS} WHERE asset = ? "
-            "AND asset IN (SELECT table_name FROM duckdb_tables())",
-            [table],
+            f"SELECT manifest FROM {_MANIFESTS} WHERE asset = ?", [table]
         ).fetchall()
+        if not _is_there(connection, table):
+            return None
         try:
             return Manifest.model_validate_json(rows[0][0]) if rows else None
         except ValidationError as error:
@@ -325,13 +334,11 @@ class Warehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
     def _order(self, connection: "duckdb.DuckDBPyConnection", table: str) -> str:
         """The clause that reads a table in its order. Raises when there is no such table."""
         found = connection.execute(
-            f"SELECT manifest -> '$.order' FROM duckdb_tables() LEFT JOIN {_MANIFESTS} "
-            "ON asset = table_name WHERE table_name = ?",
-            [table],
+            f"SELECT manifest -> '$.order' FROM {_MANIFESTS} WHERE asset = ?", [table]
         ).fetchall()
-        if not found:
+        if not _is_there(connection, table):
             raise _never_made(table, self.path)
-        columns: list[str] = json.loads(found[0][0] or "[]")
+        columns: list[str] = json.loads(found[0][0] or "[]") if found else []
         return f" ORDER BY {_names(columns)}" if columns else ""
 
 
@@ -345,6 +352,17 @@ class StoredTable:
     def aggregate(self, expressions: str, by: str = "") -> pl.DataFrame:
         """See `Warehouse.aggregate`."""
         return self.warehouse.aggregate(self.name, expressions, by)
+
+
+def _is_there(connection: "duckdb.DuckDBPyConnection", table: str) -> bool:
+    """Asked of the catalogue by name: `duckdb_tables()` counts the rows of every table."""
+    import duckdb
+
+    try:
+        connection.execute(f'SELECT 1 FROM "{table}" LIMIT 0').fetchall()
+    except duckdb.CatalogException:
+        return False
+    return True
 
 
 def _names(columns: Sequence[str] | None) -> str:

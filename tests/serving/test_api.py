@@ -1,17 +1,11 @@
 """The read API as a process of its own, under load, beside a run that writes; and exports."""
 
-import http.client
 import json
-import re
 import sqlite3
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 import polars as pl
@@ -21,73 +15,15 @@ from benchmarks.chaos.home import Home
 from curec_assets.cli.app import main
 from curec_assets.definitions import default_resources
 from resources.storage.warehouse import Warehouse
+from tests.support.api_server import serving
 
 pytestmark = [pytest.mark.graph, pytest.mark.timeout(600)]
-
-LISTENING = re.compile(r"http://127\.0\.0\.1:(\d+)")
-
-
-class Server:
-    """`curec serve` on a home."""
-
-    def __init__(self, process: "subprocess.Popen[bytes]", log: Path) -> None:
-        self.process = process
-        self.log = log
-        deadline = time.monotonic() + 60
-        while not (found := LISTENING.search(log.read_text("utf-8"))):
-            assert process.poll() is None and time.monotonic() < deadline, log.read_text("utf-8")
-            time.sleep(0.1)
-        self.port = int(found[1])
-
-    def get(self, path: str) -> tuple[int, Any]:
-        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)) as connection:
-            connection.request("GET", path)
-            answer = connection.getresponse()
-            return answer.status, json.loads(answer.read())
-
-    def milliseconds(self, path: str, seconds: float, clients: int) -> list[float]:
-        """Of every request that so many clients made, rising."""
-        found: list[float] = []
-
-        def ask() -> None:
-            mine = []
-            with closing(http.client.HTTPConnection("127.0.0.1", self.port)) as connection:
-                while time.monotonic() < end:
-                    began = time.perf_counter()
-                    connection.request("GET", path)
-                    answer = connection.getresponse()
-                    answer.read()
-                    assert answer.status == 200
-                    mine.append((time.perf_counter() - began) * 1e3)
-            found.extend(mine)
-
-        end = time.monotonic() + seconds
-        threads = [threading.Thread(target=ask) for _ in range(clients)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        return sorted(found)
 
 
 @pytest.fixture
 def warehouse(filled_home: Home) -> Warehouse:
     found: Warehouse = default_resources("smoke", filled_home.path)["warehouse"]
     return found
-
-
-@contextmanager
-def serving(home: Home) -> Iterator[Server]:
-    command = [sys.executable, "-m", "curec_assets.cli", "serve", "--port", "0"]
-    log = home.path.with_name("serve.log")
-    with (
-        log.open("wb") as stream,
-        subprocess.Popen(command, env=home.environment, stderr=stream) as process,
-    ):
-        try:
-            yield Server(process, log)
-        finally:
-            process.terminate()
 
 
 def test_it_serves_what_is_stored_under_load_while_a_run_writes(

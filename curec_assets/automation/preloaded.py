@@ -1,0 +1,21 @@
+"""What the fork server of a run loads, so that none of its step processes has to (see `executor`).
+
+Dagster's storage takes half of the second in which a step process would otherwise begin. What may
+ask for a GPU on being imported (transformers, TRL) is left to the steps: a process that was forked
+after that cannot use one.
+"""
+
+import importlib
+
+from curec_assets.definitions import stage_modules
+
+_LIBRARIES = (
+    *("dagster._core.storage.base_storage", "upath.core"),
+    *("duckdb", "matplotlib.backends.backend_agg", "matplotlib.figure"),
+    *("torch", "scipy.stats", "sklearn.linear_model"),
+)
+
+for _name in _LIBRARIES:
+    importlib.import_module(_name)
+for _part in ("assets", "checks"):
+    stage_modules(_part)
