@@ -8,7 +8,7 @@ import dagster as dg
 
 # A fork server loads once per run what every step needs; a step then starts in a fraction of a
 # second. Windows has none and spawns.
-_PRELOADED = ["curec_assets.automation.preloaded"]
+_PRELOADED = ["curec_assets.preloaded"]
 _START_METHOD: dict[str, Any] = (
     {"forkserver": {"preload_modules": _PRELOADED}}
     if "forkserver" in multiprocessing.get_all_start_methods()

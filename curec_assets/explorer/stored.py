@@ -13,7 +13,6 @@ from curec_assets.serving.compared import Compared, Measures
 from curec_assets.serving.now import SHOWN, Explanation, Now
 from curec_assets.serving.writers import Writers
 from curec_assets.settings import Profile
-from resources.storage.manifest import Manifest
 from resources.storage.model_store import ModelStore
 from resources.storage.warehouse import Warehouse
 
@@ -132,7 +131,13 @@ class Stored:
     @cached_property
     def lineage(self) -> pl.DataFrame:
         """Asset, when made, seconds, rows, versions, and what it was made from."""
-        manifests = [self._manifest(recipe) for recipe in self._recipes]
+        tables = {each.asset: each for each in self._warehouse.manifests()}
+        manifests = [
+            tables.get(recipe.name)
+            if recipe.writes == "table"
+            else self._store.current(recipe.name).manifest
+            for recipe in self._recipes
+        ]
         return pl.DataFrame(
             [
                 {
@@ -171,11 +176,6 @@ class Stored:
         """
         home = Path(self._store.root).parent
         return open_ballot(home, self._warehouse, self.writers(), a, b, self._profile.seed)
-
-    def _manifest(self, recipe: Recipe) -> Manifest | None:
-        if recipe.writes == "table":
-            return self._warehouse.manifest(recipe.name)
-        return self._store.current(recipe.name).manifest
 
     def _metrics(self, asset: str) -> Mapping[str, Any]:
         return self._store.current(asset).manifest.metrics

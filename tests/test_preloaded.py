@@ -8,7 +8,7 @@ import pytest
 
 BEGINS_A_STEP = """
 import sys
-from curec_assets.automation import preloaded
+from curec_assets import preloaded
 before = set(sys.modules)
 import dagster as dg
 from curec_assets.definitions import build_definitions
@@ -24,7 +24,7 @@ print(*sorted({"peft", "transformers", "trl"} & set(sys.modules)))
 def test_a_step_loads_no_storage_and_no_stage_again(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", BEGINS_A_STEP, str(tmp_path)],
-        cwd=Path(__file__).parents[2],
+        cwd=Path(__file__).parents[1],
         capture_output=True,
         text=True,
         check=True,
