@@ -1,4 +1,4 @@
-"""The stages of `make bench-data`, each in a process of its own.
+"""The stages of `make bench-data` and `make bench-ingest`, each in a process of its own.
 
 `python -m benchmarks.data_stages STAGE FOLDER CHOSEN` prints one JSON line: seconds, gigabytes (the
 process's high-water mark, with everything that it imports), and what else is to be told.
@@ -7,6 +7,7 @@ process's high-water mark, with everything that it imports), and what else is to
 import json
 import os
 import resource
+import shutil
 import sys
 import time
 from collections.abc import Mapping
@@ -41,6 +42,7 @@ time_column = "timestamp:float"
 """
 ASSETS = {
     "items": ("raw_items", "items"),
+    "reviews": ("events",),
     "ledger": ("events", "batches", "quarantine"),
     "interactions": ("interactions",),
     "splits": ("training_snapshot", "event_splits"),
@@ -59,6 +61,9 @@ def main() -> None:
             found = evidence(folder, chosen)
         case "load and split":
             found = load_and_split(folder)
+        case "reviews":
+            shutil.rmtree(folder / "home", ignore_errors=True)
+            found = materialised(stage, folder)
         case _:
             found = materialised(stage, folder)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6

@@ -17,8 +17,9 @@ from benchmarks.harness import ROOT, SPEED, Record, read_records, write_records
 CHAOS = ROOT / "docs" / "figures" / "chaos.json"
 DATA = ROOT / "docs" / "figures" / "data.json"
 FOLLOW = ROOT / "docs" / "figures" / "follow.json"
+INGEST = ROOT / "docs" / "figures" / "ingest.json"
 INCREMENTAL = ROOT / "docs" / "figures" / "incremental.json"
-OF_OPERATION = (CHAOS, INCREMENTAL, FOLLOW, DATA)
+OF_OPERATION = (CHAOS, INCREMENTAL, FOLLOW, DATA, INGEST)
 OPERATION_PAGE = ROOT / "docs" / "operation.md"
 SPEED_PAGE = ROOT / "docs" / "speed.md"
 _BLOCK = re.compile(r"(<!-- figures: (?P<command>.+?) -->\n).*?(<!-- end -->)", re.DOTALL)

@@ -1,0 +1,122 @@
+"""`make bench-ingest`: a million reviews from a file of JSON lines to the ledger; beside it DuckDB.
+
+Made-up reviews of Amazon's release of 2023, texts and all. CURec reads the file into `events`, by
+Dagster: ids checked and hashed, ratings and times parsed, revisions numbered, and stored. DuckDB
+writes the same file as Parquet. In turns, each in a process of its own, imports not counted.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from benchmarks import tables
+from benchmarks.amazon_shaped import PART, Shape, parts
+from benchmarks.harness import ROOT, Record, Run, pairs, write_records
+
+COMMAND = "make bench-ingest"
+_MOST = 3.0
+_ITEMS = 80_000
+_WORDS = 60
+"""Of a review, about what those of the category All_Beauty have."""
+_VOCABULARY = 20_000
+PROFILE = """
+extends = "smoke"
+
+[data]
+source = "files"
+interactions_path = "reviews.jsonl"
+item_column = "parent_asin"
+time_unit = "ms"
+"""
+_BY_CUREC = (sys.executable, "-m", "benchmarks.data_stages", "reviews")
+_BY_DUCKDB = """
+import json, sys, time
+import duckdb
+began = time.perf_counter()
+duckdb.sql(f"COPY (FROM read_json('{sys.argv[1]}')) TO '{sys.argv[2]}' (FORMAT parquet)")
+print(json.dumps({"seconds": time.perf_counter() - began}))
+"""
+
+
+def main() -> None:
+    """Make the file, measure, keep the figures, renew the page."""
+    options = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
+    options.add_argument("--reviews", type=int, default=PART)
+    options.add_argument("--count", type=int, default=5, help="turns")
+    options.add_argument("--figures", type=Path, default=tables.INGEST)
+    chosen = options.parse_args()
+    with tempfile.TemporaryDirectory(prefix="curec-ingest-") as name:
+        found = measured(Path(name), chosen.reviews, chosen.count)
+    write_records(chosen.figures, found)
+    if chosen.figures == tables.INGEST:
+        tables.update_operation()
+    print(tables.table(found))
+
+
+def measured(folder: Path, reviews: int, count: int) -> list[Record]:
+    """Both, in turns."""
+    file = folder / "reviews.jsonl"
+    write_reviews(reviews, file)
+    (folder / "own.toml").write_text(PROFILE, encoding="utf-8")
+    by_duckdb = [sys.executable, "-c", _BY_DUCKDB, str(file), str(folder / "reviews.parquet")]
+    both = pairs(
+        lambda: said([*_BY_CUREC, str(folder), "0"]),
+        lambda: said(by_duckdb),
+        count,
+    )
+    megabytes = file.stat().st_size / 1e6
+    name = f"{reviews:,} reviews, {megabytes:,.0f} MB"
+    return [
+        Record.of(f"{name}: CURec", both.of_a(_seconds), "s", COMMAND),
+        Record.of(f"{name}: DuckDB", both.of_b(_seconds), "s", COMMAND),
+        Record.of(
+            "the one over the other", both.ratio(_seconds), "times", COMMAND, f"<= {_MOST:g}"
+        ),
+    ]
+
+
+def _seconds(run: Run[dict[str, Any]]) -> float:
+    return float(run.result["seconds"])
+
+
+def write_reviews(reviews: int, file: Path) -> None:
+    """As Amazon's release of 2023 has them: a JSON object a line."""
+    random = np.random.default_rng(0)
+    words = np.array([f"word{number}" for number in range(_VOCABULARY)])
+    sentences = [" ".join(random.choice(words, _WORDS)) for _ in range(10_000)]
+    with file.open("wb") as stream:
+        for rows in parts(Shape(reviews, _ITEMS)):
+            text = pl.Series(sentences).gather(random.integers(0, len(sentences), rows.height))
+            rows.select(
+                "rating",
+                title=text.str.head(30),
+                text=text,
+                images=pl.lit([], dtype=pl.List(pl.String)),
+                asin="item_id",
+                parent_asin="item_id",
+                user_id="user_id",
+                timestamp=pl.col("timestamp") * 1_000,
+                helpful_vote=pl.lit(0),
+                verified_purchase=pl.lit(value=True),
+            ).write_ndjson(stream)
+
+
+def said(command: list[str]) -> dict[str, Any]:
+    """The last line that a command prints, as JSON; an error ends everything."""
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if ran.returncode:
+        raise SystemExit(ran.stderr[-2000:])
+    found: dict[str, Any] = json.loads(ran.stdout.splitlines()[-1])
+    print(f"{command[2][:22]!r}: {json.dumps(found)}", flush=True)
+    return found
+
+
+if __name__ == "__main__":
+    main()
