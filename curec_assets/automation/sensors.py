@@ -19,7 +19,7 @@ from curec_assets.automation.staleness import Staleness, inputs_of_last, stalene
 from curec_assets.automation.unended import unended_run
 from curec_assets.core.recipe import Recipe
 from curec_assets.datasets.sources.files import FilesSource
-from curec_assets.datasets.sources.inbox import files_in, marked_done, state
+from curec_assets.datasets.sources.inbox import files_in, is_there, marked_done, state
 from curec_assets.datasets.sources.remote import is_remote, shown
 from curec_assets.settings import Settings
 from resources.storage.model_store import ModelStore
@@ -126,7 +126,7 @@ def sensors(
                 return dg.SkipReason(f"{shown(path)} is elsewhere, and is read when a run asks")
         arriving = Path(data.interactions_path)
         items = [Path(data.items_path)] if data.items_path else []
-        missing = [str(path) for path in (arriving, *items) if not path.exists()]
+        missing = [str(path) for path in (arriving, *items) if not is_there(path)]
         if missing:
             return dg.SkipReason(f"not there: {', '.join(missing)}")
         came = files_in(arriving)

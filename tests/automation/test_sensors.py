@@ -122,6 +122,23 @@ def test_an_empty_inbox_is_said(settings: Settings) -> None:
     assert look(settings, cursor).run_requests
 
 
+def test_of_a_pattern_only_what_fits_is_waited_for(settings: Settings) -> None:
+    profile = Path(settings.profile)
+    text = profile.read_text("utf-8")
+    profile.write_text(text.replace('"interactions.csv"', '"nowhere/part-*.csv"'), "utf-8")
+    assert "part-*.csv" in (look(settings, None).skip_message or "")
+    profile.write_text(text.replace('"interactions.csv"', '"part-*.csv"'), "utf-8")
+    assert "nothing has come" in (look(settings, None).skip_message or "")
+    (profile.parent / "part-1.csv").write_text("one", encoding="utf-8")
+    keys, cursor = tick(settings, None)
+    assert keys
+    (profile.parent / "other.csv").write_text("two", encoding="utf-8")
+    assert not look(settings, cursor).run_requests
+    assert "stand still" not in look(settings, cursor).skip_reason.skip_message
+    (profile.parent / "part-2.csv").write_text("two", encoding="utf-8")
+    assert "stand still" in look(settings, cursor).skip_reason.skip_message
+
+
 def test_a_file_elsewhere_is_not_watched(settings: Settings) -> None:
     profile = Path(settings.profile)
     text = profile.read_text("utf-8")

@@ -6,6 +6,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
+from urllib.parse import parse_qsl, unquote, urlsplit
+from xml.sax.saxutils import escape
 
 
 @dataclass
@@ -39,6 +41,26 @@ def file_server() -> Iterator[Served]:
         thread.join()
 
 
+def _listing(served: Served, bucket: str, path: str) -> bytes:
+    """As S3's ListObjectsV2 answers: what is in a folder of a bucket, and which folders are."""
+    asked = dict(parse_qsl(urlsplit(path).query))
+    prefix = asked.get("prefix", "")
+    keys = [name.partition("/")[2] for name in served.files if name.startswith(f"{bucket}/")]
+    inside = [key for key in keys if key.startswith(prefix)]
+    files = [key for key in inside if "/" not in key[len(prefix) :]]
+    folders = {prefix + key[len(prefix) :].split("/")[0] + "/" for key in set(inside) - set(files)}
+    parts = [
+        f"<Contents><Key>{escape(key)}</Key><Size>{len(served.files[f'{bucket}/{key}'])}</Size>"
+        "<LastModified>2026-01-01T00:00:00.000Z</LastModified></Contents>"
+        for key in files
+    ]
+    parts += [f"<CommonPrefixes><Prefix>{escape(f)}</Prefix></CommonPrefixes>" for f in folders]
+    return (
+        f"<ListBucketResult><Name>{bucket}</Name><KeyCount>{len(parts)}</KeyCount>"
+        f"<IsTruncated>false</IsTruncated>{''.join(parts)}</ListBucketResult>"
+    ).encode()
+
+
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
@@ -60,7 +82,9 @@ class _Handler(BaseHTTPRequestHandler):
         if first == "elsewhere":
             return self._send(302, b"", location="/" + "/".join(rest))
         name = "/".join(rest) if first in ("cut", "slow") else self.path.partition("?")[0][1:]
-        content = served.files.get(name)
+        if "list-type=2" in self.path:
+            return self._send(200, _listing(served, first, self.path))
+        content = served.files.get(name, served.files.get(unquote(name)))
         if content is None:
             return self._send(404, b"")
         wanted = self.headers.get("Range")

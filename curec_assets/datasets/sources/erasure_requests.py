@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from curec_assets.datasets.sources.inbox import standing_still
+from curec_assets.datasets.sources.inbox import folder_of, standing_still
 from curec_assets.settings import DataSettings
 from resources.errors import DataError
 
@@ -31,8 +31,8 @@ class Request:
 
 def request_files(data: DataSettings) -> list[Path]:
     """Files of requests in the inbox, by name; none where the source has no inbox."""
-    folder = Path(data.interactions_path)
-    if data.source != "files" or not folder.is_dir():
+    folder = folder_of(Path(data.interactions_path))
+    if data.source != "files" or folder is None:
         return []
     return sorted(
         each

@@ -1,7 +1,7 @@
 """Your own files, in any of the `formats`, with the column mapping of `DataSettings`.
 
 Interactions in one file or in a folder of files (`inbox`); items, if there are any, in one file. A
-file can be elsewhere (`remote`).
+file or a folder can be elsewhere (`remote`).
 """
 
 from functools import cached_property
@@ -16,6 +16,7 @@ from curec_assets.datasets.sources.formats import ENDINGS
 from curec_assets.datasets.sources.inbox import (
     file_hash,
     files_in,
+    folder_of,
     marked_done,
     standing_still,
 )
@@ -37,18 +38,18 @@ class FilesSource:
 
     @cached_property
     def _interactions(self) -> Path:
-        return self._local("interactions_path")
+        return self._local("interactions_path", many=True)
 
     @cached_property
     def _items(self) -> Path | None:
         return self._local("items_path") if self._settings.items_path else None
 
-    def _local(self, setting: str) -> Path:
+    def _local(self, setting: str, *, many: bool = False) -> Path:
         path: str = getattr(self._settings, setting)
         if not is_remote(path):
             return Path(path)
         most_bytes = self._settings.most_download_gb * 1e9
-        copy = Copy(path, f"data.{setting}", self._folder, most_bytes=most_bytes)
+        copy = Copy(path, f"data.{setting}", self._folder, most_bytes=most_bytes, many=many)
         self._copies[setting] = copy  # it is there as long as this source is
         return copy.path
 
@@ -64,7 +65,8 @@ class FilesSource:
     @cached_property
     def _ready(self) -> dict[str, str]:
         files = files_in(self._interactions)
-        ready = files if self.whole else standing_still(files)
+        copied = "interactions_path" in self._copies
+        ready = files if self.whole or copied else standing_still(files)
         if not ready:
             raise DataError(
                 f"{self._interactions}: found no file that can be read, expected one that ends in "
@@ -109,9 +111,13 @@ class FilesSource:
         return self._table_at(self._path(file), "interactions_path")
 
     def _table_at(self, path: Path, setting: str) -> FileTable:
-        settings = self._settings
-        url = shown(getattr(settings, setting)) if setting in self._copies else ""
-        return FileTable(path, f"data.{setting}", settings.csv_separator, url)
+        copy = self._copies.get(setting)
+        url = shown(copy.urls[path.name]) if copy else ""
+        return FileTable(path, f"data.{setting}", self._settings.csv_separator, url)
 
     def _path(self, file: str) -> Path:
-        return self._interactions if self.whole else self._interactions / file
+        return self._interactions if self.whole else self._folder_of_files / file
+
+    @property
+    def _folder_of_files(self) -> Path:
+        return folder_of(self._interactions) or self._interactions

@@ -1,13 +1,14 @@
 """The files that interactions come in: one that says everything, or all that are put into a folder.
 
-In a folder a file is taken once it stands still over two looks, or has an empty file of its name
-with `.done` at the end beside it. Hidden files are passed over, so that one can be written under a
-hidden name and renamed.
+Of a folder all that can be read, or those of a pattern (`reviews/part-*.jsonl.gz`). There a file is
+taken once it stands still over two looks, or has an empty file of its name with `.done` at the end
+beside it. Hidden files are passed over, so that one can be written under a hidden name and renamed.
 """
 
 import hashlib
 import time
 from collections.abc import Sequence
+from fnmatch import fnmatchcase
 from functools import lru_cache
 from pathlib import Path
 
@@ -17,19 +18,44 @@ from resources.errors import DataError
 _BETWEEN_LOOKS = 2.0  # seconds
 
 
+def folder_of(path: Path) -> Path | None:
+    """Where files are put: a folder, or what is before the pattern of their names; None if neither
+    is there.
+    """
+    folder = path.parent if is_pattern(path.name) and not path.exists() else path
+    return folder if folder.is_dir() else None
+
+
+def is_there(path: Path) -> bool:
+    """Whether it is a file, a folder, or a pattern of names in a folder."""
+    return path.exists() or folder_of(path) is not None
+
+
+def is_pattern(name: str) -> bool:
+    """Whether it stands for many names."""
+    return not set("*?[").isdisjoint(name)
+
+
+def is_wanted(name: str, pattern: str) -> bool:
+    """Whether a file of this name is read. An empty `pattern`: of any that can be."""
+    fits = not pattern or fnmatchcase(name, pattern)
+    return fits and form_of(Path(name)) is not None and not name.startswith(".")
+
+
 def files_in(path: Path) -> list[Path]:
     """The file itself, or what can be read of a folder, by name. Raises `DataError` if neither."""
     if path.is_file():
         return [path]
-    if not path.is_dir():
+    folder = folder_of(path)
+    if folder is None:
         raise DataError(
             f"{path} does not exist, or is neither file nor folder; set data.interactions_path to "
-            "a file with all interactions, or to a folder that files of them are put into"
+            "a file with all interactions, or to a folder that files of them are put into (and a "
+            "pattern of their names behind it, if some are meant)"
         )
+    pattern = "" if folder == path else path.name
     return sorted(
-        each
-        for each in path.iterdir()
-        if form_of(each) and each.is_file() and not each.name.startswith(".")
+        each for each in folder.iterdir() if is_wanted(each.name, pattern) and each.is_file()
     )
 
 

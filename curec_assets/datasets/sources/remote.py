@@ -1,8 +1,9 @@
 """Files that are elsewhere: `http(s)://`, `s3://` and `hf://` URLs.
 
-A file is copied whole, read as a local one, and removed with the `Copy` or when the process ends:
-a copy that stayed would know users whom `curec forget` takes out of the home. What a process that
-was killed left behind goes with the next copy.
+Folders, and patterns of names, of those that can be listed (s3, hf). A file is copied whole, read
+as a local one, and removed with the `Copy` or when the process ends: a copy that stayed would know
+users whom `curec forget` takes out of the home. What a process that was killed left behind goes
+with the next copy.
 """
 
 import os
@@ -14,11 +15,12 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import closing
 from pathlib import Path, PurePosixPath
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 import psutil
 
 from curec_assets.datasets.sources.formats import ENDINGS, form_of
+from curec_assets.datasets.sources.inbox import is_pattern, is_wanted
 from resources.errors import ConfigError, DataError, EngineError
 
 _BEGINS = ".reading-"
@@ -57,33 +59,75 @@ class Copy:
         *,
         most_bytes: float,
         longest: float = LONGEST,
+        many: bool = False,
     ) -> None:
-        """`setting`: which one holds the URL. `folder`: where; None: for temporary files."""
-        name = PurePosixPath(unquote(urlsplit(url).path)).name
+        """`setting`: which one holds the URL. `folder`: where; None: for temporary files.
+
+        `most_bytes`, `longest`: of all files together. `many`: a folder (the URL ends in `/`) or a
+        pattern of names may be meant; its files are copied, and what is below it is not.
+        """
         reader = _READERS.get(urlsplit(url).scheme)
         if reader is None:
             raise ConfigError(
                 f"{setting}: found a URL that begins with {urlsplit(url).scheme!r}, expected one "
                 f"of {', '.join(_READERS)}; copy the file here and set its path"
             )
-        if form_of(Path(name)) is None:
-            raise DataError(
-                f"{setting}: {shown(url)} ends in {name!r}, expected a name with one of the "
-                f"endings {', '.join(ENDINGS)}; name one file, not a folder or a page"
-            )
+        several = many and _is_several(url)
+        found = _listed(url, setting) if several else [_one(url, setting, many)]
+        self.urls = {_name(each): each for each in found}
+        """Name of each file here → where it comes from."""
         place = _new_folder(folder)
-        self.path = place / name
+        self.path = place if several else place / _name(url)
         weakref.finalize(self, shutil.rmtree, place, ignore_errors=True)
         size = 0
         ends = time.monotonic() + longest
-        with self.path.open("wb") as copy, closing(reader(url, setting)) as blocks:
-            for block in blocks:
-                size += len(block)
-                if size > most_bytes:
-                    raise _too_large(url, setting, most_bytes)
-                if time.monotonic() > ends:
-                    raise _away(url, setting, f"it was not here whole after {longest:.0f} s")
-                copy.write(block)
+        for name, each in self.urls.items():
+            with (place / name).open("wb") as copy, closing(reader(each, setting)) as blocks:
+                for block in blocks:
+                    size += len(block)
+                    if size > most_bytes:
+                        raise _too_large(url, setting, most_bytes)
+                    if time.monotonic() > ends:
+                        raise _away(url, setting, f"it was not here whole after {longest:.0f} s")
+                    copy.write(block)
+
+
+def _name(url: str) -> str:
+    return PurePosixPath(unquote(urlsplit(url).path)).name
+
+
+def _one(url: str, setting: str, many: bool) -> str:
+    if form_of(Path(_name(url))) is not None:
+        return url
+    raise DataError(
+        f"{setting}: {shown(url)} ends in {_name(url)!r}, expected a name with one of the endings "
+        f"{', '.join(ENDINGS)}; name one file"
+        + (", or a folder of s3 or hf with / at the end" if many else ", not a folder or a page")
+    )
+
+
+def _is_several(url: str) -> bool:
+    """A folder, or a pattern: `?` begins the parameters of a URL, and is none here."""
+    path = unquote(urlsplit(url).path)
+    return path.endswith("/") or is_pattern(PurePosixPath(path).name)
+
+
+def _listed(url: str, setting: str) -> list[str]:
+    """URLs of the files that a folder or a pattern stands for, by name."""
+    parts = urlsplit(url)
+    lister = _LISTERS.get(parts.scheme)
+    if lister is None:
+        raise ConfigError(
+            f"{setting}: {shown(url)} is a folder or a pattern, which {parts.scheme} cannot list "
+            f"({' and '.join(_LISTERS)} can); name one file, or copy the files here and set their "
+            "folder"
+        )
+    pattern = "" if parts.path.endswith("/") else _name(url)
+    above = parts.path.rpartition("/")[0]
+    names = sorted(name for name in lister(url, setting) if is_wanted(name, pattern))
+    if not names:
+        raise _missing(url, setting, "no file there can be read and has such a name")
+    return [parts._replace(path=f"{above}/{quote(name)}").geturl() for name in names]
 
 
 def _new_folder(parent: Path | None) -> Path:
@@ -122,7 +166,7 @@ def _http(url: str, setting: str) -> Generator[bytes, None, None]:
         raise _away(url, setting, str(error) or type(error).__name__) from error
 
 
-def _s3(url: str, setting: str) -> Generator[bytes, None, None]:
+def _s3_system(url: str, setting: str) -> Any:
     from pyarrow import fs
 
     parts = urlsplit(url)
@@ -134,9 +178,15 @@ def _s3(url: str, setting: str) -> Generator[bytes, None, None]:
         )
     if "anonymous" in options:
         options["anonymous"] = options["anonymous"].lower() == "true"
+    return fs.S3FileSystem(request_timeout=_SILENCE, connect_timeout=_CONNECT, **options)
+
+
+def _s3(url: str, setting: str) -> Generator[bytes, None, None]:
+    parts = urlsplit(url)
     try:
-        system = fs.S3FileSystem(request_timeout=_SILENCE, connect_timeout=_CONNECT, **options)
-        with system.open_input_stream(f"{parts.netloc}{unquote(parts.path)}") as stream:
+        system = _s3_system(url, setting)
+        path = f"{parts.netloc}{unquote(parts.path)}"
+        with system.open_input_stream(path, compression=None) as stream:  # as it is
             while block := stream.read(_BLOCK):
                 yield block
     except FileNotFoundError as error:
@@ -145,12 +195,25 @@ def _s3(url: str, setting: str) -> Generator[bytes, None, None]:
         raise _away(url, setting, str(error)) from error
 
 
+def _s3_names(url: str, setting: str) -> list[str]:
+    from pyarrow import fs
+
+    parts = urlsplit(url)
+    folder = f"{parts.netloc}{unquote(parts.path).rpartition('/')[0]}"
+    try:
+        found = _s3_system(url, setting).get_file_info(fs.FileSelector(folder))
+    except FileNotFoundError as error:
+        raise _missing(url, setting, "no such folder") from error
+    except OSError as error:
+        raise _away(url, setting, str(error)) from error
+    return [each.base_name for each in found if each.is_file]
+
+
 def _hugging_face(url: str, setting: str) -> Generator[bytes, None, None]:
     from huggingface_hub import HfFileSystem
 
     try:
-        system = HfFileSystem(skip_instance_cache=True)
-        with system.open(url, "rb") as stream:
+        with HfFileSystem(skip_instance_cache=True).open(url, "rb") as stream:
             while block := stream.read(_BLOCK):
                 yield block
     except FileNotFoundError as error:
@@ -159,11 +222,28 @@ def _hugging_face(url: str, setting: str) -> Generator[bytes, None, None]:
         raise _away(url, setting, f"{type(error).__name__}: {error}") from error
 
 
+def _hugging_face_names(url: str, setting: str) -> list[str]:
+    from huggingface_hub import HfFileSystem
+
+    try:
+        system = HfFileSystem(skip_instance_cache=True)
+        found: list[Any] = system.ls(url.rpartition("/")[0], detail=True)
+    except FileNotFoundError as error:
+        raise _missing(url, setting, "no such folder, or no right to see it (HF_TOKEN)") from error
+    except Exception as error:  # as above
+        raise _away(url, setting, f"{type(error).__name__}: {error}") from error
+    return [PurePosixPath(each["name"]).name for each in found if each["type"] == "file"]
+
+
 _READERS: Mapping[str, Callable[[str, str], Generator[bytes, None, None]]] = {
     "http": _http,
     "https": _http,
     "s3": _s3,
     "hf": _hugging_face,
+}
+_LISTERS: Mapping[str, Callable[[str, str], list[str]]] = {
+    "s3": _s3_names,
+    "hf": _hugging_face_names,
 }
 
 

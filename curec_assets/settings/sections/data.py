@@ -23,7 +23,8 @@ class DataSettings(Section):
         "",
         description="source=files: CSV, TSV, JSON lines or Parquet (text also with .gz), "
         "one row per user-item event: one file that holds all of them (here, or by its http, "
-        "https, s3 or hf URL), or a folder that files with new or corrected ones are put into.",
+        "https, s3 or hf URL), or a folder that files with new or corrected ones are put into, "
+        "perhaps with a pattern of their names (also of s3 and hf): `reviews/part-*.jsonl.gz`.",
     )
     items_path: str = Field(
         "",

@@ -248,6 +248,23 @@ def test_an_unreadable_file_is_named(tmp_path: Path, content: str, part: str) ->
     assert "interactions.csv" in message and part in message
 
 
+def test_a_pattern_names_some_files_of_a_folder(tmp_path: Path) -> None:
+    rows = "user_id,item_id,rating,timestamp\nu{},x,5,1700000000\n"
+    for name in ("part-1.csv", "part-2.csv", "other.csv", "part-3.txt", ".part-4.csv"):
+        (tmp_path / name).write_text(rows.format(name[5]), encoding="utf-8")
+        (tmp_path / f"{name}.done").touch()
+
+    def of(path: Path) -> FilesSource:
+        return FilesSource(DataSettings(source="files", interactions_path=str(path)))
+
+    found = of(tmp_path / "part-*.csv")
+    assert list(found.files()) == ["part-1.csv", "part-2.csv"]
+    assert not found.whole and all_rows(found).height == 2
+    assert found.vouched_for("part-1.csv")
+    with pytest.raises(DataError, match="a pattern of their names"):
+        of(tmp_path / "nowhere" / "part-*.csv").files()
+
+
 def test_an_unknown_ending_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "events.xlsx"
     path.write_bytes(b"PK")

@@ -91,7 +91,8 @@ def test_a_file_is_asked_for_once_and_its_copy_does_not_stay(
         ("503/events.csv", EngineError, ["answered 503", "try again"]),
         ("cut/events.csv", EngineError, ["cannot be read now", "copy the file here"]),
         ("reviews", DataError, ["'reviews'", ".csv", "name one file"]),
-        ("folder/", DataError, ["name one file"]),
+        ("folder/", ConfigError, ["http cannot list (s3 and hf can)", "name one file"]),
+        ("part-*.csv", ConfigError, ["http cannot list (s3 and hf can)", "set their folder"]),
     ],
 )
 def test_what_a_server_has_not_or_cuts_off_is_refused_by_name(
@@ -135,9 +136,10 @@ def test_without_a_connection_it_is_said(tmp_path: Path, monkeypatch: pytest.Mon
         f"{gone.url}/events.csv",
         f"s3://bucket/events.csv?scheme=http&region=x&endpoint_override=127.0.0.1:{gone.port}",
         "hf://datasets/owner/name/events.csv",
+        "hf://datasets/owner/name/*.csv",
     ):
         with pytest.raises(EngineError, match="Check the address and the connection") as error:
-            Copy(url, "data.interactions_path", tmp_path, most_bytes=1e9)
+            Copy(url, "data.interactions_path", tmp_path, most_bytes=1e9, many=True)
         assert f"data.interactions_path: {url.partition('?')[0]} cannot" in str(error.value)
 
 
@@ -152,6 +154,37 @@ def test_a_bucket_is_read(tmp_path: Path, served: Served, monkeypatch: pytest.Mo
         all_rows(source(tmp_path, served, interactions_path=f"s3://bucket/no.csv?{options}"))
     with pytest.raises(ConfigError, match=r"'secret_key'.*keys come from the environment"):
         all_rows(source(tmp_path, served, interactions_path="s3://bucket/no.csv?secret_key=x"))
+
+
+@pytest.mark.parametrize("which", ["a/", "a/part-*.csv*"])
+def test_a_folder_of_a_bucket_and_a_pattern_are_read_as_an_inbox(
+    tmp_path: Path, served: Served, monkeypatch: pytest.MonkeyPatch, which: str
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    header, *lines = EVENTS.splitlines(keepends=True)
+    first, second = (header + "".join(lines[rows]) for rows in (slice(40), slice(40, None)))
+    served.files |= {
+        "bucket/a/part-1.csv": first.encode(),
+        "bucket/a/part-2 b.csv.gz": gzip.compress(second.encode()),
+        "bucket/a/README.md": b"not read",
+        "bucket/a/.hidden.csv": b"not read",
+        "bucket/a/below/part-3.csv": b"not read",
+    }
+    options = f"scheme=http&region=x&endpoint_override=127.0.0.1:{served.port}"
+    found = source(tmp_path, served, interactions_path=f"s3://bucket/{which}?{options}")
+    assert list(found.files()) == ["part-1.csv", "part-2 b.csv.gz"]
+    assert not found.whole and all_rows(found).height == 60
+    served.files["bucket/a/part-2 b.csv.gz"] = gzip.compress(header.encode() + b"u,x,nine,5\n")
+    bad = source(tmp_path, served, interactions_path=f"s3://bucket/{which}?{options}")
+    with pytest.raises(DataError, match=r"s3://bucket/a/part-2%20b\.csv\.gz"):
+        bad.interactions("part-2 b.csv.gz")
+    for missing in ("nothing/", "a/*.parquet"):
+        with pytest.raises(DataError, match="is not to be had"):
+            source(tmp_path, served, interactions_path=f"s3://bucket/{missing}?{options}").files()
+    del found, bad
+    gc.collect()
+    assert not list((tmp_path / "downloads").iterdir())
 
 
 def test_another_scheme_or_a_password_is_refused(tmp_path: Path, served: Served) -> None:
