@@ -13,6 +13,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from resources.compute.accelerator import ResolvedAccelerator
+from resources.pace import how_far
 from resources.storage.model_store import hash_files
 from resources.tracking import UNTRACKED, TrackedRun
 
@@ -145,6 +146,7 @@ class ProgressCallback(TrainerCallback):
         self._log = log
         self._what = what
         self._started = time.monotonic()
+        self._before: int | None = None
 
     def on_log(
         self,
@@ -161,11 +163,7 @@ class ProgressCallback(TrainerCallback):
             if name in ("loss", "reward", "mean_token_accuracy")
         }
         seconds = time.monotonic() - self._started
-        self._log.info(
-            "%s: step %d of %d after %.0f s %s",
-            self._what,
-            state.global_step,
-            state.max_steps,
-            seconds,
-            shown,
-        )
+        if self._before is None:  # more than 0 where a checkpoint was taken up
+            self._before = state.global_step - 1
+        done = how_far(state.global_step, state.max_steps, seconds, "step", self._before)
+        self._log.info("%s: %s %s", self._what, done, shown)

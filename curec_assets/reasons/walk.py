@@ -16,6 +16,7 @@ again.
 """
 
 import logging
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -45,6 +46,7 @@ from curec_assets.reward.texts import Sentences
 from curec_assets.settings import Profile
 from resources.errors import ArtifactError
 from resources.generation.protocol import Prompt, Sampling, TextGenerator
+from resources.pace import how_far
 
 log = logging.getLogger(__name__)
 
@@ -139,15 +141,20 @@ class Walk:
         """
         notes: dict[str, str] = {}
         paths = []
+        before, started = 0, time.monotonic()
         for number, events in enumerate(shards):
             name = f"{number:04d}-{self._name(events, notes)}"
             path = kept_shard(self._folder, name)
-            if path is None:
+            if path is not None:
+                before += 1
+            else:
                 path = keep_shard(self._shard(events, notes), self._folder, name)
             shard = pl.read_parquet(path)
             notes.update(zip(shard["user_id"], shard["next_note"], strict=True))
             paths.append(path)
-            log.info("shard %d of %d: %d reasons", number + 1, len(shards), shard.height)
+            seconds = time.monotonic() - started
+            done = how_far(number + 1, len(shards), seconds, "shard", before)
+            log.info("%s; %d reasons in this one", done, shard.height)
         gone = [path for path in paths if not path.exists()]
         if gone:
             raise ArtifactError(

@@ -22,6 +22,7 @@ from resources.generation.protocol import (
 from resources.generation.transformers.requests import Generated, Limits, Request
 from resources.models.adapter import require_adapter_fits
 from resources.models.checkpoint import BaseCheckpoint
+from resources.pace import how_far
 
 log = logging.getLogger(__name__)
 
@@ -133,7 +134,7 @@ class TransformersGenerator:
             now = time.monotonic()
             if now - told > _SECONDS_BETWEEN_LINES or number == len(requests):
                 told = now
-                log.info("wrote %d of %d texts in %.0f s", number, len(requests), now - started)
+                log.info("wrote %s", how_far(number, len(requests), now - started, "text"))
 
     def _completion(self, generated: Generated, request: Request, sampling: Sampling) -> Completion:
         text = self._tokenizer.decode(generated.tokens, skip_special_tokens=True)

@@ -32,6 +32,7 @@ from resources.generation.scale import TokenTexts
 from resources.generation.vllm.engine import EngineSize, open_engine
 from resources.models.adapter import require_adapter_fits
 from resources.models.checkpoint import BaseCheckpoint
+from resources.pace import how_far
 
 log = logging.getLogger(__name__)
 
@@ -127,9 +128,7 @@ class VllmGenerator:
             now = time.monotonic()
             if now - told > _SECONDS_BETWEEN_LINES or number == len(prompts):
                 told = now
-                log.info(
-                    "wrote for %d of %d prompts in %.0f s", number, len(prompts), now - started
-                )
+                log.info("wrote for %s", how_far(number, len(prompts), now - started, "prompt"))
 
     def prefix_cache(self) -> tuple[int, int]:
         """Prompt tokens that were found in the prefix cache, and those that were looked up."""
