@@ -358,8 +358,9 @@ def _is_there(connection: "duckdb.DuckDBPyConnection", table: str) -> bool:
     """Asked of the catalogue by name: `duckdb_tables()` counts the rows of every table."""
     import duckdb
 
+    quoted = table.replace('"', '""')
     try:
-        connection.execute(f'SELECT 1 FROM "{table}" LIMIT 0').fetchall()
+        connection.table(f'"{quoted}"')
     except duckdb.CatalogException:
         return False
     return True
