@@ -66,7 +66,7 @@ def main() -> None:
             found = materialised(stage, folder)
         case _:
             found = materialised(stage, folder)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
     print(json.dumps({"gigabytes": peak, **found}))
 
 

@@ -147,7 +147,7 @@ def materialise(folder: Path) -> dict[str, Any]:
             instance=instance, asset_selection=[dg.AssetKey(name) for name in _ASSETS]
         )
     seconds = time.perf_counter() - started
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
     steps = {
         event.step_key: event.step_success_data.duration_ms / 1e3
         for event in result.all_events

@@ -34,7 +34,7 @@ def main() -> None:
     began = time.perf_counter()
     parts = create_dataset(config).build()
     seconds = time.perf_counter() - began
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
     print(
         json.dumps(
             {"seconds": seconds, "gigabytes": peak, "events": [len(part) for part in parts]}

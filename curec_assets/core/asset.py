@@ -372,7 +372,7 @@ def _require_promised(recipe: Recipe, rows: pl.DataFrame) -> None:
             f"{dict(recipe.schema)}; nothing was stored. Correct the recipe or the function"
         )
     missing = [column for column in recipe.key if column not in rows.columns]
-    if missing or rows.select(recipe.key).is_duplicated().any():
+    if missing or rows.select(recipe.key).n_unique() < rows.height:
         raise ArtifactError(
             f"{recipe.name!r} made rows whose key ({', '.join(recipe.key)}) is "
             f"{'missing' if missing else 'not unique'}; nothing was stored. Correct its input"

@@ -13,6 +13,8 @@ from typing import Any
 import polars as pl
 
 _MODULUS = 2**128
+_PLACE = "place among the rows"
+_ROWS = 50_000  # that are in the form of JSON at once
 
 
 def digest(value: Any) -> str:
@@ -37,18 +39,34 @@ def content_hash(frame: pl.DataFrame, *, key: Sequence[str]) -> str:
     key in the order of their other columns.
     """
     columns = sorted(frame.columns)
-    rest = [column for column in columns if column not in key]
-    ordered = frame.select(columns).sort([*key, *rest], nulls_last=True)
+    frame = frame.select(columns)
+    order = _order(frame, key)
     hasher = hashlib.sha256()
-    hasher.update(json.dumps([(c, str(ordered.schema[c])) for c in columns]).encode())
-    for chunk in ordered.iter_slices(50_000):
+    hasher.update(json.dumps([(c, str(frame.schema[c])) for c in columns]).encode())
+    for begin in range(0, frame.height, _ROWS):
         # Arrow's IPC bytes would depend on buffer layout; canonical JSON rows do not.
-        hasher.update(chunk.write_ndjson().encode())
+        hasher.update(frame[order.slice(begin, _ROWS)].write_ndjson().encode())
     for column in columns:
-        odd = _non_finite(ordered[column])
+        floats = "Float" in str(frame.schema[column])  # perhaps inside a list or a struct
+        odd = _non_finite(frame[column].gather(order)) if floats else []
         if odd:
             hasher.update(json.dumps([column, odd]).encode())
     return hasher.hexdigest()[:16]
+
+
+def _order(frame: pl.DataFrame, key: Sequence[str]) -> pl.Series:
+    """Places of the rows in their order: a table of many rows is not copied for it.
+
+    Only where keys repeat are the other columns looked at.
+    """
+    order = frame.select(pl.arg_sort_by(key, nulls_last=True)).to_series()
+    keys = frame.select(key)[order]
+    same = pl.all_horizontal(pl.all().eq_missing(pl.all().shift()))
+    if frame.height < 2 or not keys.select(same).to_series().slice(1).any():
+        return order
+    rest = [column for column in frame.columns if column not in key]
+    places = frame.with_row_index(_PLACE).sort([*key, *rest], nulls_last=True)
+    return places[_PLACE]
 
 
 def row_sum(frame: pl.DataFrame) -> int:
@@ -58,7 +76,7 @@ def row_sum(frame: pl.DataFrame) -> int:
     Floats must be finite.
     """
     total = 0
-    for chunk in frame.select(sorted(frame.columns)).iter_slices(50_000):
+    for chunk in frame.select(sorted(frame.columns)).iter_slices(_ROWS):
         for row in chunk.write_ndjson().encode().splitlines():
             total += int.from_bytes(hashlib.blake2b(row, digest_size=16).digest())
     return total % _MODULUS

@@ -30,13 +30,11 @@ def assign_splits(snapshot: pl.DataFrame, settings: SplitSettings, seed: int) ->
     Raises `DataError` when there are fewer than three distinct timestamps.
     """
     users = snapshot["user_id"].unique()
-    folds = pl.DataFrame(
-        {"user_id": users, "fold": user_folds(users, settings.reward_fold_fraction, seed)}
-    )
-    rows = split_in_time(snapshot, settings)
-    fold = rows.select("user_id").join(folds, on="user_id", how="left", maintain_order="left")
-    return rows.with_columns(fold["fold"]).with_columns(
-        fold=pl.when(pl.col("split") == "train").then("fold")
+    folds = user_folds(users, settings.reward_fold_fraction, seed)
+    of_policy = pl.col("user_id").is_in(users.filter(folds == "policy").implode())
+    fold = pl.when(of_policy).then(pl.lit("policy")).otherwise(pl.lit("reward"))
+    return split_in_time(snapshot, settings).with_columns(
+        fold=pl.when(pl.col("split") == "train").then(fold)
     )
 
 
@@ -54,7 +52,15 @@ def split_in_time(snapshot: pl.DataFrame, settings: SplitSettings) -> pl.DataFra
         .then(pl.lit("validation"))
         .otherwise(pl.lit("test"))
     )
-    return snapshot.select(*schema.INTERACTIONS, split=split).sort("timestamp", "event_id")
+    rows = snapshot.select(*schema.INTERACTIONS, split=split)
+    return rows if _in_order(rows) else rows.sort("timestamp", "event_id")
+
+
+def _in_order(rows: pl.DataFrame) -> bool:
+    """Whether they are sorted already, as a stored snapshot is: to sort is to copy them."""
+    time, event = pl.col("timestamp"), pl.col("event_id")
+    later = (time > time.shift()) | ((time == time.shift()) & (event >= event.shift()))
+    return bool(rows.select(later.fill_null(True).all()).item())
 
 
 def user_folds(user_ids: pl.Series, reward_fraction: float, seed: int) -> pl.Series:
@@ -70,8 +76,8 @@ def user_folds(user_ids: pl.Series, reward_fraction: float, seed: int) -> pl.Ser
 
 def require_both_folds(event_splits: pl.DataFrame) -> None:
     """Raises `DataError` where the training events are of too few users for two folds."""
-    training = event_splits.filter(pl.col("split") == "train")
-    users = training.group_by("fold").agg(pl.col("user_id").n_unique())
+    training = event_splits.lazy().filter(pl.col("split") == "train")
+    users = training.group_by("fold").agg(pl.col("user_id").n_unique()).collect()
     found = dict(users.iter_rows())
     if len(found) < len(schema.FOLDS):
         raise DataError(

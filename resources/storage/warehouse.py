@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import duckdb
 
 SCHEMA_VERSION = 1
+_ROWS_AT_ONCE = 1_000_000
 _MANIFESTS = "curec_manifests"
 _META = "curec_meta"
 
@@ -130,8 +131,11 @@ class Warehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
         """Replace several tables in one transaction: all of them, or none."""
         with self.writing() as connection:
             for table, frame, manifest in tables:
-                connection.register("new_rows", frame)
-                connection.execute(f'CREATE OR REPLACE TABLE "{table}" AS SELECT * FROM new_rows')
+                connection.register("new_rows", frame.clear())
+                connection.execute(f'CREATE OR REPLACE TABLE "{table}" AS FROM new_rows')
+                for rows in frame.iter_slices(_ROWS_AT_ONCE):  # DuckDB takes a copy of them
+                    connection.register("new_rows", rows)
+                    connection.execute(f'INSERT INTO "{table}" FROM new_rows')
                 connection.unregister("new_rows")
                 self._record(connection, table, manifest)
 
