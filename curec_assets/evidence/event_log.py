@@ -35,6 +35,9 @@ UNKNOWN = -1
 """Code of a user or an item that no event has."""
 COLUMNS_READ = ("user_id", "item_id", "timestamp", "rating", "liked")
 """What a log is made from."""
+MANY = 1_000_000
+GROWTH_OF_MANY = 1.25
+"""See `EventLog.sizes`."""
 _ROWS = 500_000  # that are hashed at once
 
 
@@ -119,15 +122,16 @@ class EventLog:
         means: Floats = total / np.maximum(count, 1)
         return means
 
-    def sizes(self, first: int, growth: float) -> Ints:
-        """Numbers of events after which something is fitted again: `first`, then `growth` times.
+    def sizes(self, first: int, growth: float, many: int = MANY) -> Ints:
+        """Numbers of events after which something is fitted again: `first`, then `growth` times;
+        from `many` on `GROWTH_OF_MANY` times, for each fit reads all events before it.
 
         Events of one time are in one fit together.
         """
         sizes, size = [], float(first)
         while int(size) <= len(self):
             sizes.append(int(np.searchsorted(self.times, self.times[int(size) - 1], side="right")))
-            size *= growth
+            size *= growth if size < many else max(growth, GROWTH_OF_MANY)
         return np.unique(np.array(sizes, dtype=np.int64))
 
     def beginning(self, size: int) -> str:
