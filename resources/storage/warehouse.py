@@ -364,7 +364,7 @@ def _is_there(connection: "duckdb.DuckDBPyConnection", table: str) -> bool:
 
     quoted = table.replace('"', '""')
     try:
-        connection.table(f'"{quoted}"')
+        connection.execute(f'SELECT 1 FROM "{quoted}" LIMIT 0').fetchall()
     except duckdb.CatalogException:
         return False
     return True
