@@ -6,19 +6,17 @@ writes the same file as Parquet. In turns, each in a process of its own, imports
 """
 
 import argparse
-import json
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
 
 from benchmarks import tables
 from benchmarks.amazon_shaped import PART, Shape, parts
-from benchmarks.harness import ROOT, Record, Run, pairs, write_records
+from benchmarks.data import Found, in_a_process, said
+from benchmarks.harness import Record, Run, pairs, write_records
 
 COMMAND = "make bench-ingest"
 _MOST = 3.0
@@ -35,7 +33,6 @@ interactions_path = "reviews.jsonl"
 item_column = "parent_asin"
 time_unit = "ms"
 """
-_BY_CUREC = (sys.executable, "-m", "benchmarks.data_stages", "reviews")
 _BY_DUCKDB = """
 import json, sys, time
 import duckdb
@@ -67,8 +64,8 @@ def measured(folder: Path, reviews: int, count: int) -> list[Record]:
     (folder / "own.toml").write_text(PROFILE, encoding="utf-8")
     by_duckdb = [sys.executable, "-c", _BY_DUCKDB, str(file), str(folder / "reviews.parquet")]
     both = pairs(
-        lambda: said([*_BY_CUREC, str(folder), "0"]),
-        lambda: said(by_duckdb),
+        lambda: in_a_process("reviews", folder),
+        lambda: said(by_duckdb, "DuckDB"),
         count,
     )
     megabytes = file.stat().st_size / 1e6
@@ -82,7 +79,7 @@ def measured(folder: Path, reviews: int, count: int) -> list[Record]:
     ]
 
 
-def _seconds(run: Run[dict[str, Any]]) -> float:
+def _seconds(run: Run[Found]) -> float:
     return float(run.result["seconds"])
 
 
@@ -106,16 +103,6 @@ def write_reviews(reviews: int, file: Path) -> None:
                 helpful_vote=pl.lit(0),
                 verified_purchase=pl.lit(value=True),
             ).write_ndjson(stream)
-
-
-def said(command: list[str]) -> dict[str, Any]:
-    """The last line that a command prints, as JSON; an error ends everything."""
-    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    if ran.returncode:
-        raise SystemExit(ran.stderr[-2000:])
-    found: dict[str, Any] = json.loads(ran.stdout.splitlines()[-1])
-    print(f"{command[2][:22]!r}: {json.dumps(found)}", flush=True)
-    return found
 
 
 if __name__ == "__main__":

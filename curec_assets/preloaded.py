@@ -1,8 +1,8 @@
 """What the fork server of a run (`automation.executor`) loads, so that no step process has to.
 
-Dagster's storage takes half of the second in which a step process would otherwise begin. What may
-ask for a GPU on being imported (transformers, TRL) is left to the steps: a process that was forked
-after that cannot use one.
+Dagster's storage takes a third of the second in which a step process would otherwise begin. What
+may ask for a GPU on being imported (transformers, TRL) is left to the steps: a process that was
+forked after that cannot use one.
 """
 
 import importlib

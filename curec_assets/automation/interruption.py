@@ -4,7 +4,6 @@ While Dagster waits for a pool slot it only notes these signals, and looks at th
 which may be never. It does so in the main thread alone; so the run gets a thread of its own.
 """
 
-import faulthandler
 import os
 import signal
 import sys
@@ -16,7 +15,8 @@ from types import FrameType
 import dagster as dg
 import psutil
 
-_SECONDS_AT_MOST = 10.0
+_SECONDS_BETWEEN_LOOKS = 0.5
+"""The system may hand a signal to any thread; the one that waits here looks for it so often."""
 _SECONDS_TO_RECORD = 3.0
 """How long the end of the process waits for the run to be recorded as cancelled."""
 
@@ -41,8 +41,6 @@ def interruptible(
             outcome.append(error)
 
     def end(number: int, _frame: FrameType | None) -> None:
-        # Whatever lock is held: a watchdog outside Python, which says where everything stood.
-        faulthandler.dump_traceback_later(_SECONDS_AT_MOST, exit=True, file=terminal)
         name = signal.Signals(number).name
         _within(_SECONDS_TO_RECORD, lambda: _record_cancelled(instance, run_id, name))
         for child in psutil.Process().children(recursive=True):
@@ -56,7 +54,8 @@ def interruptible(
     thread = threading.Thread(target=work, name="run", daemon=True)
     try:
         thread.start()
-        thread.join()
+        while thread.is_alive():
+            thread.join(_SECONDS_BETWEEN_LOOKS)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
