@@ -61,12 +61,16 @@ def check(profile: ProfileOption = DEFAULT_PROFILE) -> None:
     chosen = load_profile(profile)
     source = open_source(chosen.data, resources_of(chosen.name)["downloads"], chosen.seed)
     items = build_items(source.items())
-    found = build_interactions(
-        read_all(source), items["item_id"], liked_threshold=chosen.data.liked_threshold
-    )
-    require_mostly_known(found, items["item_id"])
+    ledger, known = read_all(source), items["item_id"]
+    found = build_interactions(ledger, known, liked_threshold=chosen.data.liked_from)
+    require_mostly_known(found, known)
+    events = found.events
+    if chosen.data.feedback == "implicit":
+        from curec_assets.datasets.drawn import with_drawn
+
+        events = with_drawn(events, ledger, known, chosen.data.drawn_per_event)
     left_out = sum(source.quarantine(file)["row"].n_unique() for file in source.files())
-    seen = data_profile(found.events, items, left_out, chosen.split)
+    seen = data_profile(events, items, left_out, chosen.split)
     width = max(map(len, seen.figures))
     for name, figure in seen.figures.items():
         print(f"{name.ljust(width)}  {figure}")

@@ -238,16 +238,39 @@ def _interactions_since(inputs: Inputs, wanted: Manifest) -> Change | None:
         return None
     new = inputs.above("events", "sequence", before.metrics["sequence"])
     found = _labelled(inputs, current_events(new))
-    gone = new.select("event_id").unique().join(found.events, on="event_id", how="anti")
-    return Change(found.events, gone, _left_out(found, ledger, before.metrics))
+    rows = _with_drawn(inputs, found.events)
+    gone = _with_drawn_ids(inputs, new["event_id"].unique()).join(rows, on="event_id", how="anti")
+    return Change(rows, gone, _left_out(found, ledger, before.metrics))
 
 
 def _labelled(inputs: Inputs, current: pl.DataFrame) -> Outcome:
     return build_interactions(
         current,
         inputs.table("items", ["item_id"])["item_id"],
-        liked_threshold=inputs.settings.data.liked_threshold,
+        liked_threshold=inputs.settings.data.liked_from,
     )
+
+
+def _with_drawn(inputs: Inputs, events: pl.DataFrame) -> pl.DataFrame:
+    """Events and what is drawn beside them, where feedback is implicit."""
+    data = inputs.settings.data
+    if data.feedback == "explicit":
+        return events
+    from curec_assets.datasets.drawn import LEDGER_READ, with_drawn
+
+    ledger, item_ids = inputs.table("events", LEDGER_READ), inputs.table("items", ["item_id"])
+    return with_drawn(events, ledger, item_ids["item_id"], data.drawn_per_event)
+
+
+def _with_drawn_ids(inputs: Inputs, event_ids: pl.Series) -> pl.DataFrame:
+    """Ids of events, and of what may have been drawn beside them."""
+    data = inputs.settings.data
+    keys = event_ids.rename("event_id").to_frame()
+    if data.feedback == "explicit":
+        return keys
+    from curec_assets.datasets.drawn import drawn_ids
+
+    return pl.concat([keys, drawn_ids(event_ids, data.drawn_per_event).select("event_id")])
 
 
 def _left_out(found: Outcome, ledger: Manifest, before: Mapping[str, Any]) -> dict[str, Any]:
@@ -265,13 +288,17 @@ def _left_out(found: Outcome, ledger: Manifest, before: Mapping[str, Any]) -> di
     key=["event_id"],
     schema=schema.INTERACTIONS,
     tables=("events", "items"),
-    settings=("data.liked_threshold",),
+    settings=("data.liked_threshold", "data.feedback", "data.drawn_per_event"),
     update=_interactions_since,
     order=("timestamp", "event_id"),
     describe=describe.interactions,
 )
 def interactions(inputs: Inputs) -> tuple[pl.DataFrame, Mapping[str, Any]]:
-    """Events of known items as they are now, with id and label; others are left out."""
+    """Events of known items as they are now, with id and label; others are left out.
+
+    Where feedback is implicit, each is liked, and beside it stand events that nobody did: drawn,
+    without a rating, not liked.
+    """
     found = _labelled(inputs, current_events(inputs.table("events", _REVISION)))
     require_mostly_known(found, inputs.table("items", ["item_id"])["item_id"])
     if found.unknown:
@@ -279,7 +306,8 @@ def interactions(inputs: Inputs) -> tuple[pl.DataFrame, Mapping[str, Any]]:
             f"{found.unknown} interactions name items that the catalogue lacks "
             f"({', '.join(found.unknown_items)}, ...) and are left out"
         )
-    return found.events, _left_out(found, inputs.manifest("events"), {})
+    left_out = _left_out(found, inputs.manifest("events"), {})
+    return _with_drawn(inputs, found.events), left_out
 
 
 @table(

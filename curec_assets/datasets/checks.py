@@ -54,10 +54,16 @@ def items_titles(warehouse: Warehouse) -> dg.AssetCheckResult:
     description="Row contract (dagster-pandas) of the newest events: types, no nulls.",
 )
 def interactions_schema(warehouse: Warehouse) -> dg.AssetCheckResult:
-    """All columns are non-null and of their type; of so many events that a frame has room."""
+    """All columns are non-null and of their type; of so many events that a frame has room.
+
+    What is drawn has no rating, and is not liked.
+    """
     from curec_assets.datasets import row_contracts
 
-    rows = warehouse.query(f"FROM interactions ORDER BY timestamp DESC LIMIT {_FRAME_ROWS}")
+    rows = warehouse.query(
+        "SELECT * REPLACE (coalesce(rating, CASE WHEN liked THEN NULL ELSE 0 END) AS rating) "
+        f"FROM interactions ORDER BY timestamp DESC LIMIT {_FRAME_ROWS}"
+    )
     return _said(row_contracts.objection(rows, row_contracts.INTERACTIONS), rows.height)
 
 

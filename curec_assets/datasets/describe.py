@@ -88,9 +88,10 @@ def items(rows: pl.DataFrame) -> Description:
 
 
 def interactions(events: StoredTable, inputs: Inputs) -> Description:
-    """Counts, density, like rate, time range, and what was left out."""
+    """Counts, density, like rate, time range, what was left out, and what was drawn."""
     found = events.aggregate(
-        "count(*) AS events, count(DISTINCT user_id) AS users, count(DISTINCT item_id) AS items, "
+        "count(rating) AS events, count(*) - count(rating) AS drawn, "
+        "count(DISTINCT user_id) AS users, count(DISTINCT item_id) AS items, "
         "coalesce(avg(liked::INT), 0) AS like_rate, min(timestamp) AS first, max(timestamp) AS last"
     )
     one = found.row(0, named=True)
@@ -101,6 +102,7 @@ def interactions(events: StoredTable, inputs: Inputs) -> Description:
         "density": one["events"] / max(one["users"] * one["items"], 1),
         "like_rate": one["like_rate"],
         "left_out_unknown_item": inputs.metrics["current"] - one["events"],
+        **({"drawn_events": one["drawn"]} if one["drawn"] else {}),
         "unknown_items": ", ".join(inputs.metrics["unknown_items"]),
         "ratings": ratings.sort("rating"),
         **_time_range(found.select("first", "last").unpivot(value_name="timestamp")),

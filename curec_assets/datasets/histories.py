@@ -58,6 +58,7 @@ def _lookup(
     end = np.searchsorted(keys, wanted * stride + np.searchsorted(moments, before))
     length = end - start  # 0 for the code of unknown users, which is greater than any key
     shown = np.minimum(length, max_history)
+    events = events.with_columns(pl.col("rating").fill_null(0.0))  # of what is drawn
     columns = events.select(**{name: pl.col(column) for name, column in _LISTS.items()})
     parts = [
         _runs(columns, (end - shown)[at : at + _ROWS_AT_ONCE], shown[at : at + _ROWS_AT_ONCE])

@@ -42,14 +42,19 @@ def with_event_ids(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def build_interactions(
-    current: pl.DataFrame, item_ids: pl.Series, *, liked_threshold: float
+    current: pl.DataFrame, item_ids: pl.Series, *, liked_threshold: float | None
 ) -> Outcome:
-    """Of events with id, user, item, rating and time, those of known items, with a label."""
+    """Of events with id, user, item, rating and time, those of known items, with a label.
+
+    `liked_threshold`: the least rating of a liked one; None where feedback is implicit: all are.
+    """
+    implicit = liked_threshold is None
+    liked = pl.lit(value=True) if implicit else pl.col("rating") >= liked_threshold
     known = current["item_id"].is_in(item_ids.implode())
     unknown = current.filter(~known)
     return Outcome(
         events=(current.filter(known) if unknown.height else current)
-        .with_columns(liked=pl.col("rating") >= liked_threshold)
+        .with_columns(liked=liked)
         .select(list(schema.INTERACTIONS))
         .sort("timestamp", "event_id"),
         unknown=unknown.height,

@@ -6,6 +6,7 @@ from typing import Any
 
 import polars as pl
 
+from curec_assets.datasets import schema
 from curec_assets.datasets.splits import split_in_time
 from curec_assets.settings import SplitSettings
 from resources.errors import DataError
@@ -29,13 +30,18 @@ class DataProfile:
 def data_profile(
     events: pl.DataFrame, items: pl.DataFrame, quarantined: int, split: SplitSettings
 ) -> DataProfile:
-    """`events`: `schema.INTERACTIONS`; `items`: `schema.ITEMS`; `quarantined`: rows left out."""
+    """`events`: `schema.INTERACTIONS`; `items`: `schema.ITEMS`; `quarantined`: rows left out.
+
+    Events that are drawn count for nothing but the share that is liked.
+    """
+    drawn = events.filter(~schema.OBSERVED)
+    liked = float(events["liked"].to_numpy().mean()) if events.height else 0.0
+    events = events.filter(schema.OBSERVED)
     users, met = events["user_id"].n_unique(), events["item_id"].n_unique()
     per_user = events.group_by("user_id").len()["len"]
     per_item = events.group_by("item_id").len()["len"]
     alone = float((per_item == 1).to_numpy().mean()) if met else 0.0
     tied = _tied(events)
-    liked = float(events["liked"].to_numpy().mean()) if events.height else 0.0
     named = float((items["text"] != "").to_numpy().mean()) if items.height else 0.0
     described = float((items["attributes"].list.len() > 0).to_numpy().mean()) if items.height else 0
     figures = {
@@ -46,7 +52,8 @@ def data_profile(
         "density": f"{events.height / max(users * met, 1):.3%} of all pairs",
         "time": _time_range(events),
         "ties": f"{tied:.0%} of the events have the same user and time as another",
-        "liked": f"{liked:.1%} of the events",
+        "liked": f"{liked:.1%} of the events"
+        + (f" and the {drawn.height:,} that are drawn beside them" if drawn.height else ""),
         "ratings": _ratings(events),
         "texts": f"{named:.0%} of the items have a title or text, {described:.0%} attributes",
     }
@@ -64,7 +71,8 @@ def data_profile(
             (
                 min(liked, 1 - liked) < _ONE_SIDED,
                 f"{liked:.1%} liked is one-sided: choose another data.liked_threshold, or add the "
-                "other outcome (items that were shown and not taken)",
+                "other outcome (items that were shown and not taken); of clicks, plays or sales "
+                'alone set data.feedback = "implicit"',
             ),
             (
                 tied > _MANY_TIED,

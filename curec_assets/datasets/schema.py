@@ -76,11 +76,13 @@ INTERACTIONS = pl.Schema(
         "event_id": pl.Utf8(),
         "user_id": pl.Utf8(),
         "item_id": pl.Utf8(),
-        "rating": pl.Float64(),
+        "rating": pl.Float64(),  # null: nobody did this, it is drawn (`datasets.drawn`)
         "liked": pl.Boolean(),
         "timestamp": pl.Int64(),
     }
 )
+OBSERVED = pl.col("rating").is_not_null()
+"""Of rows of these tables: that somebody did it."""
 SERVING_SNAPSHOT = pl.Schema({**INTERACTIONS, "split": pl.Utf8()})
 EVENT_SPLITS = pl.Schema({**SERVING_SNAPSHOT, "fold": pl.Utf8()})
 HISTORY = pl.Schema(

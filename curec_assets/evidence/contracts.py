@@ -6,6 +6,8 @@ import polars as pl
 def foreign_facts(event_evidence: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
     """Facts about an item that the user had not met before with that label; missing events.
 
+    A fact without a label, where feedback is implicit, is of something that the user did.
+
     `event_evidence`: event_id, facts. `events`: event_id, user_id, item_id, liked, timestamp.
     """
     named = (
@@ -14,7 +16,7 @@ def foreign_facts(event_evidence: pl.DataFrame, events: pl.DataFrame) -> pl.Data
         .drop_nulls("facts")
         .unnest("facts")
         .filter(pl.col("kind") == "related")
-        .select("event_id", "value", "liked")
+        .select("event_id", "value", pl.col("liked").fill_null(value=True))
         .join(events.select("event_id", "user_id", "timestamp"), on="event_id", how="left")
     )
     earlier = events.select("user_id", "liked", value="item_id", time="timestamp")

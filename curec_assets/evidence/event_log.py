@@ -74,7 +74,10 @@ class EventLog:
         self.users: Codes = users[order]
         self.items: Codes = items[order]
         self.times: Ints = times[order].astype(np.int64, copy=False)
-        self.ratings: Floats = interactions["rating"].to_numpy()[order].astype(float, copy=False)
+        ratings = interactions["rating"]
+        self.drawn = ratings.null_count() > 0
+        """Whether there are events that nobody did (`datasets.drawn`): their rating counts as 0."""
+        self.ratings: Floats = ratings.fill_null(0.0).to_numpy()[order].astype(float, copy=False)
         self.liked: Flags = interactions["liked"].to_numpy()[order].astype(np.float32)
         self._beginnings: dict[int, str] = {}
 

@@ -15,6 +15,8 @@ from curec_assets.evidence.named import Named, name
 from curec_assets.evidence.numbers import EvidenceNumbers
 from curec_assets.settings import EvidenceSettings
 
+_SELDOM = -2
+
 
 def judge_events(
     events: pl.DataFrame,
@@ -65,6 +67,8 @@ def graded(
             _unknown("new_user", named.events, settings.few_events),
         ]
     )
+    if named.drawn:
+        facts = facts.with_columns(_as_implicit())
     sign = pl.col("strength").sign()
     most = pl.when(sign > 0).then(settings.most_for).otherwise(settings.most_against)
     size = pl.col("contribution").abs()
@@ -92,6 +96,17 @@ def graded(
             .fill_null(pl.lit([], dtype=pl.List(schema.FACT))),
         )
     )
+
+
+def _as_implicit() -> list[pl.Expr]:
+    """Kinds as they are called there. That somebody seldom takes what has an attribute is all that
+    can be said against one: nobody said that they disliked it.
+    """
+    seldom = (pl.col("kind") == "attribute") & (pl.col("strength") < _SELDOM)
+    return [
+        pl.when(seldom).then(_SELDOM).otherwise("strength").cast(pl.Int64).alias("strength"),
+        pl.col("kind").replace(schema.IMPLICIT),
+    ]
 
 
 def _facts(

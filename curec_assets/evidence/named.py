@@ -2,7 +2,8 @@
 
 Of the same strictly earlier events as the numbers. What speaks for and what speaks against may
 differ (another item, another value), so each kind has both. Where nothing stands behind a kind,
-nothing is said of it, whatever it contributes.
+nothing is said of it, whatever it contributes. Where feedback is implicit there is no k of n, for
+who did not take an item is drawn; and nobody is called generous or strict.
 """
 
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ from curec_assets.evidence.event_log import EventLog, Index, Ints
 from curec_assets.evidence.numbers import EvidenceNumbers
 
 _LATEST = 10
+_GENEROSITY = ("habit", "lately")
 _FOR, _AGAINST = 0, 3  # where the integers of either direction begin
 
 
@@ -32,6 +34,8 @@ class Named:
     """(queries,) earlier events of the item, and"""
     events: Ints
     """of the user."""
+    drawn: bool
+    """Whether feedback is implicit."""
 
 
 def name(numbers: EvidenceNumbers, rows: pl.DataFrame) -> Named:
@@ -62,7 +66,24 @@ def name(numbers: EvidenceNumbers, rows: pl.DataFrame) -> Named:
         }
         for place in (_FOR, _AGAINST)
     )
-    return Named(speaking_for, speaking_against, raters, events)
+    if not log.drawn:
+        return Named(speaking_for, speaking_against, raters, events, drawn=False)
+    takers = _likes(log, log.by_item, items, times)
+    taken = _likes(log, log.by_user, users, times)
+    implied = (_without_numbers(speaking_for), _without_numbers(speaking_against))
+    return Named(*implied, takers, taken, drawn=True)
+
+
+def _without_numbers(named: Mapping[str, pl.DataFrame]) -> Mapping[str, pl.DataFrame]:
+    """As it can be said where nobody rated anything."""
+    nothing = [pl.lit(None, pl.Boolean).alias("liked")]
+    nothing += [pl.lit(None, pl.Int64).alias(name) for name in ("count", "of")]
+    return {
+        kind: rows.with_columns(nothing, pl.lit(value=False).alias("known"))
+        if kind in _GENEROSITY
+        else rows.with_columns(nothing)
+        for kind, rows in named.items()
+    }
 
 
 def _related(numbers: EvidenceNumbers, found: Ints) -> pl.DataFrame:

@@ -119,6 +119,7 @@ class Neighbours:
             log.liked,
             residuals,
             len(log.item_ids),
+            log.drawn,
         )
         for place in (0, 3):
             own = named[:, place]
@@ -152,8 +153,12 @@ def _read(
     log_likes: Flags,
     log_residuals: Floats,
     n_items: int,
+    only_likes: bool,
 ) -> tuple[Floats, Ints]:
-    """One query after the other. `their_*` are in the order of the index by user."""
+    """One query after the other. `their_*` are in the order of the index by user.
+
+    `only_likes`: nothing else is named.
+    """
     found = np.zeros((len(users), 17))
     named = np.zeros((len(users), 8), dtype=np.int64)
     named[:, 0] = named[:, 3] = -1
@@ -229,6 +234,7 @@ def _read(
             their_residuals,
             their_items,
             slot,
+            only_likes,
         )
         found[query, 11] = weighted / (weights + 1.0)
         found[query, 12] = np.log1p(weights)
@@ -262,6 +268,7 @@ def _summarise(
     their_residuals: Floats,
     their_items: Codes,
     slot: Ints,
+    only_likes: bool,
 ) -> None:
     """Item-item columns of one query, from the sums per event of the user's history."""
     odds = np.zeros(size)
@@ -269,6 +276,7 @@ def _summarise(
     cosine = np.zeros(2)
     counts = np.zeros(2)
     best, worst = 0.0, 0.0
+    best_named, worst_named = 0.0, 0.0
     for place in range(size):
         if slot[their_items[begin + place]] != place:
             continue  # rated again later, or the candidate itself
@@ -285,11 +293,14 @@ def _summarise(
         side = 1 if their_likes[own] > 0.5 else 0
         counts[side] += 1.0
         cosine[side] += co_liked[place] / (np.sqrt(b_likes * both_likes[place]) + 10.0)
-        if odds[place] > best:
-            best = odds[place]
+        best, worst = max(best, odds[place]), min(worst, odds[place])
+        if only_likes and not side:
+            continue
+        if odds[place] > best_named:
+            best_named = odds[place]
             named[0], named[1], named[2] = own, int(same_likes[place]), int(same[place])
-        if odds[place] < worst:
-            worst = odds[place]
+        if odds[place] < worst_named:
+            worst_named = odds[place]
             named[3], named[4], named[5] = own, int(same_likes[place]), int(same[place])
     top = 0.0
     order = np.argsort(-np.abs(odds))

@@ -18,12 +18,22 @@ KINDS = (
 contribution of a fact is the sum of its group's, so contributions add up to the score."""
 GROUPS = KINDS[:-2]
 """The kinds that are groups of numbers."""
+IMPLICIT = {
+    "crowd": "demand",  # how much the item is taken
+    "trend": "demand_lately",  # how much of late
+    "like_minded": "choosers",  # how much people of like mind take it
+    "new_item": "untried",  # hardly anyone has taken it
+    "new_user": "unseen",  # the user has hardly taken anything
+}
+"""Kind → what it is called where nobody rated anything, so that no reason says that somebody did.
+Kinds `habit` and `lately` have nothing behind them there."""
 
 FACT = pl.Struct(
     {
         "kind": pl.String(),
         "value": pl.String(),  # kind related: item id of the user's item; attribute: its value
-        "liked": pl.Boolean(),  # kind related: whether the user liked that item; else null
+        "liked": pl.Boolean(),  # kind related: whether the user liked that item; null where
+        # feedback is implicit, and for all other kinds
         "contribution": pl.Float64(),  # log-odds
         "strength": pl.Int64(),  # -3 strongly against ... 3 strongly for
         "count": pl.Int64(),  # the numbers behind it: `count` of `of`; null where there are none

@@ -56,6 +56,24 @@ def _made_of_it(who: str) -> dict[int, tuple[str, ...]]:
     }
 
 
+def _taken_by(who: str) -> dict[int, tuple[str, ...]]:
+    """How much a group of people takes to the item, against everybody, by strength."""
+    return {
+        strength: (
+            f"{who} go for {{it}} {size}{word} than most people do",
+            f"{who} go for {{it}} {size}{often} than the rest",
+        )
+        for strength, size, word, often in (
+            (3, "(far|much) ", "more", "more often"),
+            (2, "", "more", "more often"),
+            (1, "(a little|slightly) ", "more", "more often"),
+            (-1, "(a little|slightly) ", "less", "less often"),
+            (-2, "", "less", "less often"),
+            (-3, "(far|much) ", "less", "less often"),
+        )
+    }
+
+
 _LATELY = "(lately|of late)"
 CLAUSES: Mapping[str, Mapping[int, tuple[str, ...]]] = {
     "crowd": {
@@ -249,9 +267,78 @@ CLAUSES: Mapping[str, Mapping[int, tuple[str, ...]]] = {
             "your taste is still (almost|nearly) unknown",
         )
     },
+    "demand": {
+        3: (
+            "far more people go for {it} than one would expect",
+            "{it} is very much sought after",
+        ),
+        2: (
+            "more people go for {it} than one would expect",
+            "{it} is (much|widely) sought after",
+        ),
+        1: (
+            "(a few|slightly) more people go for {it} than one would expect",
+            "{it} is (a little|slightly) more sought after than most",
+        ),
+        -1: (
+            "slightly fewer people go for {it} than one would expect",
+            "{it} is (a little|slightly) less sought after than most",
+        ),
+        -2: (
+            "fewer people go for {it} than one would expect",
+            "{it} is not (much|widely) sought after",
+        ),
+        -3: (
+            "far fewer people go for {it} than one would expect",
+            "{it} is hardly sought after",
+        ),
+    },
+    "demand_lately": {
+        3: (
+            f"{{it}} has been very much in demand {_LATELY}",
+            f"far more people than usual have gone for {{it}} {_LATELY}",
+        ),
+        2: (
+            f"{{it}} has been much in demand {_LATELY}",
+            f"more people than usual have gone for {{it}} {_LATELY}",
+        ),
+        1: (
+            f"{{it}} has been (a little|slightly) more in demand {_LATELY}",
+            f"slightly more people than usual have gone for {{it}} {_LATELY}",
+        ),
+        -1: (
+            f"{{it}} has been (a little|slightly) less in demand {_LATELY}",
+            f"slightly fewer people than usual have gone for {{it}} {_LATELY}",
+        ),
+        -2: (
+            f"{{it}} has not been much in demand {_LATELY}",
+            f"fewer people than usual have gone for {{it}} {_LATELY}",
+        ),
+        -3: (
+            f"{{it}} has hardly been in demand {_LATELY}",
+            f"far fewer people than usual have gone for {{it}} {_LATELY}",
+        ),
+    },
+    "choosers": _taken_by(_ALIKE),
+    "related chosen": _taken_by("(people|those|others) who (chose|went for) {title} as you did"),
+    "untried": {
+        0: (
+            "hardly anyone has chosen {it} (yet|so far)",
+            "(very |)few people have chosen {it} (yet|so far)",
+            "{it} is still (almost|nearly) unknown",
+        )
+    },
+    "unseen": {
+        0: (
+            "(very |)little is known of your taste (yet|so far)",
+            "you have chosen hardly anything (yet|so far)",
+            "your taste is still (almost|nearly) unknown",
+        )
+    },
 }
-"""Kind → strength → clauses. Kind `related` comes in three: by what the user made of the item that
-it names, and where it names none."""
+"""Kind → strength → clauses. Kind `related` comes in four: by what the user made of the item that
+it names, whether that was said or is implicit, and where it names none. The kinds after `new_user`
+are those of implicit feedback."""
 
 MOSTLY: Mapping[str, Mapping[int, tuple[str, ...]]] = {
     kind: {
@@ -280,6 +367,8 @@ NOTHING_KNOWN = (
 def clause_kind(fact: Fact) -> str:
     """The key of a fact in `CLAUSES`."""
     if fact.kind == "related" and fact.value:
+        if fact.liked is None:
+            return "related chosen"
         return "related liked" if fact.liked else "related disliked"
     return fact.kind
 

@@ -17,7 +17,9 @@ from curec_assets.settings import ExplanationSettings
 
 @dataclass(frozen=True)
 class Fact:
-    """One thing that the evidence says of (user, item, time); kinds: `evidence.schema.KINDS`."""
+    """One thing that the evidence says of (user, item, time); kinds: `evidence.schema.KINDS`, and
+    where feedback is implicit those of `IMPLICIT`.
+    """
 
     kind: str
     strength: int
@@ -25,7 +27,7 @@ class Fact:
     value: str = ""
     """Kind `related`: title of the user's item; `attribute`: its value."""
     liked: bool | None = None
-    """Kind `related`: whether the user liked that item."""
+    """Kind `related`: whether the user liked that item; None where feedback is implicit."""
     attribute: str = ""
     """Kind `attribute`: which attribute of the item has the value (genre, director, brand, ...)."""
     count: int | None = None

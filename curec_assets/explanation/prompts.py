@@ -33,6 +33,11 @@ _LABELS = {
     "lately": "you lately",
     "new_item": "hardly anyone has rated it",
     "new_user": "little is known of you",
+    "demand": "demand",
+    "demand_lately": "demand lately",
+    "choosers": "people like you",
+    "untried": "hardly anyone has chosen it",
+    "unseen": "little is known of you",
 }
 _CHAIN = re.compile(
     rf"^(?P<cited>{NOTHING}|[FAN]\d+(?: [FAN]\d+)*) (?P<level>{'|'.join(CHAIN_WORDS)})$"
@@ -234,7 +239,8 @@ def _fact_text(fact: Fact) -> str:
 def fact_label(fact: Fact) -> str:
     """What a fact is about, as the prompt says it: `people like you`, `the comedy genre`."""
     if fact.kind == "related" and fact.value:
-        return f'you {"liked" if fact.liked else "disliked"} "{fact.value}"'
+        did = "chose" if fact.liked is None else "liked" if fact.liked else "disliked"
+        return f'you {did} "{fact.value}"'
     if fact.kind == "related":
         return "your related items"
     return in_words(fact) if fact.kind == "attribute" else _LABELS[fact.kind]

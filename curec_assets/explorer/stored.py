@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 
 from curec_assets.core.recipe import Recipe
+from curec_assets.datasets.schema import OBSERVED
 from curec_assets.explorer.ballot import Ballot, open_ballot
 from curec_assets.serving.compared import Compared, Measures
 from curec_assets.serving.now import SHOWN, Explanation, Now
@@ -45,7 +46,7 @@ class Stored:
     @cached_property
     def titles(self) -> Mapping[str, str]:
         """Title → item id, those with most events first."""
-        counts = self.now.interactions.group_by("item_id").len()
+        counts = self.now.interactions.filter(OBSERVED).group_by("item_id").len()
         rows = self.now.items.join(counts, on="item_id").sort(
             ["len", "title"], descending=[True, False]
         )
@@ -54,7 +55,7 @@ class Stored:
     def history(self, user: str) -> pl.DataFrame:
         """When (UTC), title, rating, liked and item id of what a user met, the oldest first."""
         return (
-            self.now.interactions.filter(user_id=user)
+            self.now.interactions.filter(OBSERVED, user_id=user)
             .sort("timestamp", "event_id")
             .join(self.now.items.select("item_id", "title"), on="item_id", maintain_order="left")
             .select(pl.from_epoch("timestamp").alias("when"), "title", "rating", "liked", "item_id")
@@ -84,7 +85,7 @@ class Stored:
 
     def ratings_of(self, item_id: str) -> pl.DataFrame:
         """rating, events: how often an item was rated so."""
-        found = self.now.interactions.filter(item_id=item_id)
+        found = self.now.interactions.filter(OBSERVED, item_id=item_id)
         return found.group_by("rating").agg(events=pl.len()).sort("rating")
 
     def reasons_about(self, item_id: str) -> pl.DataFrame:

@@ -6,6 +6,7 @@ are not corrected, which is for the next snapshot's walk.
 
 import polars as pl
 
+from curec_assets.datasets.schema import OBSERVED
 from curec_assets.explanation.composer import compose_note
 from curec_assets.explanation.facts import Catalogue
 from curec_assets.explanation.notes import note_facts, usual_like_rate
@@ -13,8 +14,11 @@ from curec_assets.settings import ExplanationSettings
 
 
 def new_events(interactions: pl.DataFrame, snapshot: pl.DataFrame, most: int) -> pl.DataFrame:
-    """At most the `most` newest rows of `interactions` that `snapshot` lacks, the oldest first."""
-    new = interactions.join(snapshot.select("event_id"), on="event_id", how="anti")
+    """At most the `most` newest rows of `interactions` that `snapshot` lacks, the oldest first.
+
+    Of those that somebody did, not of what is drawn.
+    """
+    new = interactions.filter(OBSERVED).join(snapshot.select("event_id"), on="event_id", how="anti")
     return new.sort("timestamp", "event_id").tail(most)
 
 

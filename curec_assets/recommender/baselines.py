@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from curec_assets.datasets.schema import OBSERVED
 from curec_assets.evaluation.metrics import ndcg
 from curec_assets.recommender.logistic_regression import preference_predictions, save_weights
 from curec_assets.recommender.statistics import Smoothing, item_attributes, running_statistics
@@ -40,7 +41,8 @@ def build_baselines(
     Files: `retrievers.*`, `running_statistics.json`, `predictions.parquet` (`event_id, recommender,
     split, probability`) and `ranks.parquet` (`event_id, recommender, split, rank`).
     """
-    training = events.filter(pl.col("split") == "train")
+    observed = events.filter(OBSERVED)
+    training = observed.filter(pl.col("split") == "train")
     validation = ranked_events(events, "validation", ranking.ranked_events, seed)
     fitted: dict[float, ItemScorers] = {}
     curve: dict[float, float] = {}
@@ -53,7 +55,7 @@ def build_baselines(
             smoothing=settings.smoothing,
             neighbours=ranking.neighbours,
         )
-        curve[l2] = _gain(fitted[l2], partial(fitted[l2].scores, "ease"), events, validation)
+        curve[l2] = _gain(fitted[l2], partial(fitted[l2].scores, "ease"), observed, validation)
         log(f"EASE with L2 {l2:g}: validation NDCG@10 {curve[l2]:.4f}")
     retrievers = fitted[max(curve, key=lambda l2: curve[l2])]
     retrievers.save(folder)
@@ -62,12 +64,12 @@ def build_baselines(
     text_curve = {}
     for weight in ranking.text_weights:
         with_text = _with_text(retrievers, content, weight)
-        text_curve[weight] = _gain(retrievers, with_text, events, validation)
+        text_curve[weight] = _gain(retrievers, with_text, observed, validation)
     text_weight = max(text_curve, key=lambda weight: text_curve[weight])
     scorers["ease_text"] = _with_text(retrievers, content, text_weight)
     ranks = [
         asked.select("event_id", pl.lit(name).alias("recommender"), "split").with_columns(
-            rank=pl.Series(full_ranks(retrievers, score, events, asked), dtype=pl.Float32)
+            rank=pl.Series(full_ranks(retrievers, score, observed, asked), dtype=pl.Float32)
         )
         for asked in (validation, ranked_events(events, "test", ranking.ranked_events, seed))
         for name, score in scorers.items()

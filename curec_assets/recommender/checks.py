@@ -77,7 +77,7 @@ def recommendations_new_and_ranked(warehouse: Warehouse) -> dg.AssetCheckResult:
     """No seen item, no repeated item, ranks without gaps."""
     shown = warehouse.read("recommendations", ["user_id", "rank", "item_id"])
     problems = recommendation_problems(
-        shown, warehouse.read("interactions", ["user_id", "item_id"])
+        shown, warehouse.read("interactions", ["user_id", "item_id", "rating"])
     )
     return dg.AssetCheckResult(
         passed=not problems,

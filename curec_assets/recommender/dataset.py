@@ -200,7 +200,7 @@ class TrainingData:
         item_table = ItemTable.make(tables.item_embeddings, trained_items)
         form = ExampleForm(
             settings.history_length,
-            RatingScale.fit(training["rating"]),
+            RatingScale.fit(training["rating"].fill_null(0.0)),
             Smoothing(settings.smoothing, settings.recent_half_life),
         )
         split = tables.events["split"].to_numpy()

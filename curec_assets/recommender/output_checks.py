@@ -2,6 +2,8 @@
 
 import polars as pl
 
+from curec_assets.datasets.schema import OBSERVED
+
 
 def prediction_problems(predictions: pl.DataFrame, events: pl.DataFrame) -> list[str]:
     """What is wrong with `event_id, variant, seed, probability`; `events`: whom it must cover."""
@@ -34,8 +36,11 @@ def misplaced_intervals(evaluation: pl.DataFrame) -> pl.DataFrame:
 
 
 def recommendation_problems(shown: pl.DataFrame, interactions: pl.DataFrame) -> list[str]:
-    """What is wrong with `user_id, rank, item_id`, given what each user has interacted with."""
-    seen = shown.join(interactions.unique(), on=["user_id", "item_id"], how="semi").height
+    """What is wrong with `user_id, rank, item_id`, given what each user has interacted with.
+
+    `interactions`: user_id, item_id, rating.
+    """
+    seen = shown.join(interactions.filter(OBSERVED), on=["user_id", "item_id"], how="semi").height
     repeated = int(shown.select("user_id", "item_id").is_duplicated().sum())
     ranks = shown.sort("user_id", "rank").with_columns(
         expected=pl.int_range(1, pl.len() + 1).over("user_id")

@@ -50,7 +50,7 @@ def running_statistics(
             "user_id",
             "item_id",
             "timestamp",
-            pl.col("rating").cast(pl.Float64),
+            pl.col("rating").cast(pl.Float64).fill_null(0.0),  # of what is drawn
             pl.col("liked").cast(pl.Float64),
         ).sort("timestamp", "user_id", "item_id", "rating"),
         smoothing,

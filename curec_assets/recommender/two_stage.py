@@ -16,6 +16,7 @@ import polars as pl
 from pydantic import ValidationError
 
 from curec_assets.core.seeds import random_generator
+from curec_assets.datasets.schema import OBSERVED
 from curec_assets.evidence.event_log import Ints
 from curec_assets.retrieval.candidates import expected_ranks
 from curec_assets.retrieval.content import Content
@@ -54,8 +55,11 @@ class Store:
         item_embeddings: pl.DataFrame,
         settings: RankingSettings,
     ) -> Self:
-        """`log`: user_id, item_id, liked, timestamp; `items`: item_id, attributes, text."""
-        timeline = Timeline(log, sorted(items["item_id"]))
+        """`log`: user_id, item_id, rating, liked, timestamp; `items`: item_id, attributes, text.
+
+        What is drawn (`datasets.drawn`) nobody has seen: it is not read.
+        """
+        timeline = Timeline(log.filter(OBSERVED), sorted(items["item_id"]))
         return cls(timeline, Content.make(timeline, items, item_embeddings), settings)
 
     def refitted(self, asked: Asked, every: int) -> Iterator[tuple[ItemTables, Ints]]:

@@ -225,26 +225,59 @@ def versions(result: dg.ExecuteInProcessResult) -> dict[str, str]:
     }
 
 
+@pytest.mark.parametrize("feedback", ["explicit", "implicit"])
 def test_files_that_come_one_by_one_make_what_files_that_come_at_once_make(
-    tmp_path: Path,
+    feedback: str, tmp_path: Path
 ) -> None:
+    def ingested(folder: Path, *files: tuple[str, pl.DataFrame]) -> dg.ExecuteInProcessResult:
+        folder.mkdir(exist_ok=True)
+        found = run(folder, data=inbox(folder, *files) | {"feedback": feedback})
+        assert found.success
+        return found
+
     one_by_one, at_once = tmp_path / "one by one", tmp_path / "at once"
-    for each in (one_by_one, at_once):
-        each.mkdir()
     for arrival in ARRIVALS.items():
-        last = run(one_by_one, data=inbox(one_by_one, arrival))
-        assert last.success
-    whole = run(at_once, data=inbox(at_once, *ARRIVALS.items()))
+        last = ingested(one_by_one, arrival)
+    whole = ingested(at_once, *ARRIVALS.items())
     assert versions(last) == versions(whole)
     for name, rows in tables(one_by_one).items():
         assert rows.equals(tables(at_once)[name]), name
+    drawn = tables(at_once)["interactions"].filter(~schema.OBSERVED)
+    assert drawn.is_empty() is (feedback == "explicit")
 
-    corrected = run(one_by_one, data=inbox(one_by_one, ("1.csv", CORRECTED)))
+    corrected = ingested(one_by_one, ("1.csv", CORRECTED))
+    if feedback == "implicit":  # what is drawn depends on what each batch brought
+        assert set(tables(one_by_one)["interactions"].filter(schema.OBSERVED)["liked"]) == {True}
+        return
     from_scratch = tmp_path / "from scratch"
-    from_scratch.mkdir()
-    fresh = run(from_scratch, data=inbox(from_scratch, *(ARRIVALS | {"1.csv": CORRECTED}).items()))
+    fresh = ingested(from_scratch, *(ARRIVALS | {"1.csv": CORRECTED}).items())
     assert versions(corrected)["interactions"] == versions(fresh)["interactions"]
     assert tables(one_by_one)["interactions"].equals(tables(from_scratch)["interactions"])
+
+
+def test_an_implicit_event_that_is_taken_back_takes_what_was_drawn_beside_it(home: Path) -> None:
+    run(home, data=inbox(home, ("1.csv", MANY)) | {"feedback": "implicit"})
+    before = tables(home)["interactions"]
+    data = inbox(home, ("2.csv", TAKEN_BACK)) | {"feedback": "implicit"}
+    assert run(home, data=data).success
+    after = tables(home)["interactions"]
+    gone = before.join(after, on="event_id", how="anti")
+    assert gone.filter(schema.OBSERVED).height == TAKEN_BACK.height
+    assert gone.filter(~schema.OBSERVED).height == TAKEN_BACK.height
+    kept = before.join(gone, on="event_id", how="anti", maintain_order="left")
+    assert kept.equals(after)
+
+
+def test_clicks_need_no_rating(home: Path) -> None:
+    clicks = MANY.drop("rating")
+    found = run(home, data=files(home, clicks) | {"feedback": "implicit"})
+    assert found.success
+    assert [
+        check.check_name for check in found.get_asset_check_evaluations() if not check.passed
+    ] == []
+    rows = tables(home)["interactions"]
+    assert rows["liked"].to_list() == rows["rating"].is_not_null().to_list()
+    assert recorded(found)["interactions"]["drawn_events"] == rows["rating"].null_count() > 0
 
 
 def test_a_file_that_says_what_is_known_changes_nothing(home: Path) -> None:

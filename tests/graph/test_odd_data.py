@@ -19,6 +19,7 @@ extends = "smoke"
 [data]
 source = "files"
 interactions_path = "interactions.csv"
+feedback = "{feedback}"
 items_path = "items.csv"
 attribute_columns = {attributes}
 confirmed_columns = ["director", "actor"]
@@ -54,12 +55,13 @@ def items() -> pl.DataFrame:
 
 
 def everything(
-    folder: Path, interactions: pl.DataFrame, catalogue: pl.DataFrame
+    folder: Path, interactions: pl.DataFrame, catalogue: pl.DataFrame, feedback: str = "explicit"
 ) -> dg.ExecuteInProcessResult:
     interactions.write_csv(folder / "interactions.csv")
     catalogue.write_csv(folder / "items.csv")
     named = [name for name in catalogue.columns if name in ("genre", "director", "actor")]
-    (folder / "odd.toml").write_text(_PROFILE.format(attributes=named), encoding="utf-8")
+    profile = _PROFILE.format(attributes=named, feedback=feedback)
+    (folder / "odd.toml").write_text(profile, encoding="utf-8")
     definitions = build_definitions(profile=str(folder / "odd.toml"), home=folder / "home")
     with dg.DagsterInstance.ephemeral() as instance:
         return definitions.resolve_job_def("everything").execute_in_process(
@@ -116,6 +118,40 @@ def test_odd_data_runs_and_its_reasons_invent_nothing(case: str, tmp_path: Path)
     assert reasons.height > 0
     assert reasons["grounded"].all()
     assert reasons["reason"].str.len_chars().min() > 0
+
+
+def test_where_nobody_rated_anything_no_reason_says_that_somebody_did(tmp_path: Path) -> None:
+    likes = events().filter(pl.col("rating") >= 4).drop("rating")
+    result = everything(tmp_path, likes, items(), feedback="implicit")
+    assert result.success, errors(result)
+    failed = [e.check_name for e in result.get_asset_check_evaluations() if not e.passed]
+    with duckdb.connect(tmp_path / "home" / "warehouse.duckdb", read_only=True) as warehouse:
+        reasons = warehouse.sql(
+            "select reason, grounded, facts from recommendation_reasons "
+            "union all select reason, grounded, facts from recommendations"
+        ).pl()
+        drawn = warehouse.sql(
+            "select count(*) from recommendation_reasons r join interactions i using (event_id) "
+            "where i.rating is null"
+        ).fetchall()[0][0]
+        prompts = warehouse.sql('select "user" from alignment_corpus').pl()["user"]
+    said = " ".join([*reasons["reason"], *prompts]).lower()
+    for word in (
+        "rated",
+        "disliked",
+        "verdict",
+        "generous",
+        "strict",
+        "hard to please",
+        "received",
+    ):
+        assert word not in said.replace("as strict as the crowd", ""), word
+    assert "chose" in said
+    assert reasons["grounded"].all()
+    facts = reasons.explode("facts").unnest("facts")
+    assert facts["count"].null_count() == facts["of"].null_count() == facts.height
+    assert drawn > 0
+    assert "recommendations_new_and_ranked" not in failed
 
 
 @pytest.mark.parametrize("case", REFUSED)

@@ -1,4 +1,6 @@
-"""Events from a table of the user's: user, item, time, rating or boolean label, as mapped."""
+"""Events from a table of the user's: user, item, time, and where feedback is explicit a rating or
+boolean label, as mapped.
+"""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -14,6 +16,8 @@ from curec_assets.settings import DataSettings
 from resources.errors import DataError
 
 _DAY = 86_400
+_DID = 1.0
+"""The rating of events that have none, because feedback is implicit."""
 _ROLES = {"user": "user_id", "item": "item_id", "rating": "rating", "time": "timestamp"}
 """What is mapped → column of `schema.RAW_INTERACTIONS`."""
 _OPERATION = "operation"
@@ -57,7 +61,8 @@ def left_out(table: Table, settings: DataSettings, file: str) -> pl.DataFrame:
 
 def columns_of_events(table: Table, settings: DataSettings) -> dict[str, str]:
     """Role → column of the table. Raises `DataError` where it lacks one."""
-    names = {role: getattr(settings, f"{role}_column") for role in _ROLES}
+    wanted = [role for role in _ROLES if role != "rating" or settings.feedback == "explicit"]
+    names = {role: getattr(settings, f"{role}_column") for role in wanted}
     columns = table.columns()
     for role, name in names.items():
         require_column(table, columns, name, f"data.{role}_column")
@@ -74,7 +79,7 @@ def events_mapping(settings: DataSettings) -> dict[str, str]:
                 settings.user_column,
                 settings.item_column,
                 settings.time_column,
-                settings.rating_column,
+                settings.rating_column if settings.feedback == "explicit" else settings.feedback,
                 settings.operation_column,
                 settings.time_unit,
                 settings.csv_separator,
@@ -91,7 +96,11 @@ def _parsed(table: Table, settings: DataSettings) -> tuple[pl.DataFrame, _Column
     parsed = {
         "user": parsing.ids(cells["user"]),
         "item": parsing.ids(cells["item"]),
-        "rating": parsing.ratings(cells["rating"]),
+        "rating": (
+            parsing.ratings(cells["rating"])
+            if "rating" in cells
+            else parsing.Parsed(pl.repeat(_DID, len(cells["user"].values), eager=True), ())
+        ),
         "time": parsing.times(
             cells["time"],
             unit=settings.time_unit,

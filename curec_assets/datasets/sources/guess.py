@@ -156,9 +156,11 @@ def _rating(rows: pl.DataFrame, named: Mapping[str, str], found: Guess) -> dict[
     mapped = _mapped(free, ("rating",))
     if mapped:
         return mapped
+    found.values["feedback"] = "implicit"
     found.doubts.append(
-        "no column looks like a rating or a label: name one in rating_column (a column that is "
-        "true in every row tells nothing apart)"
+        "no column looks like a rating or a label, so every event is taken for a like, and others "
+        'that did not happen are drawn; if there is one, take feedback = "implicit" out and name '
+        "it in rating_column"
     )
     return {}
 

@@ -91,7 +91,12 @@ def require_column(table: Table, columns: Sequence[str], name: str, setting: str
     """Raise `DataError` where `columns`, those of the table, lack what a setting names."""
     if name in columns:
         return
-    why = " (without ratings nothing tells likes from dislikes)" if "rating" in setting else ""
+    why = ""
+    if "rating" in setting:
+        why = (
+            " (without ratings nothing tells likes from dislikes; of clicks, plays or sales set "
+            'data.feedback = "implicit")'
+        )
     raise DataError(
         f"{table.name} has no column {name!r}, which {setting} names{why}; it has "
         f"{', '.join(map(repr, columns))}. "

@@ -61,6 +61,18 @@ class DataSettings(Section):
     rating_column: str = Field(
         "rating", description="Interactions column with a rating, or a boolean label."
     )
+    feedback: Literal["explicit", "implicit"] = Field(
+        "explicit",
+        description="`implicit`: events say only what people took to (clicks, plays, sales). No "
+        "rating is read, every event counts as a like, and beside each others are drawn that did "
+        "not happen.",
+    )
+    drawn_per_event: PositiveInt = Field(
+        1,
+        description="feedback=implicit: events that did not happen, drawn beside each that did: "
+        "another item that was taken before, and not by this user. Items are drawn as often as "
+        "they are taken.",
+    )
     time_unit: Literal["s", "ms", "us"] = Field(
         "s", description="Of times that are numbers: seconds, milliseconds or microseconds."
     )
@@ -131,6 +143,11 @@ class DataSettings(Section):
     max_history: PositiveInt = Field(
         50, description="Longest history kept per event: the latest events before it."
     )
+
+    @property
+    def liked_from(self) -> float | None:
+        """The least rating of a liked event; None where every event is."""
+        return None if self.feedback == "implicit" else self.liked_threshold
 
     @field_validator("interactions_path", "items_path")
     @classmethod
