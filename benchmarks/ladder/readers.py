@@ -21,7 +21,12 @@ from curec_assets.evaluation.bootstrap import (
     weighted_auc,
     weighted_mean,
 )
-from curec_assets.evaluation.metrics import auc, expected_calibration_error, log_losses
+from curec_assets.evaluation.metrics import (
+    auc,
+    ece_if_calibrated,
+    expected_calibration_error,
+    log_losses,
+)
 from curec_assets.reward.reader import fit_reader
 from curec_assets.reward.texts import Encoder, Text, embed
 from curec_assets.settings import Profile
@@ -46,6 +51,8 @@ class Reading:
     log_loss: Interval
     ece: float
     """Expected calibration error of the reader's probability."""
+    least_ece: float
+    """What it would be, in the mean, if these probabilities were right."""
     platt: float
     """LogLoss of the model's own expected level, Platt-scaled on what the reader is fitted on; NaN
     where the engine told none, or all had one outcome."""
@@ -105,6 +112,7 @@ def read(written: Written, encoder: Encoder, profile: Profile) -> Reading | None
         shuffled=interval(np.mean(shuffled, axis=0)),
         log_loss=interval(weighted_mean(resamples, *_per_user(users, losses, resamples.shape[1]))),
         ece=expected_calibration_error(liked[test], probabilities),
+        least_ece=ece_if_calibrated(probabilities, random_generator(profile.seed, "ladder ece")),
         platt=_platt(reasons["expected_level"], liked, fitted, test),
         evidence=auc(liked[test], own["probability"].to_numpy()),
         spearman=_spearman(own["level"], own["probability"]),

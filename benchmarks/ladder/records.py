@@ -173,6 +173,7 @@ def _of_reading(command: str, reading: readers.Reading) -> list[Record]:
         "levels": (float(reading.levels), ">= 9" if rung == "aligned" else None),
         "grounded": (reading.grounded, None),
         "ECE": (reading.ece, "<= 0.03" if rung == texts.CORRECTED else None),
+        "ECE if it were right": (reading.least_ece, None),
         "expected level, Platt-scaled, LogLoss": (reading.platt, None),
         "evidence model's AUC": (reading.evidence, None),
     }

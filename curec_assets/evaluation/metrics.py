@@ -4,6 +4,7 @@
 - GAUC: AUC within each user who has both kinds, averaged with the users' numbers of events.
 - LogLoss: mean of -log p(outcome), natural logarithm, p kept inside [1e-7, 1 - 1e-7].
 - ECE: mean over events of |mean probability - share liked| of the event's bin, bins of equal width.
+  Few events show some of it by chance: see `ece_if_calibrated`.
 - rank: place of the liked item in the whole catalogue minus what the user had seen; an item tied
   with others gets its expected place under a random order of the tied.
 - HR@10: share of ranks ≤ 10. NDCG@10: mean of 1/log2(1 + rank), 0 beyond 10 (one relevant item).
@@ -90,3 +91,16 @@ def expected_calibration_error(
     found = reliability(liked, probabilities, bins)
     gaps = sum(each["events"] * abs(each["probability"] - each["liked"]) for each in found)
     return gaps / len(liked)
+
+
+def ece_if_calibrated(
+    probabilities: np.ndarray, random: np.random.Generator, draws: int = 200
+) -> float:
+    """Mean ECE of outcomes drawn by the probabilities themselves: what so many events show of a
+    forecast that is right (consistency resampling, Bröcker and Smith, 2007). NaN without events.
+    """
+    found = [
+        expected_calibration_error(random.random(len(probabilities)) < probabilities, probabilities)
+        for _ in range(draws)
+    ]
+    return float(np.mean(found))

@@ -140,3 +140,20 @@ def test_equal_recommenders_differ_by_exactly_nothing() -> None:
     scores = [((7 * n) % 12) / 12 for n in range(12)]
     table = _evaluated(scores, scores).filter(pl.col("recommender") == "id_text - id")
     assert set(table.drop_nulls("value").select("value", "low", "high").to_numpy().flat) == {0.0}
+
+
+@pytest.mark.parametrize("events", [200, 20_000])
+def test_what_is_calibrated_shows_the_error_that_chance_makes(events: int) -> None:
+    random = np.random.default_rng(events)
+    probabilities = random.beta(4, 2, events)
+    liked = random.random(events) < probabilities
+    expected = metrics.ece_if_calibrated(probabilities, random)
+    assert metrics.expected_calibration_error(liked, probabilities) == pytest.approx(
+        expected, rel=0.8
+    )
+    assert metrics.expected_calibration_error(liked, probabilities**3) > 3 * expected
+    assert 0.3 < expected * np.sqrt(events) < 1.5
+
+
+def test_nothing_is_said_of_the_calibration_of_no_events() -> None:
+    assert np.isnan(metrics.ece_if_calibrated(np.array([]), np.random.default_rng(0)))
