@@ -79,7 +79,7 @@ def _without_numbers(named: Mapping[str, pl.DataFrame]) -> Mapping[str, pl.DataF
     nothing = [pl.lit(None, pl.Boolean).alias("liked")]
     nothing += [pl.lit(None, pl.Int64).alias(name) for name in ("count", "of")]
     return {
-        kind: rows.with_columns(nothing, pl.lit(value=False).alias("known"))
+        kind: rows.with_columns(*nothing, pl.lit(value=False).alias("known"))
         if kind in _GENEROSITY
         else rows.with_columns(nothing)
         for kind, rows in named.items()

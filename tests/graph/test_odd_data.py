@@ -134,8 +134,8 @@ def test_where_nobody_rated_anything_no_reason_says_that_somebody_did(tmp_path: 
             "select count(*) from recommendation_reasons r join interactions i using (event_id) "
             "where i.rating is null"
         ).fetchall()[0][0]
-        prompts = warehouse.sql('select "user" from alignment_corpus').pl()["user"]
-    said = " ".join([*reasons["reason"], *prompts]).lower()
+        corpus = warehouse.sql("select completion from alignment_corpus where task = 'reason'").pl()
+    said = " ".join([*reasons["reason"], *corpus["completion"]]).lower()
     for word in (
         "rated",
         "disliked",
@@ -145,7 +145,7 @@ def test_where_nobody_rated_anything_no_reason_says_that_somebody_did(tmp_path: 
         "hard to please",
         "received",
     ):
-        assert word not in said.replace("as strict as the crowd", ""), word
+        assert word not in said, word
     assert "chose" in said
     assert reasons["grounded"].all()
     facts = reasons.explode("facts").unnest("facts")
