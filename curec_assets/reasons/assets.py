@@ -302,6 +302,8 @@ def live_reasons(inputs: Inputs) -> tuple[pl.DataFrame, Mapping[str, Any]]:
     every = with_basis(every, histories, items)
     stay = kept(every, inputs.earlier, "event_id")
     asked = every.join(stay, on="event_id", how="anti", maintain_order="left")
+    if asked.is_empty() and inputs.earlier is not None:
+        return stay.select(inputs.earlier.columns), {WAITING: 0}
     catalogue = Catalogue(items)
     rows = asked.select("user_id", "item_id", "timestamp")
     if asked.is_empty():
@@ -325,8 +327,6 @@ def live_reasons(inputs: Inputs) -> tuple[pl.DataFrame, Mapping[str, Any]]:
         catalogue,
         profile.explanation,
     )
-    if asked.is_empty() and inputs.earlier is not None:
-        return stay.select(inputs.earlier.columns), {WAITING: 0}
     with writer_of(inputs, "reason_policy") as generator:
         written = with_reasons(
             asked,
