@@ -20,6 +20,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Generic, Self, TypeVar
 
+from resources.compute.cores import cores
+
 T = TypeVar("T")
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -98,11 +100,6 @@ def timed(call: Callable[[], T]) -> Run[T]:
     started = time.perf_counter()
     result = call()
     return Run(time.perf_counter() - started, result)
-
-
-def cores() -> int:
-    """Processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,10 @@ from typing import Any, Self
 
 import polars as pl
 
-from benchmarks.harness import ROOT, cores
+from benchmarks.harness import ROOT
 from curec_assets.recommender.dataset import EventTables
 from curec_assets.settings import RecommenderSettings
+from resources.compute.cores import cores
 
 PYTHON = ROOT / ".venv-recbole" / "bin" / "python"
 """Has benchmarks/requirements-recbole.txt."""

@@ -19,7 +19,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.harness import Pairs, Record, Run, Spread, cores, pairs, parser
+from benchmarks.harness import Pairs, Record, Run, Spread, pairs, parser
 from benchmarks.home import Home
 from benchmarks.recbole_din import DEFAULT_HIDDEN, PYTHON, RecBole, write_atomic_files
 from benchmarks.tables import publish
@@ -29,6 +29,7 @@ from curec_assets.recommender.dataset import EventTables, TrainingData
 from curec_assets.recommender.din import Variant
 from curec_assets.recommender.training import Training, train
 from curec_assets.settings import PROFILES
+from resources.compute.cores import cores
 
 COMMAND = "make bench-speed-recommender"
 _TABLES = ("event_splits", "items", "item_embeddings")

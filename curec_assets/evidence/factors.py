@@ -9,6 +9,7 @@ the two scales are ours.
 """
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numba
@@ -19,6 +20,7 @@ from curec_assets.core.seeds import random_generator
 from curec_assets.evidence.bias import Bias
 from curec_assets.evidence.event_log import Codes, EventLog, Floats, Index, Ints, Queries
 from curec_assets.evidence.fits import Fit, KeptFits
+from resources.compute.cores import cores
 
 COLUMNS = {
     "factor_rating": "taste",
@@ -31,6 +33,7 @@ _FIRST = 500  # events before the first fit
 _GROWTH = 1.08  # of the log until the next
 _LIKE_SCALE = 2.0  # brings likes to about the spread of ratings, so that one penalty suits both
 _SWEEPS = 3  # of users and items in each fit
+_SHARED = 100_000  # events from which on the cores share a sweep
 _MOST = 500  # latest events of a user that are looked at
 
 
@@ -55,19 +58,30 @@ class _Side:
         return cls(index, owners, index.first[owners], others[index.events], values[index.events])
 
     def sweep(self, vectors: Floats, theirs: Floats, size: int, ridge: float) -> None:
-        """The ridge regressions of every owner that has one of the first `size` events."""
+        """The ridge regressions of every owner that has one of the first `size` events.
+
+        They know nothing of each other: of many events, each core gets a share of the owners.
+        """
         known = self.owners[: np.searchsorted(self.first, size)]
-        _sweep(
-            vectors,
-            theirs,
-            known,
-            self.index.starts,
-            self.index.events,
-            self.others,
-            self.values,
-            size,
-            ridge,
-        )
+        shares = cores() if size >= _SHARED else 1
+        with ThreadPoolExecutor(shares) as threads:
+            done = [
+                threads.submit(
+                    _sweep,
+                    vectors,
+                    theirs,
+                    known[share::shares],
+                    self.index.starts,
+                    self.index.events,
+                    self.others,
+                    self.values,
+                    size,
+                    ridge,
+                )
+                for share in range(shares)
+            ]
+        for each in done:
+            each.result()
 
 
 class Factors:
@@ -204,7 +218,7 @@ def _solve_in_place(gram: Floats, right: Floats) -> None:
         right[row] /= gram[row, row]
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _sweep(
     vectors: Floats,
     theirs: Floats,

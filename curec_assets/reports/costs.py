@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from curec_assets.reports.outcome import text_table
+from resources.compute.cores import cores
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ def write_costs(path: Path, run: RunCosts, profile: str) -> None:
         cost.name: {
             **asdict(cost),
             "peak_of_step": run.memory.of_each_step,
-            "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
+            "cores": cores(),
             "date": datetime.date.today().isoformat(),
         }
         for cost in run.assets

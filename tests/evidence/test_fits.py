@@ -135,3 +135,21 @@ def test_what_a_kill_left_is_swept(
     known = history[0].head(CUT)
     read(known, known.tail(5), tmp_path)
     assert not left.exists()
+
+
+def test_shares_of_several_cores_make_the_same_bits(
+    history: tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame],
+    read: Read,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    known = history[0]
+    alone = read(known, known)
+    shared: list[int] = []
+    sweep = factors._sweep
+    monkeypatch.setattr(
+        factors, "_sweep", lambda *args: (shared.append(len(args[2])), sweep(*args))
+    )
+    monkeypatch.setattr(factors, "_SHARED", 1)
+    monkeypatch.setattr(factors, "cores", lambda: 3)
+    assert read(known, known).equals(alone)
+    assert len(shared) % 3 == 0 and max(shared) <= 20, "of 60 users and 40 items"
