@@ -18,7 +18,7 @@ RECBOLE_STAMP := .venv-recbole/.ready
 AUDIT_BIN := .venv-audit/bin
 AUDIT_STAMP := .venv-audit/.ready
 
-.PHONY: help setup demo outcome ui explore test lint test-vllm bench-speed bench-data bench-ingest bench-incremental bench-follow \
+.PHONY: help setup demo outcome ui explore test lint test-vllm bench-speed bench-data bench-load bench-ingest bench-incremental bench-follow \
 	benchmark benchmark-thinned chaos audit faults pictures
 .DEFAULT_GOAL := help
 
@@ -35,6 +35,7 @@ help:
 	@echo 'make benchmark-thinned  the same without language model, on a sparser data set in own files'
 	@echo 'make bench-speed  measure writing and training, renew docs/speed.md (after make demo)'
 	@echo 'make bench-data   25 million events and 2 million items from files to evidence; beside it RecBole'
+	@echo 'make bench-load  the last part of it: a million events from a file to a split, beside RecBole'
 	@echo 'make bench-ingest  a million reviews from a file to the ledger; beside it DuckDB, to Parquet'
 	@echo 'make bench-incremental  what new events cost beside 100 thousand and 10 million stored ones'
 	@echo 'make bench-follow  what new, late and corrected events cost with the models of `laptop`'
@@ -126,6 +127,9 @@ bench-speed-%: setup
 bench-data: setup $(RECBOLE_STAMP)
 	@$(BIN)/python -m benchmarks.data $(if $(EVENTS),--events $(EVENTS)) $(if $(ITEMS),--items $(ITEMS)) \
 		$(if $(CHOSEN),--chosen $(CHOSEN))
+
+bench-load: setup $(RECBOLE_STAMP)
+	@$(BIN)/python -m benchmarks.data --load
 
 bench-ingest: setup
 	@$(BIN)/python -m benchmarks.ingest

@@ -3,8 +3,8 @@
 Made-up events (`amazon_shaped`), in an inbox, arrive five million at a time; ledger, interactions
 and splits by Dagster with their checks; then histories and evidence of events that are drawn from
 all of them. Each stage is a process of its own. Then one million of the same events are read from
-one file and split in time, by CURec and by RecBole 1.2.1 in turns. Figures go into
-docs/operation.md.
+one file and split in time, by CURec and by RecBole 1.2.1 in turns (`make bench-load` does this
+alone). Figures go into docs/operation.md.
 """
 
 import argparse
@@ -24,6 +24,7 @@ from benchmarks.data_stages import PROFILE, SPLIT_PROFILE
 from benchmarks.harness import ROOT, Pairs, Record, Spread, pairs, write_records
 
 COMMAND = "make bench-data"
+BESIDE = "make bench-load"
 _RECBOLE = ROOT / ".venv-recbole" / "bin" / "python"
 _ARRIVAL = 5
 """Files that come together."""
@@ -41,13 +42,16 @@ def main() -> None:
     options.add_argument("--count", type=int, default=3, help="turns of CURec and RecBole")
     options.add_argument("--recbole", type=Path, default=_RECBOLE, help="its Python")
     options.add_argument("--figures", type=Path, default=tables.DATA)
+    options.add_argument("--load", action="store_true", help=f"as `{BESIDE}`: no stages")
     chosen = options.parse_args()
     if not chosen.recbole.exists():
-        raise SystemExit(f"{chosen.recbole} is missing; `{COMMAND}` installs it")
+        raise SystemExit(f"{chosen.recbole} is missing; `{BESIDE}` installs it")
     shape = Shape(chosen.events, chosen.items)
     with tempfile.TemporaryDirectory(prefix="curec-data-") as name:
         folder = Path(name)
-        found = records_of_stages(stages(folder, shape, chosen.chosen), shape, chosen.chosen)
+        found = []
+        if not chosen.load:
+            found = records_of_stages(stages(folder, shape, chosen.chosen), shape, chosen.chosen)
         found += records_of_both(beside_recbole(folder, shape, chosen.recbole, chosen.count))
     write_records(chosen.figures, found)
     if chosen.figures == tables.DATA:
@@ -151,15 +155,15 @@ def records_of_both(both: Pairs[Found]) -> list[Record]:
     events = sum(both.a[0].result["events"])
     name = f"{events:,} events from a file to splits"
     return [
-        Record.of(f"{name}: {who}, {what}", spread, unit, COMMAND)
+        Record.of(f"{name}: {who}, {what}", spread, unit, BESIDE)
         for what, unit in (("seconds", "s"), ("gigabytes", "GB"))
         for who, spread in (
             ("CURec", both.of_a(lambda run, what=what: run.result[what])),  # type: ignore[misc]
             ("RecBole", both.of_b(lambda run, what=what: run.result[what])),  # type: ignore[misc]
         )
     ] + [
-        Record.of(f"{name}: faster than RecBole", faster, "times", COMMAND, ">= 5"),
-        Record.of(f"{name}: memory of RecBole's", ratio("gigabytes"), "share", COMMAND, "<= 0.5"),
+        Record.of(f"{name}: faster than RecBole", faster, "times", BESIDE, ">= 5"),
+        Record.of(f"{name}: memory of RecBole's", ratio("gigabytes"), "share", BESIDE, "<= 0.5"),
     ]
 
 

@@ -6,7 +6,6 @@ process's high-water mark, with everything that it imports), and what else is to
 
 import json
 import os
-import resource
 import shutil
 import sys
 import time
@@ -15,6 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
+
+from resources.compute.memory import peak_bytes
 
 if TYPE_CHECKING:
     from resources.storage.warehouse import Warehouse
@@ -66,7 +67,7 @@ def main() -> None:
             found = materialised(stage, folder)
         case _:
             found = materialised(stage, folder)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+    peak = peak_bytes() / 1e9
     print(json.dumps({"gigabytes": peak, **found}))
 
 

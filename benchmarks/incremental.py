@@ -20,6 +20,7 @@ import polars as pl
 
 from benchmarks import tables
 from benchmarks.harness import ROOT, Record, Spread, write_records
+from resources.compute.memory import peak_bytes
 
 COMMAND = "make bench-incremental"
 _ADDED = 10_000
@@ -133,8 +134,6 @@ def in_a_process(folder: Path) -> dict[str, Any]:
 
 def materialise(folder: Path) -> dict[str, Any]:
     """One run over the assets of new data; its seconds, those of each asset, and peak memory."""
-    import resource
-
     import dagster as dg
 
     from curec_assets.definitions import build_definitions
@@ -147,7 +146,7 @@ def materialise(folder: Path) -> dict[str, Any]:
             instance=instance, asset_selection=[dg.AssetKey(name) for name in _ASSETS]
         )
     seconds = time.perf_counter() - started
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+    peak = peak_bytes() / 1e9
     steps = {
         event.step_key: event.step_success_data.duration_ms / 1e3
         for event in result.all_events

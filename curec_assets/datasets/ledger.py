@@ -65,6 +65,8 @@ def revisions(
     added = pl.DataFrame(schema=schema.EVENTS)
 
     def so_far(keys: pl.DataFrame) -> pl.DataFrame:
+        if added.is_empty():
+            return known(keys)
         fresh = added.join(keys, on=keys.columns, how="semi")
         return pl.concat([known(keys), fresh])
 
@@ -129,6 +131,8 @@ def current_events(ledger: pl.DataFrame) -> pl.DataFrame:
 
 def _latest(ledger: pl.DataFrame) -> pl.DataFrame:
     """The last revision of each event, by sequence."""
+    if (ledger["revision"] == 1).all():  # each is the only one of its event
+        return ledger
     if not ledger["sequence"].is_sorted():  # the warehouse gives it sorted
         ledger = ledger.sort("sequence")
     return ledger.filter(pl.col("event_id").is_last_distinct())

@@ -3,8 +3,6 @@
 import datetime
 import json
 import os
-import resource
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import Any
 
 from curec_assets.reports.outcome import text_table
 from resources.compute.cores import cores
+from resources.compute.memory import peak_bytes
 
 
 @dataclass(frozen=True)
@@ -104,28 +103,19 @@ class PeakMemory:
 
     def of_step(self) -> float:
         """Peak since `start_step`."""
-        peak = _peak_gigabytes()
+        peak = peak_bytes() / 2**30
         self._run = max(self._run, peak)
         return peak
 
     def of_run(self) -> float:
         """Peak since this object was made."""
-        self._run = max(self._run, _peak_gigabytes())
+        self._run = max(self._run, peak_bytes() / 2**30)
         return self._run
 
     def _forget(self) -> bool:
-        self._run = max(self._run, _peak_gigabytes())
+        self._run = max(self._run, peak_bytes() / 2**30)
         try:
             Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
         except OSError:
             return False
         return True
-
-
-def _peak_gigabytes() -> float:
-    try:
-        status = Path("/proc/self/status").read_text(encoding="utf-8")
-        return int(status.split("VmHWM:", 1)[1].split(maxsplit=1)[0]) / 2**20
-    except (OSError, IndexError):
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return peak / 2**30 if sys.platform == "darwin" else peak / 2**20

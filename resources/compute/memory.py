@@ -1,8 +1,23 @@
-"""Giving memory back once a model is no longer needed."""
+"""The most memory that was held, and giving it back once a model is no longer needed."""
 
 import ctypes
 import gc
+import resource
 import sys
+from pathlib import Path
+
+
+def peak_bytes() -> int:
+    """The most memory that this process held at once, since it was started.
+
+    Linux says it of the program alone; what `getrusage` says begins with its parent's.
+    """
+    try:
+        status = Path("/proc/self/status").read_text(encoding="utf-8")
+        return int(status.split("VmHWM:", 1)[1].split(maxsplit=1)[0]) * 1024
+    except (OSError, IndexError):
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak if sys.platform == "darwin" else peak * 1024
 
 
 def release() -> None:
