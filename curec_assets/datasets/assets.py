@@ -26,7 +26,7 @@ from resources.storage.tombstones import without_forgotten
 _GROUP = "datasets"
 _KINDS = {"duckdb", "polars"}
 _EXAMPLES = 5
-_REVISION = ("sequence", "event_id", "operation", "user_id", "item_id", "rating", "timestamp")
+_REVISION = ("sequence", "event_id", "revision", "operation", *schema.EVENT)
 """What of a revision its event is made from; the whole ledger is wider."""
 
 
