@@ -39,7 +39,7 @@ help:
 	@echo 'make bench-ingest  a million reviews from a file to the ledger; beside it DuckDB, to Parquet'
 	@echo 'make bench-incremental  what new events cost beside 100 thousand and 10 million stored ones'
 	@echo 'make bench-follow  what new, late and corrected events cost with the models of `laptop`'
-	@echo 'make chaos        kill smoke runs at random (KILLS=100), resumable; renew the table in docs/operation.md'
+	@echo 'make chaos        kill smoke runs at random (KILLS=100, JOBS=2), resumable; renews docs/operation.md'
 	@echo 'make pictures  the pictures of the explorer in docs/images (after make demo)'
 	@echo 'make audit        known advisories about the pinned packages; renew docs/licences.md'
 	@echo 'Settings: CUREC_PROFILE=smoke|laptop|benchmark|gpu|file.toml, CUREC_HOME=folder'
@@ -105,7 +105,7 @@ benchmark-thinned: setup $(RECBOLE_STAMP)
 	@$(BIN)/python -m benchmarks.thinned
 
 chaos: setup
-	@$(BIN)/python -m benchmarks.chaos $(if $(KILLS),--kills $(KILLS))
+	@$(BIN)/python -m benchmarks.chaos $(if $(KILLS),--kills $(KILLS)) $(if $(JOBS),--jobs $(JOBS))
 
 # Each part takes minutes, reads the home that `make demo` filled, and renews its table in
 # docs/speed.md. Run them on a machine that does nothing else.

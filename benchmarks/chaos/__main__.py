@@ -15,6 +15,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 
@@ -66,6 +67,7 @@ def main() -> None:
     options.add_argument(
         "--work", type=Path, default=Path(".curec-chaos"), help="folder to work in"
     )
+    options.add_argument("--jobs", type=int, default=1, help="homes at once")
     options.add_argument("--minutes", type=float, default=float("inf"), help="then stop for now")
     options.add_argument("--figures", type=Path, default=tables.CHAOS)
     chosen = options.parse_args()
@@ -77,19 +79,33 @@ def main() -> None:
     ahead = itertools.islice(plans(chosen.seed, list(reference.seconds)), len(done), None)
     until = began + 60 * chosen.minutes
     while (fallen := sum(len(home.kills) for home in done)) < chosen.kills:
-        print(f"home {len(done) + 1}, {fallen} of {chosen.kills} kills so far", flush=True)
-        path = work / f"home-{len(done) + 1}"
-        filled = fill(Home.make(path), next(ahead)[: chosen.kills - fallen], reference, until)
-        if filled is None:
+        numbers = range(len(done) + 1, len(done) + 1 + chosen.jobs)
+        paths = [work / f"home-{number}" for number in numbers]
+        said = f"home {numbers[0]}" if len(numbers) == 1 else f"homes {numbers[0]} to {numbers[-1]}"
+        print(f"{said}, {fallen} of {chosen.kills} kills so far", flush=True)
+        planned = [kills[: chosen.kills - fallen] for kills in itertools.islice(ahead, len(paths))]
+        with ThreadPoolExecutor(len(paths)) as threads:  # a home's runs are processes of their own
+            filled = list(
+                threads.map(
+                    lambda path, kills: fill(Home.make(path), kills, reference, until),
+                    paths,
+                    planned,
+                )
+            )
+        until_unfinished = itertools.takewhile(lambda each: each is not None, filled)
+        whole = [each for each in until_unfinished if each is not None]
+        for path, each in zip(paths, whole, strict=False):
+            with (work / _DONE).open("a", encoding="utf-8") as file:
+                file.write(json.dumps(asdict(each)) + "\n")
+            print(*(f"  {said}" for said in each.problems or ["all as it should be"]), sep="\n")
+            if not each.problems:
+                shutil.rmtree(path)
+            done.append(each)
+        if done:
+            write_records(chosen.figures, records(done))
+        if len(whole) < len(filled):
             print("time is over; the same command goes on")
             break
-        with (work / _DONE).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(asdict(filled)) + "\n")
-        print(*(f"  {each}" for each in filled.problems or ["all as it should be"]), sep="\n")
-        if not filled.problems:
-            shutil.rmtree(path)
-        done.append(filled)
-        write_records(chosen.figures, records(done))
         if chosen.figures == tables.CHAOS:
             tables.update_operation()
     broken = [home for home in done if home.problems]
