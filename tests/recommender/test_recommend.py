@@ -91,7 +91,7 @@ def test_recommendations_are_new_ranked_and_what_comes_next(
     _, log = built
     users = [f"u{n}" for n in range(20)]
     shown = _recommend(built, users)
-    assert recommendation_problems(shown, log.select("user_id", "item_id")) == []
+    assert recommendation_problems(shown, log) == []
     assert shown["user_id"].unique(maintain_order=True).to_list() == users
     numbers = shown["item_id"].str.slice(1).cast(pl.Float64) / len(IDS)
     np.testing.assert_allclose(shown["score"], numbers)
@@ -126,8 +126,10 @@ def test_a_user_without_history_and_an_empty_list_of_users(
 
 def test_a_seen_or_repeated_item_is_a_problem() -> None:
     shown = pl.DataFrame({"user_id": ["u", "u"], "rank": [1, 3], "item_id": ["a", "a"]})
-    seen = pl.DataFrame({"user_id": ["u"], "item_id": ["a"]})
+    seen = pl.DataFrame({"user_id": ["u"], "item_id": ["a"], "rating": [5.0]})
     assert len(recommendation_problems(shown, seen)) == 3
+    drawn = seen.with_columns(rating=pl.lit(None, pl.Float64))
+    assert len(recommendation_problems(shown, drawn)) == 2
 
 
 def test_all_recommenders_are_read_for_the_evaluation(

@@ -17,14 +17,15 @@ Event = tuple[str, str, bool, int]
 
 
 def events(rows: list[Event]) -> pl.DataFrame:
-    """user_id, item_id, liked, timestamp."""
+    """user_id, item_id, liked, timestamp, rating."""
     schema = {
         "user_id": pl.String,
         "item_id": pl.String,
         "liked": pl.Boolean,
         "timestamp": pl.Int64,
     }
-    return pl.DataFrame(rows, schema=schema, orient="row")
+    found = pl.DataFrame(rows, schema=schema, orient="row")
+    return found.with_columns(rating=pl.when("liked").then(5.0).otherwise(1.0))
 
 
 def catalogue(ids: str | list[str] = ITEMS, *, told: bool = True) -> pl.DataFrame:

@@ -25,6 +25,7 @@ def log_of(users: int, per_user: int, *, liked: bool = True, seed: int = 1) -> p
             "event_id": [f"e{number:05}" for number in range(len(user))],
             "user_id": [f"u{number}" for number in user],
             "item_id": [IDS[number] for number in item],
+            "rating": 5.0 if liked else 1.0,
             "liked": np.full(len(user), liked),
             "timestamp": user * 500 + step * 60,
         }
