@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import polars as pl
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curec_assets.datasets import schema
@@ -42,6 +42,7 @@ def drawn(asked: pl.DataFrame, stored: pl.DataFrame) -> dict[str, dict[str, Any]
     return {row["event_id"]: row for row in found.iter_rows(named=True)}
 
 
+@settings(max_examples=25)  # each asks DuckDB several times
 @given(logs)
 def test_what_is_drawn_is_of_the_past_and_was_not_done(events: list[Event]) -> None:
     stored = ledger(events)
@@ -76,6 +77,7 @@ def test_what_is_drawn_is_of_the_past_and_was_not_done(events: list[Event]) -> N
             assert (event_id in found) == bool(like_it - now)
 
 
+@settings(max_examples=25)  # each asks DuckDB several times
 @given(logs)
 def test_what_arrives_later_changes_nothing(events: list[Event]) -> None:
     for batch in (1, 2):
@@ -84,6 +86,7 @@ def test_what_arrives_later_changes_nothing(events: list[Event]) -> None:
         assert drawn(early, early) == drawn(early, stored)
 
 
+@settings(max_examples=25)  # each asks DuckDB several times
 @given(logs)
 def test_without_one_user_what_was_drawn_of_others_stays(events: list[Event]) -> None:
     stored = ledger(events)
