@@ -21,11 +21,11 @@ from resources.errors import DataError
 _ROWS = 20_000  # looked at of each file
 _NAMES = {
     "user": "userid user reviewerid customerid customer memberid visitorid accountid personid "
-    "viewerid uid",
+    "viewerid uid visitor client buyer",
     "item": "itemid item parentasin asin productid movieid bookid isbn sku articleid songid "
     "trackid gameid recipeid businessid iid",
     "time": "timestamp unixreviewtime time datetime date createdat ratedat when ts reviewtime "
-    "eventtime",
+    "eventtime clickedat viewedat playedat watchedat boughtat purchasedat orderedat orderdate",
     "rating": "rating overall stars score liked like label clicked click grade value",
     "title": "title name productname itemname movietitle booktitle",
     "year": "year releaseyear yearpublished publicationyear",

@@ -35,12 +35,12 @@ NAMES = [f"Item number {n}" for n in range(25)]
 SHAPES = {
     "clicks": Shape(
         {
-            "visitor_id": [row[0] for row in ROWS],
+            "visitor": [row[0] for row in ROWS],
             "sku": [row[1] for row in ROWS],
-            "when": [row[3] for row in ROWS],
+            "clicked_at": [row[3] for row in ROWS],
         },
         ".csv",
-        {"user_column": "visitor_id", "item_column": "sku", "feedback": "implicit"},
+        {"user_column": "visitor", "item_column": "sku", "feedback": "implicit"},
     ),
     "MovieLens": Shape(
         {
