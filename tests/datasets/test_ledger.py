@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from curec_assets.datasets import schema
@@ -88,7 +88,6 @@ class Model:
         return {key: rating for key, (rating, _) in self.events.items()}
 
 
-@settings(max_examples=50)
 @given(READINGS)
 def test_what_was_said_last_is_what_is_there(readings: list[tuple[str, Rows]]) -> None:
     ledger, model = Ledger(), Model()
@@ -104,7 +103,6 @@ def test_what_was_said_last_is_what_is_there(readings: list[tuple[str, Rows]]) -
     assert all(numbers == list(range(1, len(numbers) + 1)) for numbers in revisions_of_each)
 
 
-@settings(max_examples=50)
 @given(ROWS, ROWS)
 def test_files_read_at_once_are_files_read_one_after_the_other(first: Rows, second: Rows) -> None:
     at_once, one_by_one = Ledger(), Ledger()
