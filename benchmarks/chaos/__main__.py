@@ -103,11 +103,11 @@ def main() -> None:
             done.append(each)
         if done:
             write_records(chosen.figures, records(done))
+        if chosen.figures == tables.CHAOS:
+            tables.update_operation()
         if len(whole) < len(filled):
             print("time is over; the same command goes on")
             break
-        if chosen.figures == tables.CHAOS:
-            tables.update_operation()
     broken = [home for home in done if home.problems]
     print(tables.table([r for r in records(done) if r.command == COMMAND]) if done else "")
     raise SystemExit(bool(broken))

@@ -12,7 +12,8 @@ as they were taken, nor that it is new, to the user or to all. What is left is t
 demand now. Ours; to draw by popularity is common.
 
 A drawn event has no rating, for nobody gave one. Models read it as a dislike, in the user's history
-too; no reason names it, no page shows it, and its item can still be recommended.
+too; no reason names it, no history on a page shows it, and its item can still be recommended.
+Reasons are written about some of them, for the readers need both outcomes.
 """
 
 import numba
