@@ -70,8 +70,8 @@ class DataSettings(Section):
     drawn_per_event: PositiveInt = Field(
         1,
         description="feedback=implicit: events that did not happen, drawn beside each that did: "
-        "another item that was taken before, and not by this user. Items are drawn as often as "
-        "they are taken.",
+        "an item as new to the user, and to all, as the event's own, drawn as often as it was "
+        "taken.",
     )
     time_unit: Literal["s", "ms", "us"] = Field(
         "s", description="Of times that are numbers: seconds, milliseconds or microseconds."
