@@ -113,9 +113,9 @@ def evidence(folder: Path, chosen: int) -> Mapping[str, Any]:
         pl.read_parquet(folder / "embeddings" / "*.parquet"), settings.text_components, SEED
     )
     parts = {"texts": time.perf_counter() - began}
-    log = EventLog(tables.read("event_splits", COLUMNS_READ))
+    log = EventLog(tables.read("training_snapshot", COLUMNS_READ))
     parts["log"] = time.perf_counter() - began - parts["texts"]
-    asked = chosen_of(tables.read("event_splits", ["user_id", "item_id", "timestamp"]), chosen)
+    asked = chosen_of(tables.read("training_snapshot", ["user_id", "item_id", "timestamp"]), chosen)
     numbers = EvidenceNumbers(
         log,
         tables.read("items", ["item_id", "year", "attributes"]),

@@ -337,7 +337,9 @@ def event_splits(inputs: Inputs) -> pl.DataFrame:
     from curec_assets.datasets.splits import assign_splits, require_both_folds
 
     profile = inputs.settings
-    events = assign_splits(inputs.table("training_snapshot"), profile.split, profile.seed)
+    columns = [name for name in schema.EVENT_SPLITS if name not in ("split", "fold")]
+    snapshot = inputs.table("training_snapshot", columns)
+    events = assign_splits(snapshot, profile.split, profile.seed)
     require_both_folds(events)
     return events
 

@@ -92,7 +92,8 @@ def interactions(events: StoredTable, inputs: Inputs) -> Description:
     found = events.aggregate(
         "count(rating) AS events, count(*) - count(rating) AS drawn, "
         "count(DISTINCT user_id) AS users, count(DISTINCT item_id) AS items, "
-        "coalesce(avg(liked::INT), 0) AS like_rate, min(timestamp) AS first, max(timestamp) AS last"
+        "count(opinions) AS reviewed, coalesce(avg(liked::INT), 0) AS like_rate, "
+        "min(timestamp) AS first, max(timestamp) AS last"
     )
     one = found.row(0, named=True)
     ratings = events.aggregate("rating, liked, count(*) AS events", "rating, liked")
@@ -103,6 +104,7 @@ def interactions(events: StoredTable, inputs: Inputs) -> Description:
         "like_rate": one["like_rate"],
         "left_out_unknown_item": inputs.metrics["current"] - one["events"],
         **({"drawn_events": one["drawn"]} if one["drawn"] else {}),
+        **({"events_with_opinions": one["reviewed"]} if one["reviewed"] else {}),
         "unknown_items": ", ".join(inputs.metrics["unknown_items"]),
         "ratings": ratings.sort("rating"),
         **_time_range(found.select("first", "last").unpivot(value_name="timestamp")),

@@ -99,6 +99,7 @@ def drawn_beside(
             item_id=items.gather(drawn[drawn >= 0]),
             rating=pl.lit(None, pl.Float64),
             liked=pl.lit(value=False),
+            opinions=pl.lit(None, pl.Utf8),
         )
         .select(list(schema.INTERACTIONS))
     )

@@ -1,6 +1,7 @@
 """The ledger of events: what each file said, as revisions that are added and never altered.
 
-An event is a user, an item and a time; a revision adds it, corrects its rating, or deletes it. A
+An event is a user, an item and a time; a revision adds it, corrects its rating or what its review
+says, or deletes it. A
 file that is read again supersedes what it said before: an event that it no longer has is deleted.
 An event that several files say alike is the first one's.
 """
@@ -150,15 +151,23 @@ def _owned(file: Read, known: Known) -> pl.DataFrame:
 
 def _revised(said: pl.DataFrame, latest: pl.DataFrame, lost: pl.DataFrame) -> pl.DataFrame:
     """What changes: rows of the ledger without their place in it."""
-    stored = latest.select("event_id", "revision", stored="operation", stored_rating="rating")
+    stored = latest.select(
+        "event_id",
+        "revision",
+        stored="operation",
+        stored_rating="rating",
+        stored_opinions="opinions",
+    )
     asked = said.join(stored, on="event_id", how="left", maintain_order="left")
     there = (pl.col("stored") != DELETE).fill_null(False)
+    other = pl.col("rating") != pl.col("stored_rating")
+    other |= pl.col("opinions").ne_missing(pl.col("stored_opinions"))
     operation = (
         pl.when(pl.col("deleted") & there)
         .then(pl.lit(DELETE))
         .when(~pl.col("deleted") & ~there)
         .then(pl.lit(ADD))
-        .when(~pl.col("deleted") & (pl.col("rating") != pl.col("stored_rating")))
+        .when(~pl.col("deleted") & other)
         .then(pl.lit(CORRECT))
     )
     come = asked.with_columns(operation=operation).filter(pl.col("operation").is_not_null())

@@ -35,15 +35,15 @@ def data_profile(
     Events that are drawn count for nothing but the share that is liked.
     """
     drawn = events.filter(~schema.OBSERVED)
-    liked = float(events["liked"].to_numpy().mean()) if events.height else 0.0
+    liked = _share(events["liked"])
     events = events.filter(schema.OBSERVED)
     users, met = events["user_id"].n_unique(), events["item_id"].n_unique()
     per_user = events.group_by("user_id").len()["len"]
     per_item = events.group_by("item_id").len()["len"]
-    alone = float((per_item == 1).to_numpy().mean()) if met else 0.0
+    alone = _share(per_item == 1)
     tied = _tied(events)
-    named = float((items["text"] != "").to_numpy().mean()) if items.height else 0.0
-    described = float((items["attributes"].list.len() > 0).to_numpy().mean()) if items.height else 0
+    named = _share(items["text"] != "")
+    described = _share(items["attributes"].list.len() > 0)
     figures = {
         "events": f"{events.height:,}, and {quarantined:,} rows in quarantine",
         "users": f"{users:,}, with {_middle(per_user)} events each in the middle",
@@ -55,6 +55,8 @@ def data_profile(
         "liked": f"{liked:.1%} of the events"
         + (f" and the {drawn.height:,} that are drawn beside them" if drawn.height else ""),
         "ratings": _ratings(events),
+        "reviews": f"{_share(events['opinions'].is_not_null()):.0%} of the events say what is good "
+        "or bad about the item",
         "texts": f"{named:.0%} of the items have a title or text, {described:.0%} attributes",
     }
     warnings = [
@@ -98,6 +100,10 @@ def data_profile(
         if doubtful
     ]
     return DataProfile(figures | _cold(events, split, warnings), warnings)
+
+
+def _share(flags: pl.Series) -> float:
+    return float(flags.to_numpy().mean()) if len(flags) else 0.0
 
 
 def _tied(events: pl.DataFrame) -> float:

@@ -10,6 +10,7 @@ EVENT = pl.Schema(
         "item_id": pl.Utf8(),
         "rating": pl.Float64(),
         "timestamp": pl.Int64(),  # Unix seconds
+        "opinions": pl.Utf8(),  # `datasets.opinions`; null: none, or no text
     }
 )
 RAW_INTERACTIONS = pl.Schema(
@@ -79,12 +80,16 @@ INTERACTIONS = pl.Schema(
         "rating": pl.Float64(),  # null: nobody did this, it is drawn (`datasets.drawn`)
         "liked": pl.Boolean(),
         "timestamp": pl.Int64(),
+        "opinions": pl.Utf8(),  # what a review praises and finds fault with; null: nothing
     }
 )
 OBSERVED = pl.col("rating").is_not_null()
 """Of rows of these tables: that somebody did it."""
 SERVING_SNAPSHOT = pl.Schema({**INTERACTIONS, "split": pl.Utf8()})
-EVENT_SPLITS = pl.Schema({**SERVING_SNAPSHOT, "fold": pl.Utf8()})
+EVENT_SPLITS = pl.Schema(
+    # Opinions are evidence only, which is read of the snapshot itself.
+    {**{n: d for n, d in SERVING_SNAPSHOT.items() if n != "opinions"}, "fold": pl.Utf8()}
+)
 HISTORY = pl.Schema(
     {
         "item_ids": pl.List(pl.Utf8()),

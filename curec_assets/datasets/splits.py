@@ -52,7 +52,7 @@ def split_in_time(snapshot: pl.DataFrame, settings: SplitSettings) -> pl.DataFra
         .then(pl.lit("validation"))
         .otherwise(pl.lit("test"))
     )
-    rows = snapshot.select(*schema.INTERACTIONS, split=split)
+    rows = snapshot.with_columns(split=split)
     return rows if _in_order(rows) else rows.sort("timestamp", "event_id")
 
 

@@ -29,7 +29,7 @@ _NUMBERS_SETTINGS = (
     group=_GROUP,
     kinds={"duckdb", "polars"},
     key=["event_id"],
-    tables=("event_splits", "items", "item_embeddings"),
+    tables=("training_snapshot", "items", "item_embeddings"),
     settings=_NUMBERS_SETTINGS,
     describe=lambda rows, inputs: describe.numbers(rows, inputs.metrics),
 )
@@ -43,14 +43,14 @@ def evidence_numbers(inputs: Inputs) -> tuple[pl.DataFrame, Mapping[str, Any]]:
     # The widest first, and each table gone before the next is read.
     texts = TextComponents.of(inputs.table("item_embeddings"), settings.text_components, seed)
     numbers = EvidenceNumbers(
-        EventLog(inputs.table("event_splits", COLUMNS_READ)),
+        EventLog(inputs.table("training_snapshot", COLUMNS_READ)),
         inputs.table("items", ["item_id", "year", "attributes"]),
         texts,
         settings,
         seed,
         fits=inputs.fits(),
     )
-    events = inputs.table("event_splits", ["event_id", "user_id", "item_id", "timestamp"])
+    events = inputs.table("training_snapshot", ["event_id", "user_id", "item_id", "timestamp"])
     rows, seconds = numbers.read_timed(events)
     return pl.concat([events.select("event_id"), rows], how="horizontal"), {"seconds": seconds}
 
@@ -104,7 +104,7 @@ def _model_is_of_these_events(inputs: Inputs) -> None:
     kinds={"duckdb", "polars"},
     key=["event_id"],
     schema=schema.EVENT_EVIDENCE,
-    tables=("event_splits", "items", "item_embeddings", "evidence_numbers"),
+    tables=("training_snapshot", "event_splits", "items", "item_embeddings", "evidence_numbers"),
     artifacts=("evidence_model",),
     settings=(
         *_NUMBERS_SETTINGS,
@@ -125,6 +125,7 @@ def event_evidence(inputs: Inputs) -> pl.DataFrame:
     """Of every event of the snapshot: probability of a like, its level, and the facts behind it."""
     from curec_assets.evidence.build import aligned
     from curec_assets.evidence.crossfit import ForwardModels, time_blocks
+    from curec_assets.evidence.event_log import COLUMNS_READ
     from curec_assets.evidence.judge import judge_events
     from curec_assets.evidence.numbers import EvidenceNumbers
 
@@ -134,7 +135,7 @@ def event_evidence(inputs: Inputs) -> pl.DataFrame:
         events.with_columns(block=time_blocks(events, settings.time_blocks)),
         aligned(inputs.table("evidence_numbers"), events),
         EvidenceNumbers(
-            events,
+            inputs.table("training_snapshot", COLUMNS_READ),
             inputs.table("items"),
             inputs.table("item_embeddings"),
             settings,
@@ -159,7 +160,7 @@ def _describe_serving(rows: pl.DataFrame, inputs: Inputs) -> Mapping[str, Any]:
     key=["event_id"],
     tables=(
         *("serving_snapshot", "items", "item_embeddings"),
-        *("event_splits", "evidence_numbers", "event_evidence"),
+        *("training_snapshot", "evidence_numbers", "event_evidence"),
     ),
     artifacts=("evidence_model",),
     settings=_NUMBERS_SETTINGS,
@@ -176,11 +177,13 @@ def serving_evidence(inputs: Inputs) -> tuple[pl.DataFrame, Mapping[str, Any]]:
 
     events, items = inputs.table("serving_snapshot"), inputs.table("items")
     item_embeddings = inputs.table("item_embeddings")
-    known, numbers = inputs.table("event_splits"), inputs.table("evidence_numbers")
+    known, numbers = inputs.table("training_snapshot"), inputs.table("evidence_numbers")
     made_from = inputs.manifest("evidence_numbers").inputs
     if any(
         made_from[name] != version
-        for name, version in inputs.versions("event_splits", "items", "item_embeddings").items()
+        for name, version in inputs.versions(
+            "training_snapshot", "items", "item_embeddings"
+        ).items()
     ):
         known, numbers = known.clear(), numbers.clear()
     asked = 0

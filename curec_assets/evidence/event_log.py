@@ -33,7 +33,7 @@ Flags = npt.NDArray[np.float32]
 
 UNKNOWN = -1
 """Code of a user or an item that no event has."""
-COLUMNS_READ = ("user_id", "item_id", "timestamp", "rating", "liked")
+COLUMNS_READ = ("user_id", "item_id", "timestamp", "rating", "liked", "opinions")
 """What a log is made from."""
 MANY = 1_000_000
 GROWTH_OF_MANY = 1.25
@@ -64,7 +64,7 @@ class EventLog:
     """Events in time order, equal times in the order of user and item."""
 
     def __init__(self, interactions: pl.DataFrame) -> None:
-        """`interactions`: `COLUMNS_READ`, in any order."""
+        """`interactions`: `COLUMNS_READ`, in any order; may lack opinions."""
         self.user_ids = interactions["user_id"].unique().sort()
         self.item_ids = interactions["item_id"].unique().sort()
         users = _codes(interactions["user_id"], self.user_ids).astype(np.int32)
@@ -79,6 +79,11 @@ class EventLog:
         """Whether there are events that nobody did (`datasets.drawn`): their rating counts as 0."""
         self.ratings: Floats = ratings.fill_null(0.0).to_numpy()[order].astype(float, copy=False)
         self.liked: Flags = interactions["liked"].to_numpy()[order].astype(np.float32)
+        self.opinions: pl.Series | None = None
+        """(events,) what their reviews praise and find fault with (`datasets.opinions`), where any
+        does."""
+        if "opinions" in interactions and interactions["opinions"].null_count() < len(self):
+            self.opinions = interactions["opinions"].gather(order)
         self._beginnings: dict[int, str] = {}
 
     def __len__(self) -> int:

@@ -58,11 +58,13 @@ def name(numbers: EvidenceNumbers, rows: pl.DataFrame) -> Named:
         ),
     }
     values, value_names = numbers.attributes.name(queries)
+    reviews, words = numbers.reviews.name(queries), numbers.reviews.words
     speaking_for, speaking_against = (
         either_way
         | {
             "related": _related(numbers, neighbours[:, place : place + 3]),
             "attribute": _attribute(values[:, place : place + 3], value_names),
+            "reviews": _attribute(reviews[:, place : place + 3], words),
         }
         for place in (_FOR, _AGAINST)
     )

@@ -29,6 +29,8 @@ from curec_assets.evidence.neighbours import COLUMNS as NEIGHBOUR_COLUMNS
 from curec_assets.evidence.neighbours import Neighbours
 from curec_assets.evidence.release import COLUMNS as RELEASE_COLUMNS
 from curec_assets.evidence.release import Release
+from curec_assets.evidence.reviews import COLUMNS as REVIEW_COLUMNS
+from curec_assets.evidence.reviews import Reviews
 from curec_assets.evidence.text_components import TextComponents
 from curec_assets.evidence.trend import COLUMNS as TREND_COLUMNS
 from curec_assets.evidence.trend import Trend
@@ -57,6 +59,7 @@ KIND_OF: Mapping[str, str] = {
     **CONTENT_COLUMNS,
     **EASE_COLUMNS,
     **RELEASE_COLUMNS,
+    **REVIEW_COLUMNS,
 }
 """Every number with the kind of fact that it belongs to."""
 COLUMNS: tuple[str, ...] = tuple(KIND_OF)
@@ -76,8 +79,8 @@ class EvidenceNumbers:
         *,
         fits: Path | None = None,
     ) -> None:
-        """`interactions`: user_id, item_id, timestamp, rating, liked. `items`: item_id, year,
-        attributes. `item_embeddings`: item_id, embedding. `fits`: where the last ones are kept.
+        """`interactions`: `event_log.COLUMNS_READ`, perhaps without opinions. `items`: item_id,
+        year, attributes. `item_embeddings`: item_id, embedding. `fits`: where the last are kept.
 
         Of a log or an item's texts that are large, give what is made from them, so that the table
         need not be in memory for as long as this.
@@ -95,6 +98,7 @@ class EvidenceNumbers:
             log, bias, max_raters=settings.max_raters, max_history=settings.max_events
         )
         self.attributes = Attributes(log, bias, item_attributes(items, log), settings.prior_events)
+        self.reviews = Reviews(log, settings.prior_events)
         self.kinds: Mapping[str, EvidenceKind] = {
             "bias": bias,
             "trend": Trend(log, bias, settings.prior_events),
@@ -106,6 +110,7 @@ class EvidenceNumbers:
             "content": Content(log, bias, components, settings.text_ridge),
             "ease": Ease(log, bias, l2=settings.ease_l2, max_items=settings.ease_items, fits=kept),
             "release": Release(items, log),
+            "reviews": self.reviews,
         }
 
     def read(self, rows: pl.DataFrame) -> pl.DataFrame:

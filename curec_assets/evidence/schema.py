@@ -8,6 +8,7 @@ KINDS = (
     "like_minded",  # what people of like mind made of it
     "related",  # what those who agree on one of the user's items (`value`) made of it
     "attribute",  # how the user fares with one of its attributes (`value`)
+    "reviews",  # what reviews praise in it, or find fault with (`value`)
     "taste",  # how it fits the user's taste: factors and text
     "habit",  # how generous the user is
     "lately",  # how generous the user has been of late
@@ -31,7 +32,8 @@ Kinds `habit` and `lately` have nothing behind them there."""
 FACT = pl.Struct(
     {
         "kind": pl.String(),
-        "value": pl.String(),  # kind related: item id of the user's item; attribute: its value
+        "value": pl.String(),  # kind related: item id of the user's item; attribute: its value;
+        # reviews: a word
         "liked": pl.Boolean(),  # kind related: whether the user liked that item; null where
         # feedback is implicit, and for all other kinds
         "contribution": pl.Float64(),  # log-odds

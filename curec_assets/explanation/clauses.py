@@ -12,10 +12,8 @@ anything: so wordings compare with what is usual wherever a plain "mostly" could
 from collections.abc import Mapping, Sequence
 
 from curec_assets.explanation.facts import Fact
+from curec_assets.explanation.implicit_clauses import ALIKE, IMPLICIT_CLAUSES, LATELY
 
-_ALIKE = (
-    "(people like you|people with your taste|people who share your taste|others with your taste)"
-)
 _LIKED = "(people|those|others) who (liked|enjoyed) {title} as you did"
 _DISLIKED = "(people|those|others) who disliked {title} as you did"
 
@@ -56,26 +54,7 @@ def _made_of_it(who: str) -> dict[int, tuple[str, ...]]:
     }
 
 
-def _taken_by(who: str) -> dict[int, tuple[str, ...]]:
-    """How much a group of people takes to the item, against everybody, by strength."""
-    return {
-        strength: (
-            f"{who} go for {{it}} {size}{word} than most people do",
-            f"{who} go for {{it}} {size}{often} than the rest",
-        )
-        for strength, size, word, often in (
-            (3, "(far|much) ", "more", "more often"),
-            (2, "", "more", "more often"),
-            (1, "(a little|slightly) ", "more", "more often"),
-            (-1, "(a little|slightly) ", "less", "less often"),
-            (-2, "", "less", "less often"),
-            (-3, "(far|much) ", "less", "less often"),
-        )
-    }
-
-
-_LATELY = "(lately|of late)"
-CLAUSES: Mapping[str, Mapping[int, tuple[str, ...]]] = {
+_OF_RATINGS: Mapping[str, Mapping[int, tuple[str, ...]]] = {
     "crowd": {
         3: (
             "the great majority of those who rated {it} liked it",
@@ -110,33 +89,33 @@ CLAUSES: Mapping[str, Mapping[int, tuple[str, ...]]] = {
     },
     "trend": {
         3: (
-            f"{{it}} has been very well received {_LATELY}",
+            f"{{it}} has been very well received {LATELY}",
             "recent verdicts on {it} are very good",
         ),
         2: (
-            f"{{it}} has been well received {_LATELY}",
-            f"{{it}} has been doing (rather |)well {_LATELY}",
+            f"{{it}} has been well received {LATELY}",
+            f"{{it}} has been doing (rather |)well {LATELY}",
             "recent verdicts on {it} are good",
         ),
         1: (
-            f"{{it}} has been doing (a little|slightly) better {_LATELY}",
+            f"{{it}} has been doing (a little|slightly) better {LATELY}",
             "recent verdicts on {it} are (a little|slightly) better than usual",
         ),
         -1: (
-            f"{{it}} has been doing (a little|slightly) worse {_LATELY}",
+            f"{{it}} has been doing (a little|slightly) worse {LATELY}",
             "recent verdicts on {it} are (a little|slightly) worse than usual",
         ),
         -2: (
-            f"{{it}} has been badly received {_LATELY}",
-            f"{{it}} has been doing (rather |)badly {_LATELY}",
+            f"{{it}} has been badly received {LATELY}",
+            f"{{it}} has been doing (rather |)badly {LATELY}",
             "recent verdicts on {it} are poor",
         ),
         -3: (
-            f"{{it}} has been very badly received {_LATELY}",
+            f"{{it}} has been very badly received {LATELY}",
             "recent verdicts on {it} are very poor",
         ),
     },
-    "like_minded": _made_of_it(_ALIKE),
+    "like_minded": _made_of_it(ALIKE),
     "related liked": _made_of_it(_LIKED),
     "related disliked": _made_of_it(_DISLIKED),
     "related": {
@@ -177,6 +156,32 @@ CLAUSES: Mapping[str, Mapping[int, tuple[str, ...]]] = {
             "you have often been let down by {what}",
             "you are not at all keen on {what}",
             "you have a great dislike of {what}",
+        ),
+    },
+    "reviews": {
+        3: (
+            "reviews of {it} speak very highly of {what}",
+            "reviews of {it} are full of praise for {what}",
+        ),
+        2: (
+            "reviews of {it} speak (well|highly) of {what}",
+            "reviews of {it} praise {what}",
+        ),
+        1: (
+            "reviews of {it} speak (quite|fairly) well of {what}",
+            "reviews of {it} have (some|a little) praise for {what}",
+        ),
+        -1: (
+            "reviews of {it} find (some|a little) fault with {what}",
+            "reviews of {it} are (a little|slightly) cool about {what}",
+        ),
+        -2: (
+            "reviews of {it} find fault with {what}",
+            "reviews of {it} complain of {what}",
+        ),
+        -3: (
+            "reviews of {it} find a great deal of fault with {what}",
+            "reviews of {it} complain (bitterly|loudly) of {what}",
         ),
     },
     "taste": {
@@ -227,30 +232,30 @@ CLAUSES: Mapping[str, Mapping[int, tuple[str, ...]]] = {
     },
     "lately": {
         3: (
-            f"{_LATELY} you have been very generous",
-            f"you have been very easy to please {_LATELY}",
+            f"{LATELY} you have been very generous",
+            f"you have been very easy to please {LATELY}",
         ),
         2: (
-            f"{_LATELY} you have been generous",
-            f"you have been easy to please {_LATELY}",
-            f"you have liked a good deal {_LATELY}",
+            f"{LATELY} you have been generous",
+            f"you have been easy to please {LATELY}",
+            f"you have liked a good deal {LATELY}",
         ),
         1: (
-            f"{_LATELY} you have been (a little|slightly) more generous than usual",
-            f"you have been (a little|slightly) easier to please {_LATELY}",
+            f"{LATELY} you have been (a little|slightly) more generous than usual",
+            f"you have been (a little|slightly) easier to please {LATELY}",
         ),
         -1: (
-            f"{_LATELY} you have been (a little|slightly) stricter than usual",
-            f"you have been (a little|slightly) harder to please {_LATELY}",
+            f"{LATELY} you have been (a little|slightly) stricter than usual",
+            f"you have been (a little|slightly) harder to please {LATELY}",
         ),
         -2: (
-            f"{_LATELY} you have been strict",
-            f"you have been hard to please {_LATELY}",
-            f"you have not liked much {_LATELY}",
+            f"{LATELY} you have been strict",
+            f"you have been hard to please {LATELY}",
+            f"you have not liked much {LATELY}",
         ),
         -3: (
-            f"{_LATELY} you have been very strict",
-            f"you have been very hard to please {_LATELY}",
+            f"{LATELY} you have been very strict",
+            f"you have been very hard to please {LATELY}",
         ),
     },
     "new_item": {
@@ -267,78 +272,10 @@ CLAUSES: Mapping[str, Mapping[int, tuple[str, ...]]] = {
             "your taste is still (almost|nearly) unknown",
         )
     },
-    "demand": {
-        3: (
-            "far more people go for {it} than one would expect",
-            "{it} is very much sought after",
-        ),
-        2: (
-            "more people go for {it} than one would expect",
-            "{it} is (much|widely) sought after",
-        ),
-        1: (
-            "(a few|slightly) more people go for {it} than one would expect",
-            "{it} is (a little|slightly) more sought after than most",
-        ),
-        -1: (
-            "slightly fewer people go for {it} than one would expect",
-            "{it} is (a little|slightly) less sought after than most",
-        ),
-        -2: (
-            "fewer people go for {it} than one would expect",
-            "{it} is not (much|widely) sought after",
-        ),
-        -3: (
-            "far fewer people go for {it} than one would expect",
-            "{it} is hardly sought after",
-        ),
-    },
-    "demand_lately": {
-        3: (
-            f"{{it}} has been very much in demand {_LATELY}",
-            f"far more people than usual have gone for {{it}} {_LATELY}",
-        ),
-        2: (
-            f"{{it}} has been much in demand {_LATELY}",
-            f"more people than usual have gone for {{it}} {_LATELY}",
-        ),
-        1: (
-            f"{{it}} has been (a little|slightly) more in demand {_LATELY}",
-            f"slightly more people than usual have gone for {{it}} {_LATELY}",
-        ),
-        -1: (
-            f"{{it}} has been (a little|slightly) less in demand {_LATELY}",
-            f"slightly fewer people than usual have gone for {{it}} {_LATELY}",
-        ),
-        -2: (
-            f"{{it}} has not been much in demand {_LATELY}",
-            f"fewer people than usual have gone for {{it}} {_LATELY}",
-        ),
-        -3: (
-            f"{{it}} has hardly been in demand {_LATELY}",
-            f"far fewer people than usual have gone for {{it}} {_LATELY}",
-        ),
-    },
-    "choosers": _taken_by(_ALIKE),
-    "related chosen": _taken_by("(people|those|others) who (chose|went for) {title} as you did"),
-    "untried": {
-        0: (
-            "hardly anyone has chosen {it} (yet|so far)",
-            "(very |)few people have chosen {it} (yet|so far)",
-            "{it} is still (almost|nearly) unknown",
-        )
-    },
-    "unseen": {
-        0: (
-            "(very |)little is known of your taste (yet|so far)",
-            "you have chosen hardly anything (yet|so far)",
-            "your taste is still (almost|nearly) unknown",
-        )
-    },
 }
+CLAUSES: Mapping[str, Mapping[int, tuple[str, ...]]] = {**_OF_RATINGS, **IMPLICIT_CLAUSES}
 """Kind → strength → clauses. Kind `related` comes in four: by what the user made of the item that
-it names, whether that was said or is implicit, and where it names none. The kinds after `new_user`
-are those of implicit feedback."""
+it names, whether that was said or is implicit, and where it names none."""
 
 MOSTLY: Mapping[str, Mapping[int, tuple[str, ...]]] = {
     kind: {
@@ -346,7 +283,7 @@ MOSTLY: Mapping[str, Mapping[int, tuple[str, ...]]] = {
         -1: (f"{who} mostly disliked {{it}}", f"{who} tended not to (like|enjoy) {{it}}"),
     }
     for kind, who in (
-        ("like_minded", _ALIKE),
+        ("like_minded", ALIKE),
         ("related liked", _LIKED),
         ("related disliked", _DISLIKED),
     )

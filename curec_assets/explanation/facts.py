@@ -25,7 +25,7 @@ class Fact:
     strength: int
     """-3 strongly against ... 3 strongly for; 0 where it only says how little is known."""
     value: str = ""
-    """Kind `related`: title of the user's item; `attribute`: its value."""
+    """Kind `related`: title of the user's item; `attribute`: its value; `reviews`: a word."""
     liked: bool | None = None
     """Kind `related`: whether the user liked that item; None where feedback is implicit."""
     attribute: str = ""

@@ -1,4 +1,5 @@
-"""Attributes in words: "the comedy genre", "things from France", "Steven Spielberg".
+"""Attributes in words: "the comedy genre", "things from France", "Steven Spielberg"; and what
+reviews speak of: "the story".
 
 Items are anything, so no noun says what they are. The kind of the attribute decides, as far as its
 name tells what it is.
@@ -9,6 +10,7 @@ from functools import lru_cache
 
 from curec_assets.explanation.clauses import CLAUSES, MOSTLY, NOTHING_KNOWN
 from curec_assets.explanation.facts import Fact
+from curec_assets.explanation.frames import connectors
 
 _PLACES_AND_TIMES = frozenset(
     ("country", "nationality", "origin", "region", "place", "decade", "year", "era", "period")
@@ -26,8 +28,11 @@ _WITH_ARTICLE = re.compile(r"\d+s$|United |U\.?S|U\.?K")
 def in_words(fact: Fact) -> str:
     """The attribute of `fact` as prompts and sentences name it.
 
-    A person whose name is made of the sentences' own words gets a noun, to be told from them.
+    A person whose name is made of the sentences' own words gets a noun, to be told from them, and
+    so does what reviews speak of.
     """
+    if fact.kind == "reviews":
+        return f"the {fact.value}" + (" itself" if fact.value in _behind_the() else "")
     kind = _kind(fact.attribute)
     value = fact.value
     if kind in _PEOPLE:
@@ -50,14 +55,23 @@ def _kind(attribute: str) -> str:
 @lru_cache(maxsize=1)
 def vocabulary() -> frozenset[str]:
     """Every word of every clause, in lower case."""
+    return frozenset(_words(" it ".join(re.split(r"{\w+}", _clauses()))))
+
+
+@lru_cache(maxsize=1)
+def _behind_the() -> frozenset[str]:
+    """Words that sentences themselves have behind `the`."""
+    return frozenset(re.findall(r"\bthe (\w+)", " ".join([_clauses(), *connectors()])))
+
+
+def _clauses() -> str:
     templates = [
         template
         for by_strength in (*CLAUSES.values(), *MOSTLY.values())
         for clauses in by_strength.values()
         for template in clauses
     ]
-    joined = " ".join([*templates, *NOTHING_KNOWN])
-    return frozenset(_words(re.sub(r"{\w+}", " it ", joined)))
+    return " ".join([*templates, *NOTHING_KNOWN])
 
 
 def _words(text: str) -> list[str]:

@@ -243,4 +243,6 @@ def fact_label(fact: Fact) -> str:
         return f'you {did} "{fact.value}"'
     if fact.kind == "related":
         return "your related items"
+    if fact.kind == "reviews":
+        return f"reviews on {in_words(fact)}"
     return in_words(fact) if fact.kind == "attribute" else _LABELS[fact.kind]

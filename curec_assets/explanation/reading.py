@@ -108,7 +108,7 @@ def tokens_of(text: str, facts: Facts) -> list[Token]:
     titles = {plain(facts.title)} | {
         plain(fact.value) for fact in facts.arguments if fact.kind == "related" and fact.value
     }
-    whats = {in_words(fact) for fact in facts.arguments if fact.kind == "attribute"}
+    whats = {in_words(fact) for fact in facts.arguments if fact.kind in ("attribute", "reviews")}
     named = [re.escape(f'"{title}"') for title in sorted(titles, key=len, reverse=True)]
     named += [rf"(?<!\w){re.escape(what)}(?!\w)" for what in sorted(whats, key=len, reverse=True)]
     pattern = re.compile("|".join([*named, _PIECE.pattern]), re.IGNORECASE)

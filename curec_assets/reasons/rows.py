@@ -12,7 +12,7 @@ from curec_assets.explanation.writing import WrittenReason, facts_cited, shorten
 CITED_FACT = pl.Struct(
     {
         "kind": pl.String(),  # `evidence.schema.KINDS`
-        "value": pl.String(),  # title of the user's item, or value of the attribute; else empty
+        "value": pl.String(),  # title of the user's item, attribute's value, or word; else empty
         "attribute": pl.String(),  # which attribute has the value
         "liked": pl.Boolean(),  # whether the user liked the item of the title
         "strength": pl.Int64(),  # -3 strongly against ... 3 strongly for

@@ -124,6 +124,7 @@ def test_events_and_what_is_drawn_stand_in_the_order_of_time() -> None:
         rating=pl.lit(1.0),
         liked=pl.lit(value=True),
         timestamp="timestamp",
+        opinions=pl.lit(None, pl.Utf8),
     )
     both = with_drawn(events, stored, CATALOGUE, 1)
     assert both["timestamp"].to_list() == [1, 1, 2, 2, 3, 3]

@@ -18,14 +18,16 @@ CATALOGUE = pl.Series(["a", "b"])
 
 
 def current(rows: list[tuple[str, str, float, int]]) -> pl.DataFrame:
-    return with_event_ids(pl.DataFrame(rows, schema=schema.EVENT, orient="row"))
+    columns = [name for name in schema.EVENT if name != "opinions"]
+    events = pl.DataFrame(rows, schema=columns, orient="row").cast({"timestamp": pl.Int64})
+    return with_event_ids(events.with_columns(opinions=pl.lit(None, pl.Utf8)))
 
 
 def test_unknown_items_are_left_out_and_named() -> None:
     rows = [("u", "a", 5.0, 10), ("u", "zz", 5.0, 11), ("v", "b", 3.0, 9)]
     found = build_interactions(current(rows), CATALOGUE, liked_threshold=4.0)
     assert found.events.schema == schema.INTERACTIONS
-    assert found.events.drop("event_id").rows() == [
+    assert found.events.drop("event_id", "opinions").rows() == [
         ("v", "b", 3.0, False, 9),
         ("u", "a", 5.0, True, 10),
     ]

@@ -43,6 +43,9 @@ class Ledger:
             )
             for name, rows in files
         ]
+        return self.add(*reads)
+
+    def add(self, *reads: Read) -> Revisions:
         found = revisions(
             reads,
             lambda keys: self.rows.join(keys, on=keys.columns, how="semi"),
@@ -61,7 +64,7 @@ class Ledger:
 
 def raw(rows: Rows) -> pl.DataFrame:
     numbered = [
-        (n, user, item, rating, 0, gone) for n, (user, item, rating, gone) in enumerate(rows)
+        (n, user, item, rating, 0, None, gone) for n, (user, item, rating, gone) in enumerate(rows)
     ]
     return pl.DataFrame(numbered, schema=schema.RAW_INTERACTIONS, orient="row")
 
@@ -134,6 +137,18 @@ def test_a_batch_says_what_it_did() -> None:
     ledger.read(("x.csv", [("u", "a", 5.0, False), ("u", "b", 1.0, False), ("v", "b", 1.0, False)]))
     counts = by_batch(ledger.rows).select("batch", "added", "corrected", "deleted")
     assert counts.rows() == [(1, 3, 0, 0), (2, 1, 1, 1)]
+
+
+def test_a_review_that_says_something_else_is_a_correction() -> None:
+    ledger = Ledger()
+    rows: Rows = [("u", "a", 1.0, False), ("v", "a", 1.0, False)]
+    ledger.read(("x.csv", rows))
+    for opinions in ("-ads", None, None):
+        said = raw(rows).with_columns(opinions=pl.Series([opinions, None], dtype=pl.Utf8))
+        read = Read("x.csv", said, supersedes=True, whole=False, vouched_for=False)
+        ledger.add(read)
+    operations = ledger.rows.select("operation", "opinions").rows()
+    assert operations == [("add", None), ("add", None), ("correct", "-ads"), ("correct", None)]
 
 
 def test_a_file_that_lost_too_much_is_refused() -> None:

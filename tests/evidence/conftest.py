@@ -9,6 +9,7 @@ import pytest
 
 from curec_assets.evidence.numbers import EvidenceNumbers
 from curec_assets.settings import EvidenceSettings
+from tests.support.made_up_opinions import made_up_opinions
 
 SETTINGS = EvidenceSettings()
 Read = Callable[..., pl.DataFrame]
@@ -25,6 +26,7 @@ def history() -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
             "item_id": [f"i{pair % 40 * 11 % 40}" for pair in pairs],
             "timestamp": np.sort(rng.integers(1_000_000, 2_000_000, len(pairs))),
             "rating": rng.integers(1, 6, len(pairs)).astype(float),
+            "opinions": made_up_opinions(rng, len(pairs)),
         }
     ).with_columns(liked=pl.col("rating") >= 4)
     names = events["item_id"].unique().sort()

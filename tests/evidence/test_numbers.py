@@ -13,6 +13,7 @@ from curec_assets.datasets.sources.toy import ToySource
 from curec_assets.evidence.factors import COLUMNS as FACTORS
 from curec_assets.evidence.numbers import COLUMNS, EvidenceNumbers
 from curec_assets.settings import EvidenceSettings
+from tests.support.made_up_opinions import made_up_opinions
 from tests.support.reading import all_rows
 
 SEED = 3
@@ -27,7 +28,9 @@ def items() -> pl.DataFrame:
 def events() -> pl.DataFrame:
     rows = all_rows(ToySource(SEED)).unique(["user_id", "item_id", "timestamp"])
     return rows.select(
-        "user_id", "item_id", "timestamp", "rating", liked=pl.col("rating") >= 4
+        *("user_id", "item_id", "timestamp", "rating"),
+        liked=pl.col("rating") >= 4,
+        opinions=made_up_opinions(np.random.default_rng(SEED), rows.height),
     ).sort("timestamp", "user_id", "item_id")
 
 
@@ -65,6 +68,7 @@ def test_what_happens_at_or_after_a_time_is_in_no_number(
         changed = events.with_columns(
             rating=pl.when(later).then(6 - pl.col("rating")).otherwise("rating"),
             liked=pl.when(later).then(~pl.col("liked")).otherwise("liked"),
+            opinions=pl.when(later).then(pl.lit("-story +new")).otherwise("opinions"),
         )
     elif change == "remove":
         changed = events.filter(~later)
@@ -80,6 +84,9 @@ def test_what_happened_before_is_in_the_numbers(events: pl.DataFrame, read: Read
         .then(6 - pl.col("rating"))
         .otherwise("rating"),
         liked=pl.when(pl.int_range(pl.len()) < 1000).then(~pl.col("liked")).otherwise("liked"),
+        opinions=pl.when(pl.int_range(pl.len()) < 1000)
+        .then(pl.lit("-story +new"))
+        .otherwise("opinions"),
     )
     before, after = read(events, asked), read(changed, asked)
     counts = {"user_events", "item_events", "item_age", "item_idle", "user_age", "user_gap"}

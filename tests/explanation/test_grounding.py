@@ -41,7 +41,7 @@ def other_role(fact: Fact) -> Fact | None:
 
 
 def other_attribute(fact: Fact) -> Fact | None:
-    return replace(fact, value="western") if fact.kind == "attribute" else None
+    return replace(fact, value="western") if fact.kind in ("attribute", "reviews") else None
 
 
 def other_kind(fact: Fact) -> Fact | None:

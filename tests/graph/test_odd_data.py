@@ -22,6 +22,7 @@ interactions_path = "interactions.csv"
 feedback = "{feedback}"
 items_path = "items.csv"
 attribute_columns = {attributes}
+review_columns = {reviews}
 confirmed_columns = ["director", "actor"]
 """
 _CONTACT = "somebody@example.org"
@@ -60,7 +61,8 @@ def everything(
     interactions.write_csv(folder / "interactions.csv")
     catalogue.write_csv(folder / "items.csv")
     named = [name for name in catalogue.columns if name in ("genre", "director", "actor")]
-    profile = _PROFILE.format(attributes=named, feedback=feedback)
+    reviews = [name for name in interactions.columns if name == "review"]
+    profile = _PROFILE.format(attributes=named, feedback=feedback, reviews=reviews)
     (folder / "odd.toml").write_text(profile, encoding="utf-8")
     definitions = build_definitions(profile=str(folder / "odd.toml"), home=folder / "home")
     with dg.DagsterInstance.ephemeral() as instance:
@@ -78,11 +80,26 @@ def titles_of(interactions: pl.DataFrame) -> pl.DataFrame:
     return ids.with_columns(title=pl.format("Film {}", "item_id"))
 
 
+def thirty_users() -> pl.DataFrame:
+    return events().filter(
+        pl.col("user_id").is_in(events()["user_id"].unique().sort()[:30].implode())
+    )
+
+
+def reviewed(interactions: pl.DataFrame) -> pl.DataFrame:
+    """What is liked is praised for its story, and what is not has too many ads."""
+    good = pl.col("rating").mean().over("item_id") >= 3.5
+    text = pl.when(good).then(pl.lit("Great story.")).otherwise(pl.lit("Too many ads."))
+    return interactions.with_columns(review=text + pl.lit(f" Write to {_CONTACT}."))
+
+
 RUNS = {
     "thirty users, no attributes": lambda: (
-        events().filter(
-            pl.col("user_id").is_in(events()["user_id"].unique().sort()[:30].implode())
-        ),
+        thirty_users(),
+        items().select("item_id", "title"),
+    ),
+    "thirty users with reviews": lambda: (
+        reviewed(thirty_users()),
         items().select("item_id", "title"),
     ),
     "one rating value": lambda: (events().with_columns(rating=pl.lit(5.0)), items()),
@@ -118,6 +135,10 @@ def test_odd_data_runs_and_its_reasons_invent_nothing(case: str, tmp_path: Path)
     assert reasons.height > 0
     assert reasons["grounded"].all()
     assert reasons["reason"].str.len_chars().min() > 0
+    said = " ".join(reasons["reason"])
+    assert ("reviews" in said) == ("reviews" in case)
+    if "reviews" in case:
+        assert "the story" in said and "the ads" in said
 
 
 def test_where_nobody_rated_anything_no_reason_says_that_somebody_did(tmp_path: Path) -> None:

@@ -30,6 +30,8 @@ ATTRIBUTES = (
     ("colour", "it"),
     ("", "taste"),
 )
+REVIEWED = ("story", "comedy", "balance", "taste", "answer", "praise", "it")
+"""Words of reviews, some of which sentences are made of too."""
 KINDS = ("crowd", "trend", "like_minded", "taste", "habit", "lately")
 
 
@@ -48,6 +50,10 @@ def facts(draw: st.DrawFn) -> Facts:
     found += [
         Fact("attribute", draw(strengths), value, attribute=kind)
         for kind, value in draw(st.lists(st.sampled_from(ATTRIBUTES), max_size=2, unique=True))
+    ]
+    found += [
+        Fact("reviews", draw(strengths), value)
+        for value in draw(st.lists(st.sampled_from(REVIEWED), max_size=1))
     ]
     if draw(st.booleans()) and not any(fact.kind == "related" for fact in found):
         found.append(Fact("related", draw(strengths)))

@@ -10,7 +10,9 @@ from functools import cache
 import polars as pl
 
 from curec_assets.datasets import schema
+from curec_assets.datasets.opinions import opinions_of
 from curec_assets.datasets.sources import parsing
+from curec_assets.datasets.sources.catalogue import as_text
 from curec_assets.datasets.sources.tables import Table, require_column
 from curec_assets.settings import DataSettings
 from resources.errors import DataError
@@ -21,6 +23,7 @@ _DID = 1.0
 _ROLES = {"user": "user_id", "item": "item_id", "rating": "rating", "time": "timestamp"}
 """What is mapped → column of `schema.RAW_INTERACTIONS`."""
 _OPERATION = "operation"
+_REVIEW = "review "
 _Columns = Mapping[str, parsing.Cells]
 _Faults = Mapping[str, Sequence[parsing.Fault]]
 
@@ -66,6 +69,9 @@ def columns_of_events(table: Table, settings: DataSettings) -> dict[str, str]:
     columns = table.columns()
     for role, name in names.items():
         require_column(table, columns, name, f"data.{role}_column")
+    for place, name in enumerate(settings.review_columns):
+        require_column(table, columns, name, "data.review_columns")
+        names[f"{_REVIEW}{place}"] = name
     if settings.operation_column in columns:
         names[_OPERATION] = settings.operation_column
     return names
@@ -83,6 +89,7 @@ def events_mapping(settings: DataSettings) -> dict[str, str]:
                 settings.operation_column,
                 settings.time_unit,
                 settings.csv_separator,
+                *settings.review_columns,
             )
         ),
         "bounds": f"{settings.earliest_time} {settings.most_bad_share}",
@@ -113,18 +120,30 @@ def _parsed(table: Table, settings: DataSettings) -> tuple[pl.DataFrame, _Column
     if _OPERATION in cells:
         parsed[_OPERATION] = parsing.deletions(cells[_OPERATION])
         deleted = parsed[_OPERATION].values
-    faults = {role: found.faults for role, found in parsed.items()}
+    faults: dict[str, Sequence[parsing.Fault]] = dict.fromkeys(cells, ())
+    faults |= {role: found.faults for role, found in parsed.items()}
     # What takes an event back needs no rating.
     faults["rating"] = parsing.without(faults["rating"], deleted)
     frame = pl.DataFrame(
         {
             "row": pl.int_range(1, rows + 1, eager=True),
             **{name: parsed[role].values for role, name in _ROLES.items()},
+            "opinions": _opinions(cells, rows),
             "deleted": deleted,
         },
         schema=schema.RAW_INTERACTIONS,
     )
     return frame, cells, faults
+
+
+def _opinions(cells: _Columns, rows: int) -> pl.Series:
+    """What each row's review says, title and text together; the text itself goes no further."""
+    texts = [as_text(column.values) for role, column in cells.items() if _REVIEW in role]
+    if not texts:
+        return pl.repeat(None, rows, dtype=pl.Utf8, eager=True)
+    return opinions_of(
+        pl.select(pl.concat_str(texts, separator=". ", ignore_nulls=True)).to_series()
+    )
 
 
 def _cells(table: Table, settings: DataSettings) -> _Columns:

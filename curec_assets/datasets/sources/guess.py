@@ -56,6 +56,8 @@ _ATTRIBUTES = [
     "developer",
     "country",
 ]
+_REVIEWS = ("reviewtext", "text", "reviewbody", "body", "review", "comment", "comments")
+_HEADLINES = ("summary", "title", "reviewtitle", "reviewsummary", "headline")
 _PROSE = ("description", "plot", "summary", "overview", "feature", "synopsis", "text")
 _MANY = 0.2
 _FEWEST_VALUES_SHARED = 0.5  # of the items of events, in the file of items
@@ -93,6 +95,7 @@ def guess(files: Sequence[Path], separator: str = "") -> Guess:
         found.values[f"{role}_column"] = column
     _time_unit(rows, named["time"], events, found)
     _threshold(rows, named.get("rating"), events, found)
+    _reviews([column for column in columns[events] if column not in named.values()], found)
     if rest:
         _items(rest[0], columns[rest[0]], rows[named["item"]], named["item"], separator, found)
     else:
@@ -163,6 +166,14 @@ def _rating(rows: pl.DataFrame, named: Mapping[str, str], found: Guess) -> dict[
         "it in rating_column"
     )
     return {}
+
+
+def _reviews(columns: Sequence[str], found: Guess) -> None:
+    """Columns of the events that hold what people wrote; a headline stands above a text."""
+    texts = [column for column in columns if _plain(column) in _REVIEWS]
+    heads = [column for column in columns if _plain(column) in _HEADLINES]
+    if texts:
+        found.values["review_columns"] = [*heads, *texts]
 
 
 def _time_unit(rows: pl.DataFrame, column: str, file: Path, found: Guess) -> None:

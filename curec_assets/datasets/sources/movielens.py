@@ -73,6 +73,7 @@ class MovieLensSource:
             frame.with_columns(
                 pl.col("rating").cast(pl.Float64),
                 pl.col("timestamp").cast(pl.Float64).cast(pl.Int64),
+                opinions=pl.lit(None, pl.Utf8),
                 deleted=pl.lit(value=False),
             )
             .with_row_index("row", offset=1)

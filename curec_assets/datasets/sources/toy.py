@@ -110,7 +110,7 @@ class ToySource:
                 )
             )
         frame = pl.concat(parts).with_row_index("row", offset=1)
-        frame = frame.with_columns(deleted=pl.lit(value=False))
+        frame = frame.with_columns(opinions=pl.lit(None, pl.Utf8), deleted=pl.lit(value=False))
         return frame.cast(schema.RAW_INTERACTIONS).select(list(schema.RAW_INTERACTIONS))
 
     def interactions_fingerprint(self) -> dict[str, str]:

@@ -67,6 +67,12 @@ class DataSettings(Section):
         "rating is read, every event counts as a like, and beside each others are drawn that did "
         "not happen.",
     )
+    review_columns: tuple[str, ...] = Field(
+        (),
+        description="Interactions columns with what people wrote (a review's title and text, in "
+        "English). Of it only what they praise and find fault with is kept, in single words; those "
+        "that several people speak of are facts about the item from then on.",
+    )
     drawn_per_event: PositiveInt = Field(
         1,
         description="feedback=implicit: events that did not happen, drawn beside each that did: "

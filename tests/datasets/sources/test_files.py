@@ -63,13 +63,29 @@ def test_two_csv_files(tmp_path: Path) -> None:
     found = source(tmp_path, attribute_columns=("genres", "brand"))
     events, items = all_rows(found), found.items()
     assert events.rows() == [
-        (1, "ann", "x1", 4.5, 1_700_000_000, False),
-        (2, "bob", "x2", 2.0, 1_700_000_001, False),
+        (1, "ann", "x1", 4.5, 1_700_000_000, None, False),
+        (2, "bob", "x2", 2.0, 1_700_000_001, None, False),
     ]
     assert items["attributes"].to_list() == [
         [{"kind": "genre", "value": "Action"}, {"kind": "genre", "value": "Crime"}],
         [{"kind": "genre", "value": "Drama"}, {"kind": "brand", "value": "Acme"}],
     ]
+
+
+def test_of_a_review_only_its_opinions_are_read(tmp_path: Path) -> None:
+    rows = (
+        "user_id,item_id,rating,timestamp,summary,body\n"
+        'ann,x1,5,1700000000,Great story,"The ending was\nboring. Mail ann@example.org"\n'
+        "bob,x2,1,1700000001,,\n"
+    )
+    reviews = ("summary", "body")
+    found = source(tmp_path, rows, review_columns=reviews)
+    assert all_rows(found)["opinions"].to_list() == ["-ending +story", None]
+    plain = source(tmp_path, rows)
+    assert all_rows(plain)["opinions"].to_list() == [None, None]
+    assert found.interactions_fingerprint() != plain.interactions_fingerprint()
+    said = refused(source(tmp_path, rows, review_columns=("summary", "text")))
+    assert "no column 'text', which data.review_columns names" in said
 
 
 def test_parquet_with_a_mapping(tmp_path: Path) -> None:
@@ -89,7 +105,7 @@ def test_parquet_with_a_mapping(tmp_path: Path) -> None:
         title_column="name",
         attribute_columns=("tags",),
     )
-    assert all_rows(found).drop("row", "deleted").rows() == [
+    assert all_rows(found).drop("row", "opinions", "deleted").rows() == [
         ("7", "1", 1.0, int(moment.timestamp())),
         ("8", "2", 0.0, int(moment.timestamp())),
     ]

@@ -63,7 +63,7 @@ class TestLiterals(SourceContract):
 
 def test_they_are_read_as_what_they_say(tmp_path: Path) -> None:
     found = source(tmp_path)
-    assert all_rows(found).row(1) == (2, "A1", "B1", 2.0, 1_252_803_600, False)
+    assert all_rows(found).row(1) == (2, "A1", "B1", 2.0, 1_252_803_600, None, False)
     first = found.items().row(0, named=True)
     assert first["title"] == "Girls' thing 0"
     assert [each["value"] for each in first["attributes"]] == [

@@ -72,7 +72,7 @@ class TestMovieLens(SourceContract):
 
 def test_ratings(source: MovieLensSource) -> None:
     found = all_rows(source)
-    assert found.rows() == [(1, "1", "2", 4.0, 881250949, False)]
+    assert found.rows() == [(1, "1", "2", 4.0, 881250949, None, False)]
 
 
 def test_films(source: MovieLensSource) -> None:

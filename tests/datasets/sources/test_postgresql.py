@@ -75,7 +75,7 @@ def test_its_types_are_read_as_what_they_say(database: Server) -> None:
     found = source(database)
     events = all_rows(found).sort("timestamp")
     assert events.row(1)[1:] == (
-        *("c4ca4238-a0b9-2382-0dcc-509a6f75849b", "1", 2.0, 1_714_525_200, False),
+        *("c4ca4238-a0b9-2382-0dcc-509a6f75849b", "1", 2.0, 1_714_525_200, None, False),
     )
     first = found.items().row(0, named=True)
     assert [tuple(each.values()) for each in first["attributes"]] == [
