@@ -90,7 +90,8 @@ def require_both_folds(event_splits: pl.DataFrame) -> None:
 
 def _cuts(timestamps: pl.Series, settings: SplitSettings) -> tuple[int, int]:
     """First timestamp of validation and of test."""
-    values, counts = np.unique(timestamps.to_numpy(), return_counts=True)
+    runs = timestamps.sort().rle().struct.unnest()
+    values, counts = runs["value"].to_numpy(), runs["len"].to_numpy()
     if len(values) < 3:
         raise DataError(
             f"found {len(values)} distinct times in {len(timestamps)} events, expected at least 3 "

@@ -117,17 +117,18 @@ def ratings(cells: Cells) -> Parsed:
     expected = "a number, or true/false in the whole column"
     if values.dtype == pl.Utf8:
         values = values.str.strip_chars()
-        words = values.str.to_lowercase()
-        labels = words.is_in([*_TRUE, *_FALSE]).fill_null(False)
-        if values.len() and labels.sum() * 2 > values.len():
-            liked = words.is_in(list(_TRUE)).cast(pl.Float64).set(~labels, None)
-            return Parsed(liked, tuple(_faults(~labels, expected, fix)))
     elif not (values.dtype.is_numeric() or values.dtype == pl.Boolean):
         raise DataError(
             f"{cells.file}, column {values.name!r}: found {values.dtype}, expected {expected}. "
             "Convert the column, or set data.rating_column to another one"
         )
     numbers = values.cast(pl.Float64, strict=False)
+    if values.dtype == pl.Utf8 and numbers.null_count() * 2 > values.len():
+        words = values.str.to_lowercase()
+        labels = words.is_in([*_TRUE, *_FALSE]).fill_null(False)
+        if labels.sum() * 2 > values.len():
+            liked = words.is_in(list(_TRUE)).cast(pl.Float64).set(~labels, None)
+            return Parsed(liked, tuple(_faults(~labels, expected, fix)))
     bad = numbers.is_null() | ~numbers.is_finite().fill_null(False)
     return Parsed(numbers.set(bad, None), tuple(_faults(bad, expected, fix)))
 
