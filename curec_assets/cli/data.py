@@ -60,7 +60,7 @@ def check(profile: ProfileOption = DEFAULT_PROFILE) -> None:
 
     chosen = load_profile(profile)
     source = open_source(chosen.data, resources_of(chosen.name)["downloads"], chosen.seed)
-    items = build_items(source.items())
+    items = build_items(source.items(), chosen.data.item_text)
     ledger, known = read_all(source), items["item_id"]
     found = build_interactions(ledger, known, liked_threshold=chosen.data.liked_from)
     require_mostly_known(found, known)

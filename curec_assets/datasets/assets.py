@@ -209,6 +209,7 @@ def raw_items(inputs: Inputs) -> pl.DataFrame:
     key=["item_id"],
     schema=schema.ITEMS,
     tables=("raw_items",),
+    settings=("data.item_text",),
     describe=lambda rows, inputs: {**describe.items(rows), **inputs.metrics},
 )
 def items(inputs: Inputs) -> tuple[pl.DataFrame, Mapping[str, Any]]:
@@ -225,7 +226,7 @@ def items(inputs: Inputs) -> tuple[pl.DataFrame, Mapping[str, Any]]:
             "names (more than six words, an address), which were taken out: "
             f"{', '.join(odd[:5])}{', ...' if len(odd) > 5 else ''}"
         )
-    return build_items(raw), {"items_with_odd_text": len(odd)}
+    return build_items(raw, inputs.settings.data.item_text), {"items_with_odd_text": len(odd)}
 
 
 def _interactions_since(inputs: Inputs, wanted: Manifest) -> Change | None:

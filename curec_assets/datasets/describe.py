@@ -6,6 +6,7 @@ from typing import Any
 import polars as pl
 
 from curec_assets.core.inputs import Inputs
+from curec_assets.display.charts import bar_chart
 from resources.storage.warehouse import StoredTable
 
 Description = dict[str, Any]
@@ -15,6 +16,7 @@ _PEOPLE = ("director", "actor")
 _DAY = 86_400
 _EXAMPLES = 5
 _BATCHES = 20
+_PERIODS = 40
 
 
 def events(ledger: StoredTable, inputs: Inputs) -> Description:
@@ -97,6 +99,7 @@ def interactions(events: StoredTable, inputs: Inputs) -> Description:
     )
     one = found.row(0, named=True)
     ratings = events.aggregate("rating, liked, count(*) AS events", "rating, liked")
+    ratings = ratings.sort("rating")
     return {
         "users": one["users"],
         "items": one["items"],
@@ -106,8 +109,61 @@ def interactions(events: StoredTable, inputs: Inputs) -> Description:
         **({"drawn_events": one["drawn"]} if one["drawn"] else {}),
         **({"events_with_opinions": one["reviewed"]} if one["reviewed"] else {}),
         "unknown_items": ", ".join(inputs.metrics["unknown_items"]),
-        "ratings": ratings.sort("rating"),
+        "ratings": ratings,
+        **_pictures(events, ratings, one["first"], one["last"]),
         **_time_range(found.select("first", "last").unpivot(value_name="timestamp")),
+    }
+
+
+def _pictures(
+    events: StoredTable, ratings: pl.DataFrame, first: int | None, last: int | None
+) -> Description:
+    """Events over time, by rating, and how many users and items have how many."""
+    if first is None or last is None:
+        return {}
+    width = max(1, -(-(last + 1 - first) // _PERIODS))
+    by_time = events.aggregate(
+        f"{first} + (timestamp - {first}) // {width} * {width} AS begin, count(rating) AS events",
+        "begin",
+    ).sort("begin")
+    days = by_time.select(day=pl.from_epoch("begin").dt.strftime("%Y-%m-%d %H:%M"))["day"]
+    days = days.str.head(10) if width >= _DAY else days
+    known = ratings.drop_nulls("rating").group_by("rating").agg(pl.col("events").sum())
+    per = {
+        f"{name}s": _by_doubling(events.aggregate("count(rating) AS events", f"{name}_id"))
+        for name in ("user", "item")
+    }
+    pictures = {
+        "events_over_time": bar_chart(
+            {"events": dict(zip(days, by_time["events"], strict=True))},
+            title="Events over time",
+            x_label="from",
+            y_label="events",
+        ),
+        "events_per_user_and_item": bar_chart(
+            per,
+            title="How many users and items have how many events",
+            x_label="events",
+            y_label="users, items",
+        ),
+    }
+    if known.height > 1:
+        shares = {f"{rating:g}": count for rating, count in known.sort("rating").rows()}
+        pictures["ratings_picture"] = bar_chart(
+            {"events": shares}, title="Events by rating", x_label="rating", y_label="events"
+        )
+    return pictures
+
+
+def _by_doubling(counts: pl.DataFrame) -> dict[str, int]:
+    """How many of the counts are 1, 2-3, 4-7, 8-15, ..."""
+    powers = counts.filter(pl.col("events") > 0).select(
+        power=pl.col("events").log(2).floor().cast(pl.Int64)
+    )
+    found = dict(powers.group_by("power").len().rows())
+    return {
+        "1" if power == 0 else f"{2**power}-{2 ** (power + 1) - 1}": found.get(power, 0)
+        for power in range(max(found, default=-1) + 1)
     }
 
 

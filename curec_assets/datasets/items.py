@@ -12,6 +12,10 @@ from curec_assets.datasets.plain_text import is_odd, one_line, shortened
 
 _LABELS = {"genre": "Genres", "director": "Director", "actor": "Cast"}
 _LOWER_CASE = {"genre"}
+# Plural and other common names of the kinds that reasons have words for.
+_KINDS = {"genres": "genre", "directors": "director", "actors": "actor", "cast": "actor"}
+_FIELD = re.compile(r"{([^{}]+)}")
+_OPTIONAL = re.compile(r"\[([^\[\]]*)\]")
 # What a reason may say outside quotation marks: a name, and nothing that leads elsewhere.
 _MOST_WORDS = 6
 _LONGEST_ATTRIBUTE = 60  # characters
@@ -20,8 +24,8 @@ _LONGEST_DESCRIPTION = 4000  # more than any encoder of sentences reads
 _ADDRESS = re.compile(r"://|\bwww\.|[\w.+-]+@\w|\b[\w-]{2,}\.(?:com|net|org|io|info|shop)\b", re.I)
 
 
-def build_items(raw_items: pl.DataFrame) -> pl.DataFrame:
-    """`raw_items` → `schema.ITEMS`, ordered by item id.
+def build_items(raw_items: pl.DataFrame, template: str = "") -> pl.DataFrame:
+    """`raw_items` → `schema.ITEMS`, ordered by item id. `template`: `data.item_text`.
 
     Titles are unique (whatever their case), of at most 120 characters (beside what tells equal ones
     apart), and free of double quotes and newlines. An item without
@@ -33,13 +37,18 @@ def build_items(raw_items: pl.DataFrame) -> pl.DataFrame:
     for row, title in zip(rows, titles, strict=True):
         attributes = clean_attributes(row["attributes"] or [])
         named = one_line(row["title"] or "") != ""
+        prose = shortened(one_line(row["description"] or ""), _LONGEST_DESCRIPTION)
         result.append(
             {
                 "item_id": row["item_id"],
                 "title": title,
                 "year": row["year"],
                 "attributes": attributes,
-                "text": item_text(title if named else "", attributes, row["description"] or ""),
+                "text": (
+                    filled(template, title if named else "", row["year"], attributes, prose)
+                    if template
+                    else item_text(title if named else "", attributes, prose)
+                ),
             }
         )
     return pl.DataFrame(result, schema=schema.ITEMS)
@@ -113,17 +122,49 @@ def is_name(value: str) -> bool:
 
 def item_text(title: str, attributes: Iterable[dict[str, str]], description: str) -> str:
     """`Heat. Genres: action, crime. Director: Michael Mann. Cast: ...` and any description."""
-    by_kind: dict[str, list[str]] = {}
-    for attribute in attributes:
-        by_kind.setdefault(attribute["kind"], []).append(attribute["value"])
+    by_kind = _by_kind(attributes)
     parts = [title] if title else []
     parts += [
         f"{_LABELS.get(kind, kind.replace('_', ' ').capitalize())}: {', '.join(values)}"
         for kind, values in by_kind.items()
     ]
     sentences = [part if part[-1] in ".!?" else f"{part}." for part in parts]
-    prose = shortened(one_line(description), _LONGEST_DESCRIPTION)
-    return " ".join([*sentences, prose]).strip()
+    return " ".join([*sentences, description]).strip()
+
+
+def filled(
+    template: str,
+    title: str,
+    year: int | None,
+    attributes: Iterable[dict[str, str]],
+    description: str,
+) -> str:
+    """A template (`data.item_text`) with what is known; empty where it names nothing that is."""
+    values = {kind: ", ".join(found) for kind, found in _by_kind(attributes).items()}
+    values |= {"title": title, "year": str(year or ""), "description": description}
+
+    def value(field: re.Match[str]) -> str:
+        return values.get(kind_of(field[1]), "")
+
+    def optional(part: re.Match[str]) -> str:
+        return part[1] if all(map(value, _FIELD.finditer(part[1]))) else ""
+
+    chosen = _OPTIONAL.sub(optional, template)
+    if not any(map(value, _FIELD.finditer(chosen))):
+        return ""
+    return one_line(_FIELD.sub(value, chosen))
+
+
+def kind_of(column: str) -> str:
+    """The kind of attribute that a column holds: its name, some common ones in the singular."""
+    return _KINDS.get(column.lower(), column.lower())
+
+
+def _by_kind(attributes: Iterable[dict[str, str]]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for attribute in attributes:
+        found.setdefault(attribute["kind"], []).append(attribute["value"])
+    return found
 
 
 def _choices(item_id: str, title: str | None, year: int | None) -> list[str]:

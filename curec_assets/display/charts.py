@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _INCHES = (5.0, 3.0)
 _DPI = 100
+_MOST_LABELS = 12
 
 
 def line_chart(
@@ -55,6 +56,28 @@ def interval_chart(
         if values and min(lows) > 0:  # small differences, such as AUCs, stay visible
             room = 0.2 * (max(highs) - min(lows)) or 0.1 * max(highs)
             axes.set_ylim(max(0.0, min(lows) - room), max(highs) + room)
+
+    return _picture(draw, title=title, y_label=y_label)
+
+
+def bar_chart(
+    series: Mapping[str, Mapping[str, float]], *, title: str, x_label: str, y_label: str
+) -> Markdown:
+    """Markdown image with a group of bars per label, one for each series that has it."""
+    labels = list(dict.fromkeys(label for values in series.values() for label in values))
+
+    def draw(axes: "Axes") -> None:
+        width = 0.8 / max(len(series), 1)
+        for number, (name, values) in enumerate(series.items()):
+            places = [at + (number - (len(series) - 1) / 2) * width for at in range(len(labels))]
+            axes.bar(places, [values.get(label, 0.0) for label in labels], width, label=name)
+        step = max(1, len(labels) // _MOST_LABELS)
+        axes.set_xticks(range(0, len(labels), step), labels[::step])
+        axes.tick_params(axis="x", labelsize=7, labelrotation=30 if len(labels) > 6 else 0)
+        axes.set_xlabel(x_label)
+        axes.grid(axis="y", alpha=0.3)
+        if len(series) > 1:
+            axes.legend(fontsize=8)
 
     return _picture(draw, title=title, y_label=y_label)
 

@@ -120,6 +120,8 @@ def test_unknown_items_are_left_out_counted_and_shown(home: Path) -> None:
     found = recorded(run(home, data=files(home, EVENTS)))["interactions"]
     assert (found["left_out_unknown_item"], found["unknown_items"]) == (1, "ghost")
     assert found["dagster/row_count"] == 4
+    for picture in ("events_over_time", "events_per_user_and_item", "ratings_picture"):
+        assert found[picture].startswith("![")
 
 
 def test_checks_find_repeated_events_and_unknown_items(home: Path) -> None:

@@ -1,6 +1,7 @@
 """Titles are unique and clean; attributes are deduplicated; texts say what is known."""
 
 import polars as pl
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -90,6 +91,29 @@ def test_a_description_is_embedded_but_is_no_attribute() -> None:
     )
     assert row["text"] == "Really? Softens skin."
     assert row["attributes"] == []
+
+
+@pytest.mark.parametrize(
+    ("template", "text"),
+    [
+        ("{title}[ by {brand}]: {description}", "Cream by Acme: Softens skin."),
+        ("[{director}: ]{title}[ ({year})]", "Cream (2001)"),
+        ("{genres}, {brand}", "care, Acme"),
+        ("[{director}]", ""),
+        ("", "Cream. Brand: Acme. Genres: care. Softens skin."),
+    ],
+)
+def test_a_template_says_what_is_embedded(template: str, text: str) -> None:
+    attributes = [{"kind": "brand", "value": "Acme"}, {"kind": "genre", "value": "Care"}]
+    rows = raw(
+        item_id=["1"],
+        title=["Cream"],
+        year=[2001],
+        attributes=[attributes],
+        description=["Softens\nskin."],
+    )
+    assert build_items(rows, template)["text"].to_list() == [text]
+    assert build_items(raw(item_id=["1"]), template)["text"].to_list() == [""]
 
 
 def test_an_attribute_is_a_name_or_is_left_out() -> None:

@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from curec_assets.display.charts import interval_chart, line_chart
+from curec_assets.display.charts import bar_chart, interval_chart, line_chart
 from curec_assets.display.markdown import fenced
 from curec_assets.display.tables import markdown_table
 
@@ -42,6 +42,22 @@ def test_a_line_chart_is_a_small_png(series):
 )
 def test_a_interval_chart_is_a_small_png(values):
     assert size(interval_chart(values, title="AUC", y_label="AUC")) == (500, 300)
+
+
+@pytest.mark.parametrize(
+    "series",
+    [
+        {},
+        {"a": {}},
+        {"users": {"1": 3, "2-3": 1}, "items": {"4-7": 2}},
+        {"a": {str(n): n for n in range(40)}},
+    ],
+    ids=["none", "empty", "two", "many"],
+)
+def test_a_bar_chart_is_a_small_png(series):
+    picture = bar_chart(series, title="t", x_label="x", y_label="y")
+    assert size(picture) == (500, 300)
+    assert len(picture) < 60_000
 
 
 def test_the_same_numbers_give_the_same_picture():

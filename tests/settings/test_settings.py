@@ -35,6 +35,8 @@ def test_every_field_is_described():
         ("smoke", {"policy": {"steps": "many"}}, ["policy.steps", "'many'", "integer"]),
         ("smoke", {"policy": {"generations": 1}}, ["policy.generations", "found 1"]),
         ("smoke", {"data": {"source": "netflix"}}, ["data.source", "'netflix'", "movielens-100k"]),
+        ("smoke", {"data": {"item_text": "{title} by {brand}"}}, ["data: item_text", "'brand'"]),
+        ("smoke", {"data": {"item_text": "title"}}, ["names no column", "{title}, {year}"]),
         ("smoke", {"tracking": {"report_to": "comet"}}, ["report_to.0", "'comet'", "'mlflow'"]),
         ("smoke", {"tracking": {"report_to": ["none", "mlflow"]}}, ["report_to.0", "'none'"]),
         ("smoke", {"split": {"train_fraction": 0.95}}, ["split: train_fraction 0.95", "below 1"]),

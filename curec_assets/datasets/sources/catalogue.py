@@ -12,9 +12,11 @@ import polars as pl
 
 from curec_assets.core.provenance import digest
 from curec_assets.datasets import schema
+from curec_assets.datasets.items import kind_of
 from curec_assets.datasets.sources import parsing
 from curec_assets.datasets.sources.personal import suspicion
 from curec_assets.datasets.sources.tables import Table, require_column
+from curec_assets.datasets.titles import natural_order
 from curec_assets.settings import DataSettings
 from resources.errors import DataError
 
@@ -22,9 +24,9 @@ log = logging.getLogger(__name__)
 
 MARKUP = r"^\s*<[A-Za-z][^>]*>?\s*$"
 """A title that is a tag and nothing else."""
+_YEAR_BEHIND = r"^(.*\S)\s*\(((?:18|19|20)\d\d)\)\s*$"
+_NO_VALUE = "(no genres listed)"  # of MovieLens
 _ID = "curec_item_id"
-# Plural and other common names of the kinds that reasons have words for.
-_KINDS = {"genres": "genre", "directors": "director", "actors": "actor", "cast": "actor"}
 
 
 def read_items(table: Table, settings: DataSettings) -> pl.DataFrame:
@@ -54,11 +56,10 @@ def read_items(table: Table, settings: DataSettings) -> pl.DataFrame:
     return pl.DataFrame(
         {
             "item_id": frame[_ID],
-            "title": _titles(frame[settings.title_column], table),
-            "year": _years(frame, settings.year_column),
+            **_titles_and_years(frame, settings, table),
             "attributes": [
                 [
-                    {"kind": _KINDS.get(name.lower(), name.lower()), "value": value}
+                    {"kind": kind_of(name), "value": value}
                     for name, column in attributes.items()
                     for value in column[row]
                 ]
@@ -132,7 +133,14 @@ def _attribute(column: parsing.Cells, settings: DataSettings) -> list[list[str]]
     """Values of an attribute, by row."""
     name = column.values.name
     cells = column.values.to_list()
-    rows = [parsing.attribute_values(cell, settings.attribute_separator) for cell in cells]
+    rows = [
+        [
+            value
+            for value in parsing.attribute_values(cell, settings.attribute_separator)
+            if value != _NO_VALUE
+        ]
+        for cell in cells
+    ]
     found = None if name in settings.confirmed_columns else suspicion(rows)
     if found:
         raise DataError(
@@ -142,6 +150,21 @@ def _attribute(column: parsing.Cells, settings: DataSettings) -> list[list[str]]
             "they are public (directors, brands), add it to data.confirmed_columns"
         )
     return rows
+
+
+def _titles_and_years(
+    frame: pl.DataFrame, settings: DataSettings, table: Table
+) -> dict[str, pl.Series]:
+    """As they are; where no column has years, titles may say them: `Matrix, The (1999)`."""
+    titles = _titles(frame[settings.title_column], table)
+    if settings.year_column in frame.columns:
+        return {"title": titles, "year": _years(frame, settings.year_column)}
+    years = titles.str.extract(_YEAR_BEHIND, 2).cast(pl.Int64)
+    plain = [
+        title if year is None else natural_order(title)
+        for title, year in zip(titles.str.replace(_YEAR_BEHIND, "$1"), years, strict=True)
+    ]
+    return {"title": pl.Series(plain, dtype=pl.Utf8), "year": years}
 
 
 def _titles(titles: pl.Series, table: Table) -> pl.Series:
@@ -175,7 +198,7 @@ def _without_repetitions(
 
 
 def _years(frame: pl.DataFrame, column: str) -> pl.Series:
-    """The column of years, where there is one and it holds whole numbers."""
-    if column not in frame.columns or frame[column].dtype.is_nested():
+    """The column of years, where it holds whole numbers."""
+    if frame[column].dtype.is_nested():
         return pl.repeat(None, frame.height, dtype=pl.Int64, eager=True)
     return frame[column].cast(pl.Int64, strict=False)

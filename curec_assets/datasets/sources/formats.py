@@ -1,4 +1,5 @@
-"""Files of rows: CSV, TSV, JSON lines, Parquet and RecBole's atomic files; text also gzipped.
+"""Files of rows: CSV, TSV, JSON lines, Parquet, RecBole's atomic files and MovieLens' `.dat`; text
+also gzipped.
 
 Two questions are asked of a file: which columns it has, and what some of them hold. No other column
 is read, whatever it holds. CSV and JSON give text; a list in JSON gives its JSON text. Where most
@@ -14,15 +15,17 @@ from typing import BinaryIO, cast
 import polars as pl
 
 from curec_assets.datasets.sources.atomic import atomic_columns, atomic_rows
+from curec_assets.datasets.sources.dat import dat_columns, dat_rows
 from curec_assets.datasets.sources.literals import keys_of, literal_rows
 from resources.errors import DataError
 
 _CSV = {".csv": ",", ".tsv": "\t"}
 _JSON = (".jsonl", ".ndjson", ".json")
 _ATOMIC = (".inter", ".item")
+_DAT = ".dat"
 _PARQUET = ".parquet"
 _COMPRESSED = ".gz"
-ENDINGS = (*_CSV, *_JSON, _PARQUET, *_ATOMIC)
+ENDINGS = (*_CSV, *_JSON, _PARQUET, *_ATOMIC, _DAT)
 """What can be read; text also with `.gz` behind it."""
 _LINES_LOOKED_AT = 1_000  # of JSON, for its columns
 _LONGEST_LINE = 64_000_000  # bytes
@@ -54,6 +57,9 @@ def columns_of(path: Path, setting: str, separator: str = "") -> list[str]:
             return head.columns
         if form in _ATOMIC:
             return atomic_columns(path)
+        if form == _DAT:
+            with _open(path) as stream:
+                return dat_columns(path, stream)
         return _keys(path)[0]
     except pl.exceptions.NoDataError:
         raise DataError(f"{path}: the file is empty; expected a header and rows") from None
@@ -87,6 +93,10 @@ def rows_of(
             ).select(wanted)
         if form in _ATOMIC:
             return atomic_rows(path, wanted, most)
+        if form == _DAT:
+            names = columns_of(path, setting)
+            with _open(path) as stream:
+                return dat_rows(stream, names, wanted, most)
         if _keys(path)[1]:
             with _open(path) as stream:
                 return literal_rows(islice(stream, most), wanted)
@@ -102,7 +112,7 @@ def line_offset(path: Path, rows: int) -> int | None:
         return None
     with _open(path) as stream:
         lines = sum(1 for _ in stream)
-    header = 0 if form in _JSON else 1
+    header = 0 if form in (*_JSON, _DAT) else 1
     return header if lines == rows + header else None
 
 

@@ -268,15 +268,33 @@ def _items(
     _described(file, [c for c in free if c not in mapped.values()], rows, found)
 
 
+def _is_attribute(column: str) -> bool:
+    plain = _plain(column)
+    return plain.removesuffix("s") in _ATTRIBUTES or plain in _ATTRIBUTES
+
+
+def _separator(columns: Sequence[pl.Series]) -> str:
+    """What most of the texts have that have any."""
+    texts = [column.drop_nulls() for column in columns if column.dtype == pl.Utf8]
+    having = {
+        each: sum(int(text.str.contains(each, literal=True).sum()) for text in texts)
+        for each in (",", "|", ";")
+    }
+    return max(having, key=lambda each: having[each])
+
+
 def _described(file: Path, columns: Sequence[str], rows: pl.DataFrame, found: Guess) -> None:
     """Attributes and prose, by their names; those that look personal are named as doubts."""
     attributes, prose = [], []
+    separator = _separator([rows[column] for column in columns if _is_attribute(column)])
+    if separator != ",":
+        found.values["attribute_separator"] = separator
     for column in columns:
         plain = _plain(column)
         if plain.startswith(_PROSE):
             prose.append(column)
-        elif plain.removesuffix("s") in _ATTRIBUTES or plain in _ATTRIBUTES:
-            values = [parsing.attribute_values(cell, ",") for cell in rows[column].to_list()]
+        elif _is_attribute(column):
+            values = [parsing.attribute_values(cell, separator) for cell in rows[column].to_list()]
             looks = suspicion(values)
             if looks:
                 found.doubts.append(

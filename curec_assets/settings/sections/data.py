@@ -1,5 +1,6 @@
 """What is read, and how it is split."""
 
+import re
 from datetime import date
 from typing import Literal, Self
 from urllib.parse import parse_qsl, urlsplit
@@ -102,6 +103,13 @@ class DataSettings(Section):
         (),
         description="Items columns with prose: part of an item's embedded text, never named.",
     )
+    item_text: str = Field(
+        "",
+        description="Template of an item's embedded text: `{title}`, `{year}`, `{description}` "
+        "(what text_columns hold) and attributes by the names of their columns; what stands in "
+        "square brackets is left out where it has an empty value, as in `{title}[ by {brand}]`. "
+        "Empty: the title, each attribute with its name, and the description.",
+    )
     confirmed_columns: tuple[str, ...] = Field(
         (),
         description="Attribute columns that may be used although they look like e-mail addresses, "
@@ -154,6 +162,21 @@ class DataSettings(Section):
     def liked_from(self) -> float | None:
         """The least rating of a liked event; None where every event is."""
         return None if self.feedback == "implicit" else self.liked_threshold
+
+    @model_validator(mode="after")
+    def _item_text_names_what_is_read(self) -> Self:
+        known = ["title", "year", "description", *self.attribute_columns]
+        if self.source not in ("files", "database"):
+            known += ["genre", "director", "actor"]
+        found = re.findall(r"{([^{}]*)}", self.item_text)
+        unknown = [name for name in found if name not in known]
+        if unknown or (self.item_text and not found):
+            raise ValueError(
+                f"item_text names {', '.join(map(repr, unknown)) or 'no column'}; expected some of "
+                f"{', '.join(f'{{{name}}}' for name in known)}. Correct the template, or add the "
+                "column to attribute_columns"
+            )
+        return self
 
     @field_validator("interactions_path", "items_path")
     @classmethod

@@ -63,6 +63,26 @@ SHAPES = {
             ),
         ),
     ),
+    "MovieLens 1M": Shape(
+        {
+            "user_id": [row[0] for row in ROWS],
+            "item_id": [row[1] for row in ROWS],
+            "rating": [row[2] for row in ROWS],
+            "timestamp": [row[3] for row in ROWS],
+        },
+        ".dat",
+        {"user_column": "user_id", "attribute_columns": ("genres",), "attribute_separator": "|"},
+        (
+            ".dat",
+            pl.DataFrame(
+                {
+                    "item_id": range(25),
+                    "title": [f"{name} (1995)" for name in NAMES],
+                    "genres": ["Action|Children's", "Drama"] * 12 + ["Drama"],
+                }
+            ),
+        ),
+    ),
     "Amazon 2018": Shape(
         {
             "overall": [float(row[2]) for row in ROWS],
@@ -70,11 +90,14 @@ SHAPES = {
             "reviewerID": [f"A{row[0]}" for row in ROWS],
             "asin": [f"B{row[1]:03}" for row in ROWS],
             "reviewerName": ["Ada Brook"] * len(ROWS),
+            "summary": ["Five stars"] * len(ROWS),
+            "reviewText": ["Great articles."] * len(ROWS),
             "unixReviewTime": [row[3] for row in ROWS],
         },
         ".json.gz",
         {"user_column": "reviewerID", "item_column": "asin", "rating_column": "overall"}
-        | {"time_column": "unixReviewTime", "time_unit": "s", "attribute_columns": ("category",)},
+        | {"time_column": "unixReviewTime", "time_unit": "s", "attribute_columns": ("category",)}
+        | {"review_columns": ("summary", "reviewText")},
         (
             ".json.gz",
             pl.DataFrame(
@@ -91,13 +114,15 @@ SHAPES = {
         {
             "rating": [float(row[2]) for row in ROWS],
             "title": ["A review"] * len(ROWS),
+            "text": ["It smells."] * len(ROWS),
             "asin": ["variant"] * len(ROWS),
             "parent_asin": [f"B{row[1]:03}" for row in ROWS],
             "user_id": [f"A{row[0]}" for row in ROWS],
             "timestamp": [row[3] * 1000 + 7 for row in ROWS],
         },
         ".jsonl",
-        {"item_column": "parent_asin", "time_unit": "ms", "items_path": ""},
+        {"item_column": "parent_asin", "time_unit": "ms", "items_path": ""}
+        | {"review_columns": ("title", "text")},
     ),
     "a shop": Shape(
         {
@@ -125,6 +150,10 @@ SHAPES = {
 
 def written(folder: Path, name: str, ending: str, rows: pl.DataFrame, separator: str) -> Path:
     path = folder / f"{name}{ending}"
+    if ending == ".dat":
+        lines = ["::".join(map(str, row)) for row in rows.rows()]
+        path.write_bytes("\n".join(lines).encode("latin-1"))
+        return path
     text = rows.write_csv(separator=separator or ",") if "csv" in ending else rows.write_ndjson()
     path.write_bytes(gzip.compress(text.encode()) if ending.endswith(".gz") else text.encode())
     return path
