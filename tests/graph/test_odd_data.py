@@ -94,11 +94,7 @@ def reviewed(interactions: pl.DataFrame) -> pl.DataFrame:
 
 
 RUNS = {
-    "thirty users, no attributes": lambda: (
-        thirty_users(),
-        items().select("item_id", "title"),
-    ),
-    "thirty users with reviews": lambda: (
+    "thirty users, no attributes, reviews": lambda: (
         reviewed(thirty_users()),
         items().select("item_id", "title"),
     ),
