@@ -20,6 +20,7 @@ it, and how many speak of it; the same against the item."""
 _MOST = 500  # latest events of an item and of a user that are looked at
 _PEOPLE = 2  # who must have spoken of a word before it is named
 _CLEAR = 0.6  # share of them that agree
+_COMMON = 0.125  # of all mentions: a word beyond is what all items here are ("magazine")
 
 
 class Reviews:
@@ -137,7 +138,7 @@ def _read(
             all_fault += fault[word]
             weight += cared[word]
             balance += cared[word] * each
-            if not several[word]:
+            if not several[word] or usual[word] > _COMMON * mentions:
                 continue
             # What few things are praised for tells more than what all are.
             telling = each * np.log1p(mentions / usual[word])

@@ -83,6 +83,7 @@ def test_no_review_of_an_event_or_of_later_ones_is_in_what_is_said_of_it(
 def test_what_few_items_are_praised_for_is_named_before_what_all_are() -> None:
     rows = [(f"u{n}", f"i{n % 5}", n, "+paper") for n in range(40)]
     rows += [(f"v{n}", "i0", 50 + n, "+paper +maps") for n in range(3)]
+    rows += [(f"w{n}", f"i{n}", 60, f"-{chr(97 + n // 26)}{chr(97 + n % 26)}") for n in range(400)]
     events = pl.DataFrame(
         rows, schema=["user_id", "item_id", "timestamp", "opinions"], orient="row"
     )
@@ -90,6 +91,19 @@ def test_what_few_items_are_praised_for_is_named_before_what_all_are() -> None:
     asked = pl.DataFrame({"user_id": ["w"], "item_id": ["i0"], "timestamp": [100]})
     _, named, words = read(events, asked)
     assert (words[int(named[0, 0])], *named[0, 1:4]) == ("maps", 3, 3, -1)
+
+
+def test_what_everything_here_is_is_not_named() -> None:
+    rows = [(f"u{n}", f"i{n % 5}", n, "+magazine" if n % 2 else "+maps") for n in range(40)]
+    rows += [(f"v{n}", f"j{n}", n, "+magazine") for n in range(400)]
+    events = pl.DataFrame(
+        rows, schema=["user_id", "item_id", "timestamp", "opinions"], orient="row"
+    )
+    events = events.with_columns(rating=pl.lit(5.0), liked=pl.lit(value=True))
+    asked = pl.DataFrame({"user_id": ["w"], "item_id": ["i0"], "timestamp": [1000]})
+    numbers, named, words = read(events, asked)
+    assert (words[int(named[0, 0])], named[0, 3]) == ("maps", -1)
+    assert numbers[0, 0] == 8 / (8 + STRENGTH)  # it is praise all the same
 
 
 def test_without_reviews_nothing_is_said_and_models_are_as_without_the_columns(

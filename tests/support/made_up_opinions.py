@@ -3,7 +3,12 @@
 import numpy as np
 import polars as pl
 
-_SAID = ("+story", "-story", "+price", "-price", "+colour", "-ads +story", "-ads", None, None, None)
+_WORDS = ("ads", "cast", "colour", "music", "plot", "price", "print", "size", "smell", "story")
+_SAID = (
+    *(f"{sign}{word}" for word in _WORDS for sign in "+-"),
+    *("-ads +story", "+cast +music -plot"),
+    *(None,) * 10,
+)
 
 
 def made_up_opinions(rng: np.random.Generator, count: int) -> pl.Series:
