@@ -217,8 +217,11 @@ class _Work:
 
     def _updated(self, inputs: Inputs, wanted: Manifest) -> "_Stored | None":
         """The stored table with what has come since; None when it is to be built whole."""
-        recipe, before = self._recipe, self._warehouse.manifest(self._recipe.name)
-        if recipe.update is None or before is None or before.row_sum is None:
+        recipe = self._recipe
+        if recipe.update is None:
+            return None
+        before = self._warehouse.manifest(recipe.name)
+        if before is None or before.row_sum is None:
             return None
         started = time.monotonic()
         change = recipe.update(replace(inputs, before=before), wanted)
@@ -253,8 +256,11 @@ class _Work:
 
     def _earlier(self, wanted: Manifest) -> pl.DataFrame | None:
         """Stored rows that may be kept."""
-        lasting, before = self._recipe.lasting, self._warehouse.manifest(self._recipe.name)
-        if not lasting or before is None or before.erased_from:
+        lasting = self._recipe.lasting
+        if not lasting:
+            return None
+        before = self._warehouse.manifest(self._recipe.name)
+        if before is None or before.erased_from:
             return None
         if not only_changed(before, wanted, *lasting):
             return None

@@ -27,7 +27,9 @@ ITEMS = [
     {"item_id": "x1", "title": "Heat", "genres": ["Action", "Crime"], "year": 1995},
     {"item_id": "x2", "title": "Rose", "genres": ["Drama"], "year": None},
 ]
-FORMS = [*ENDINGS, *(f"{ending}.gz" for ending in ENDINGS if ending != ".parquet")]
+# Those that have a header; `.dat` has columns of its own (`test_movielens_files`).
+HEADED = [ending for ending in ENDINGS if ending != ".dat"]
+FORMS = [*HEADED, *(f"{ending}.gz" for ending in HEADED if ending != ".parquet")]
 
 
 def write(path: Path, rows: pl.DataFrame) -> Path:
