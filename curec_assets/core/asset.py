@@ -257,12 +257,8 @@ class _Work:
     def _earlier(self, wanted: Manifest) -> pl.DataFrame | None:
         """Stored rows that may be kept."""
         lasting = self._recipe.lasting
-        if not lasting:
-            return None
-        before = self._warehouse.manifest(self._recipe.name)
-        if before is None or before.erased_from:
-            return None
-        if not only_changed(before, wanted, *lasting):
+        before = self._warehouse.manifest(self._recipe.name) if lasting else None
+        if before is None or before.erased_from or not only_changed(before, wanted, *lasting):
             return None
         return self._warehouse.read(self._recipe.name)
 
