@@ -125,7 +125,7 @@ def _example(
     event: dict[str, Any],
     task: str,
     facts: Facts,
-    usual: float,
+    usual: float | None,
     catalogue: Catalogue,
     profile: Profile,
 ) -> _Example:
@@ -143,7 +143,12 @@ def _example(
 
 
 def _note_example(
-    event: dict[str, Any], usual: float, catalogue: Catalogue, profile: Profile, *, revise: bool
+    event: dict[str, Any],
+    usual: float | None,
+    catalogue: Catalogue,
+    profile: Profile,
+    *,
+    revise: bool,
 ) -> _Example:
     settings = profile.explanation
     item_ids, likes = list(event["item_ids"]), list(event["likes"])
@@ -162,7 +167,7 @@ def _note_example(
 def _note(
     item_ids: Sequence[str],
     likes: Sequence[bool],
-    usual: float,
+    usual: float | None,
     catalogue: Catalogue,
     profile: Profile,
 ) -> str:

@@ -48,18 +48,25 @@ def build_interactions(
 
     `liked_threshold`: the least rating of a liked one; None where feedback is implicit: all are.
     """
-    implicit = liked_threshold is None
-    liked = pl.lit(value=True) if implicit else pl.col("rating") >= liked_threshold
+    if liked_threshold is None:  # whatever was said of it: it was done
+        label = {"liked": pl.lit(value=True), "rating": pl.lit(1.0)}
+    else:
+        label = {"liked": pl.col("rating") >= liked_threshold}
     known = current["item_id"].is_in(item_ids.implode())
     unknown = current.filter(~known)
     return Outcome(
         events=(current.filter(known) if unknown.height else current)
-        .with_columns(liked=liked)
+        .with_columns(**label)
         .select(list(schema.INTERACTIONS))
         .sort("timestamp", "event_id"),
         unknown=unknown.height,
         unknown_items=unknown["item_id"].unique().sort().head(_EXAMPLES).to_list(),
     )
+
+
+def nobody_rates(events: pl.DataFrame) -> bool:
+    """Whether feedback is implicit: some of `events` (`schema.INTERACTIONS`) are drawn."""
+    return events["rating"].null_count() > 0
 
 
 def require_mostly_known(found: Outcome, item_ids: pl.Series) -> None:

@@ -14,7 +14,7 @@ from curec_assets.explanation.clauses import NOTHING_KNOWN, clauses_of
 from curec_assets.explanation.facts import Facts
 from curec_assets.explanation.frames import FRAMES, TAILS
 from curec_assets.explanation.naming import in_words
-from curec_assets.explanation.prompts import HARSHNESS, NoteFacts, ParsedReason, note_text
+from curec_assets.explanation.prompts import NoteFacts, ParsedReason, note_text
 from curec_assets.explanation.templates import drawn
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def sides(facts: Facts, cited: Sequence[str], level: int) -> tuple[list[str], li
 def compose_note(facts: NoteFacts) -> str:
     """The note that these facts make."""
     return note_text(
-        HARSHNESS[facts.mildness + 3],
+        facts.harshness,
         [value for value, _ in facts.likes[: facts.most_likes]],
         [value for value, _ in facts.dislikes[: facts.most_dislikes]],
     )

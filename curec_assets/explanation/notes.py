@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import polars as pl
 
+from curec_assets.datasets.interactions import nobody_rates
 from curec_assets.explanation.facts import Catalogue
 from curec_assets.explanation.prompts import NoteFacts
 from curec_assets.settings import ExplanationSettings
@@ -23,11 +24,12 @@ def note_facts(
     catalogue: Catalogue,
     settings: ExplanationSettings,
     *,
-    usual: float,
+    usual: float | None,
 ) -> NoteFacts:
     """How a history leans. `usual`: everybody's like rate before its end, see `usual_like_rate`."""
     prior = settings.note_prior
-    rate = (sum(likes) + prior * usual) / (len(likes) + prior)
+    expected = _UNKNOWN if usual is None else usual
+    rate = (sum(likes) + prior * expected) / (len(likes) + prior)
     seen: Counter[str] = Counter()
     liked: Counter[str] = Counter()
     for item_id, like in zip(item_ids, likes, strict=True):
@@ -48,7 +50,7 @@ def note_facts(
     order = sorted(leanings, key=lambda value: (-sureness[value], value))
     shown = settings.note_attributes
     return NoteFacts(
-        mildness=_step(rate - usual, settings),
+        mildness=None if usual is None else _step(rate - usual, settings),
         likes=tuple((v, graded[v]) for v in order if graded[v] > 0)[:shown],
         dislikes=tuple((v, graded[v]) for v in order if graded[v] < 0)[:shown],
         most_likes=settings.note_likes,
@@ -63,11 +65,26 @@ def outcome_attributes(
     return catalogue[item_id].attributes[: settings.note_attributes]
 
 
-def usual_like_rate(event_splits: pl.DataFrame) -> Mapping[str, float]:
+def usual_like_rate(event_splits: pl.DataFrame) -> Mapping[str, float | None]:
     """event_id → like rate of all strictly earlier events; one half where there is none.
 
-    `event_splits`: event_id, timestamp, liked.
+    None where feedback is implicit: of what is drawn nobody is stricter than others.
+    `event_splits`: event_id, timestamp, liked, rating.
     """
+    if not nobody_rates(event_splits):
+        return _rates_before(event_splits)
+    return dict.fromkeys(event_splits["event_id"])
+
+
+def usual_now(interactions: pl.DataFrame) -> float | None:
+    """The like rate of all events; one half where there is none, None where nobody rates."""
+    rate = interactions["liked"].mean()
+    if nobody_rates(interactions):
+        return None
+    return float(rate) if isinstance(rate, float) else _UNKNOWN
+
+
+def _rates_before(event_splits: pl.DataFrame) -> Mapping[str, float]:
     moments = (
         event_splits.group_by("timestamp")
         .agg(liked=pl.col("liked").cast(pl.Int64).sum(), events=pl.len())

@@ -58,14 +58,16 @@ HARSHNESS = (
     "much milder than the crowd",
 )
 """How a note says how strict a user is: by step, from -3 to 3."""
+_NO_RATINGS = "no ratings"
+"""What it says instead where feedback is implicit."""
 
 
 @dataclass(frozen=True)
 class NoteFacts:
     """What a preference note is written from: how a user's earlier outcomes lean."""
 
-    mildness: int
-    """-3 much stricter than the crowd ... 3 much milder."""
+    mildness: int | None
+    """-3 much stricter than the crowd ... 3 much milder; None where feedback is implicit."""
     likes: tuple[tuple[str, int], ...] = ()
     """Attribute values liked more than the user's other items, and by how much: 1 to 3; most first.
     """
@@ -75,6 +77,11 @@ class NoteFacts:
     """How many of them a note may name as liked more, and"""
     most_dislikes: int = 2
     """as liked less."""
+
+    @property
+    def harshness(self) -> str:
+        """How strict the user is, in words."""
+        return _NO_RATINGS if self.mildness is None else HARSHNESS[self.mildness + 3]
 
 
 @dataclass(frozen=True)
@@ -135,7 +142,8 @@ def revision_prompt(
 ) -> Prompt:
     """The note again, after one more outcome was seen: of an item with these attributes."""
     named = ", ".join(attributes) or NOTHING
-    new = f"New: {'liked' if liked else 'disliked'} {named}"
+    did = ("disliked", "liked") if facts.mildness is not None else ("passed over", "chose")
+    new = f"New: {did[liked]} {named}"
     lines = [_REVISE, *_note_lines(facts), f"Taste: {note}", new]
     before = _NOTE_PARTS.match(note)
     more, less = (_values(before[side]) if before else () for side in ("more", "less"))
@@ -185,10 +193,10 @@ def prompt_fingerprint(prompts: Sequence[Prompt]) -> str:
 
 def _note_lines(facts: NoteFacts) -> list[str]:
     leanings = (*facts.likes, *facts.dislikes)
-    return [
-        f"{_LABELS['habit']}: {step(facts.mildness)}",
-        *(f"{value}: {step(strength)}" for value, strength in leanings),
-    ]
+    lines = [f"{value}: {step(strength)}" for value, strength in leanings]
+    if facts.mildness is None:
+        return lines
+    return [f"{_LABELS['habit']}: {step(facts.mildness)}", *lines]
 
 
 def _note_prompt(
@@ -200,7 +208,7 @@ def _note_prompt(
     seed: int,
 ) -> Prompt:
     grammar = note_grammar(
-        HARSHNESS,
+        HARSHNESS if facts.mildness is not None else (facts.harshness,),
         tuple(dict.fromkeys([*(value for value, _ in facts.likes), *more])),
         tuple(dict.fromkeys([*(value for value, _ in facts.dislikes), *less])),
         facts.most_likes,

@@ -61,7 +61,7 @@ def _(explained, history, left_out, recommended, stored, user, why):
         [
             user,
             pages.heading(f"{history.height} events"),
-            pages.time_line(history),
+            pages.time_line(history, rated=stored.rated),
             pages.heading("Recommended"),
             pages.recommendations(recommended),
             pages.heading("Why"),

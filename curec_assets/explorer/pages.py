@@ -48,8 +48,15 @@ def rows(frame: pl.DataFrame, at_once: int = 12) -> Any:
     )
 
 
-def time_line(history: pl.DataFrame) -> Any:
-    """What a user met, when, and how it was rated."""
+def time_line(history: pl.DataFrame, *, rated: bool) -> Any:
+    """What a user met, when, and how it was `rated`, if it was."""
+    if not rated:
+        return (
+            alt.Chart(history)
+            .mark_circle(size=70, opacity=0.7, color=_FOR)
+            .encode(x=alt.X("when:T", title=None), tooltip=["title:N", "when:T"])
+            .properties(width="container")
+        )
     shown = history.with_columns(
         outcome=pl.when("liked").then(pl.lit("liked")).otherwise(pl.lit("not liked"))
     )
@@ -125,22 +132,24 @@ def explanation(found: Explanation, supposed: Explanation | None = None) -> Any:
 
 
 def item(stored: Stored, item_id: str) -> Any:
-    """What an item is, how it is rated, and how reasons speak about it."""
+    """What an item is, how it is rated or when it was taken, and how reasons speak about it."""
     known = stored.item(item_id)
     attributes: Any = known["attributes"] or []
     named = "; ".join(f"{each['kind']}: {each['value']}" for each in attributes)
-    chart = (
-        alt.Chart(stored.ratings_of(item_id))
-        .mark_bar(color=_FOR)
-        .encode(x="rating:O", y="events:Q", tooltip=["rating:O", "events:Q"])
-        .properties(width="container", height=_HEIGHT)
-    )
+    if stored.rated:
+        bars = alt.Chart(stored.ratings_of(item_id)).mark_bar(color=_FOR)
+        chart = bars.encode(x="rating:O", y="events:Q", tooltip=["rating:O", "events:Q"])
+    else:
+        bars = alt.Chart(stored.times_of(item_id)).mark_bar(color=_FOR)
+        chart = bars.encode(
+            x=alt.X("yearmonth(when):T", title=None), y=alt.Y("count()", title="events")
+        )
     about = stored.reasons_about(item_id)
     return mo.vstack(
         [
             heading(str(known["title"])),
             said(named or "No attribute is known."),
-            chart,
+            chart.properties(width="container", height=_HEIGHT),
             heading(f"Reasons about it: {about.height}"),
             rows(about),
         ]

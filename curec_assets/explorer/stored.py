@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 
 from curec_assets.core.recipe import Recipe
+from curec_assets.datasets.interactions import nobody_rates
 from curec_assets.datasets.schema import OBSERVED
 from curec_assets.explorer.ballot import Ballot, open_ballot
 from curec_assets.serving.compared import Compared, Measures
@@ -82,6 +83,16 @@ class Stored:
     def item(self, item_id: str) -> Mapping[str, object]:
         """Row of `items`."""
         return self.now.items.row(by_predicate=pl.col("item_id") == item_id, named=True)
+
+    @cached_property
+    def rated(self) -> bool:
+        """Whether people say what they think of things; else they are known to have taken them."""
+        return not nobody_rates(self.now.interactions)
+
+    def times_of(self, item_id: str) -> pl.DataFrame:
+        """When (UTC): the events of an item."""
+        found = self.now.interactions.filter(OBSERVED, item_id=item_id)
+        return found.select(when=pl.from_epoch("timestamp"))
 
     def ratings_of(self, item_id: str) -> pl.DataFrame:
         """rating, events: how often an item was rated so."""

@@ -14,7 +14,7 @@ from curec_assets.evidence.model import EvidenceModel
 from curec_assets.evidence.numbers import EvidenceNumbers
 from curec_assets.explanation.composer import compose_note
 from curec_assets.explanation.facts import Catalogue
-from curec_assets.explanation.notes import note_facts
+from curec_assets.explanation.notes import note_facts, usual_now
 from curec_assets.settings import EvidenceSettings, Profile
 
 
@@ -57,8 +57,7 @@ def notes_now(
     stored = dict(reasons.sort("timestamp", "event_id").select("user_id", "note").iter_rows())
     rest = [user for user in wanted if user not in stored]
     histories = histories_at(interactions, rest, moment(interactions), profile.data.max_history)
-    rate = interactions["liked"].mean()
-    usual = float(rate) if isinstance(rate, float) else 0.5
+    usual = usual_now(interactions)
     fresh = {
         user: compose_note(note_facts(item_ids, likes, catalogue, profile.explanation, usual=usual))
         for user, item_ids, likes in histories.select("user_id", "item_ids", "likes").iter_rows()

@@ -41,6 +41,12 @@ def refusal(rows: list[tuple[str, str, float, int]]) -> str:
     return str(error.value)
 
 
+def test_where_feedback_is_implicit_every_event_is_the_same_like() -> None:
+    rows = [("u", "a", 5.0, 10), ("v", "b", 1.0, 9)]
+    found = build_interactions(current(rows), CATALOGUE, liked_threshold=None)
+    assert found.events.select("rating", "liked").rows() == [(1.0, True), (1.0, True)]
+
+
 def test_mostly_unknown_items_are_an_error_with_examples() -> None:
     said = refusal([("u", "tt1", 1.0, 10), ("u", "tt2", 5.0, 10), ("v", "b", 3.0, 9)])
     for part in ("2 of 3", "'tt1', 'tt2'", "'a', 'b'", "data.item_column"):

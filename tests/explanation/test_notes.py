@@ -1,5 +1,7 @@
 """Notes: how a user leans, from strictly earlier events alone, in a form that is read back."""
 
+import re
+
 import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
@@ -37,14 +39,14 @@ CATALOGUE = Catalogue(
 HISTORIES = st.lists(st.tuples(st.integers(0, 9), st.booleans()), max_size=40)
 
 
-def facts_of(history: list[tuple[int, bool]], usual: float = 0.5) -> NoteFacts:
+def facts_of(history: list[tuple[int, bool]], usual: float | None = 0.5) -> NoteFacts:
     items, likes = [str(item) for item, _ in history], [like for _, like in history]
     return note_facts(items, likes, CATALOGUE, SETTINGS, usual=usual)
 
 
-@given(HISTORIES, st.floats(0, 1), st.integers(0, 7), st.booleans())
+@given(HISTORIES, st.none() | st.floats(0, 1), st.integers(0, 7), st.booleans())
 def test_composed_notes_are_in_their_grammars_and_read_back(
-    history: list[tuple[int, bool]], usual: float, item: int, liked: bool
+    history: list[tuple[int, bool]], usual: float | None, item: int, liked: bool
 ) -> None:
     before = facts_of(history, usual)
     note = compose_note(before)
@@ -55,7 +57,11 @@ def test_composed_notes_are_in_their_grammars_and_read_back(
     asked = revision_prompt(before, note, new, liked)
     assert admits(asked.grammar, text), "a note may stay as it is"
     assert f"Taste: {note}" in asked.messages[-1][1]
-    assert f"New: {'liked' if liked else 'disliked'} {new[0]}" in asked.messages[-1][1]
+    did = ("disliked", "liked") if usual is not None else ("passed over", "chose")
+    assert f"New: {did[liked]} {new[0]}" in asked.messages[-1][1]
+    if usual is None:
+        said = f"{note} {asked.messages[-1][1]}"
+        assert not re.search("strict|generous|milder|habit|disliked", said)
 
 
 @given(HISTORIES, st.floats(0, 1))
@@ -95,6 +101,7 @@ def test_the_usual_rate_is_of_strictly_earlier_events(
                 "event_id": [str(n) for n in range(len(events))],
                 "timestamp": [time for time, _ in events],
                 "liked": [liked for _, liked in events],
+                "rating": [1.0] * len(events),
             }
         )
 

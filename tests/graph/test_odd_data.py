@@ -151,8 +151,9 @@ def test_where_nobody_rated_anything_no_reason_says_that_somebody_did(tmp_path: 
             "select count(*) from recommendation_reasons r join interactions i using (event_id) "
             "where i.rating is null"
         ).fetchall()[0][0]
-        corpus = warehouse.sql("select completion from alignment_corpus where task = 'reason'").pl()
-    said = " ".join([*reasons["reason"], *corpus["completion"]]).lower()
+        corpus = warehouse.sql("select completion from alignment_corpus").pl()
+        notes = warehouse.sql("select note from recommendation_reasons").pl()
+    said = " ".join([*reasons["reason"], *notes["note"], *corpus["completion"]]).lower()
     for word in (
         "rated",
         "disliked",
