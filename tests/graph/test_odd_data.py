@@ -87,10 +87,20 @@ def thirty_users() -> pl.DataFrame:
 
 
 def reviewed(interactions: pl.DataFrame) -> pl.DataFrame:
-    """What is liked is praised for its story, and what is not has too many ads."""
+    """What is liked is praised for its story, and what is not has too many ads; and each is praised
+    for five things of its own.
+    """
     good = pl.col("rating").mean().over("item_id") >= 3.5
     text = pl.when(good).then(pl.lit("Great story.")).otherwise(pl.lit("Too many ads."))
-    return interactions.with_columns(review=text + pl.lit(f" Write to {_CONTACT}."))
+    letters = "abcdefghij"
+    own = [
+        " ".join(
+            f"Nice z{''.join(letters[int(each)] for each in f'{5 * n + k:05}')}." for k in range(5)
+        )
+        for n in range(interactions.height)
+    ]
+    rest = pl.Series(own) + f" Write to {_CONTACT}."
+    return interactions.with_columns(review=text + pl.lit(" ") + rest)
 
 
 RUNS = {
