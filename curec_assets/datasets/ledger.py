@@ -1,8 +1,9 @@
 """The ledger of events: what each file said, as revisions that are added and never altered.
 
 An event is a user, an item and a time; a revision adds it, corrects its rating or what its review
-says, or deletes it. A
-file that is read again supersedes what it said before: an event that it no longer has is deleted.
+says, or deletes it.
+
+A file that is read again supersedes what it said before: an event that it no longer has is deleted.
 An event that several files say alike is the first one's.
 """
 

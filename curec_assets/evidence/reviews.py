@@ -18,8 +18,7 @@ NAMED = 6
 """Integers for a person: code of the word that speaks most for the item (-1: none), how many praise
 it, and how many speak of it; the same against the item."""
 _MOST = 500  # latest events of an item and of a user that are looked at
-_PEOPLE = 2  # who must have spoken of a word before it is named
-_CLEAR = 0.6  # share of them that agree
+_CLEAR = 0.6  # share of those who speak of a word that agree
 _COMMON = 0.125  # of all mentions: a word beyond is what all items here are ("magazine")
 
 

@@ -78,8 +78,7 @@ def test_of_a_review_only_its_opinions_are_read(tmp_path: Path) -> None:
         'ann,x1,5,1700000000,Great story,"The ending was\nboring. Mail ann@example.org"\n'
         "bob,x2,1,1700000001,,\n"
     )
-    reviews = ("summary", "body")
-    found = source(tmp_path, rows, review_columns=reviews)
+    found = source(tmp_path, rows, review_columns=("summary", "body"))
     assert all_rows(found)["opinions"].to_list() == ["-ending +story", None]
     plain = source(tmp_path, rows)
     assert all_rows(plain)["opinions"].to_list() == [None, None]
