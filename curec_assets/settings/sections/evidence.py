@@ -62,7 +62,7 @@ class EvidenceSettings(Section):
         description="Probabilities that separate the nine levels of a verdict.",
     )
     strength_cuts: tuple[float, ...] = Field(
-        (0.05, 0.20, 0.50),
+        (0.10, 0.30, 0.60),
         min_length=3,
         max_length=3,
         description="Absolute contributions (log-odds) from which a fact speaks slightly, plainly "
