@@ -128,19 +128,17 @@ def _parsed(table: Table, settings: DataSettings) -> tuple[pl.DataFrame, _Column
         {
             "row": pl.int_range(1, rows + 1, eager=True),
             **{name: parsed[role].values for role, name in _ROLES.items()},
-            "opinions": _opinions(cells, rows),
             "deleted": deleted,
-        },
-        schema=schema.RAW_INTERACTIONS,
-    )
-    return frame, cells, faults
+        }
+    ).with_columns(opinions=_opinions(cells))
+    return frame.select(schema.RAW_INTERACTIONS.names()), cells, faults
 
 
-def _opinions(cells: _Columns, rows: int) -> pl.Series:
+def _opinions(cells: _Columns) -> pl.Series | pl.Expr:
     """What each row's review says, title and text together; the text itself goes no further."""
     texts = [as_text(column.values) for role, column in cells.items() if _REVIEW in role]
     if not texts:
-        return pl.repeat(None, rows, dtype=pl.Utf8, eager=True)
+        return pl.lit(None, pl.Utf8)
     return opinions_of(
         pl.select(pl.concat_str(texts, separator=". ", ignore_nulls=True)).to_series()
     )
