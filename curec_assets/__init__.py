@@ -2,6 +2,6 @@
 
 import os
 
-# Polars' allocator keeps what was freed for half a second; told to give it back at once, a million
-# events are read in three quarters of the memory and 1.2 times the time. Read on Polars' import.
+# Polars' allocator keeps what was freed for half a second. Told to give it back at once, a step holds
+# less and takes a little longer. Read when Polars is imported, so set before anything here does.
 os.environ.setdefault("_RJEM_MALLOC_CONF", "dirty_decay_ms:0")

@@ -84,13 +84,14 @@ def rows_of(
         if form == _PARQUET:
             return pl.read_parquet(path, columns=wanted, n_rows=most)
         if form in _CSV:
-            return pl.read_csv(
+            cells = pl.read_csv(
                 path,
                 columns=wanted,
                 separator=separator or _CSV[form],
                 infer_schema=False,
                 n_rows=most,
-            ).select(wanted)
+            )
+            return cells.select(wanted).rechunk()  # or sorting would, with all else beside it
         if form in _ATOMIC:
             return atomic_rows(path, wanted, most)
         if form == _DAT:
