@@ -1,7 +1,9 @@
 """What a plain reader gets out of each rung's texts: it sees the reason alone.
 
-The reader of a rung is fitted on that rung's reasons of training and validation events, its penalty
-is the profile's; nothing is chosen, and test is read once.
+One reader reads all rungs. It learnt from composed reasons, of other training events, what verdicts
+and arguments are worth; its log-odds of a rung's reasons are Platt-scaled on those of training and
+validation events. A reader of its own for each rung, fitted on a few hundred reasons, says less,
+and rungs would differ by whose reader had more luck. Nothing is chosen here; test is read once.
 """
 
 from dataclasses import dataclass
@@ -12,6 +14,7 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 from sklearn.linear_model import LogisticRegression
 
+from benchmarks.home import Home
 from benchmarks.ladder.texts import Written
 from curec_assets.core.seeds import random_generator
 from curec_assets.evaluation.bootstrap import (
@@ -27,13 +30,18 @@ from curec_assets.evaluation.metrics import (
     expected_calibration_error,
     log_losses,
 )
-from curec_assets.reward.reader import fit_reader
+from curec_assets.explanation.facts import Catalogue, facts_by_event
+from curec_assets.explanation.selection import draw, with_evidence
+from curec_assets.reward.composing import composed_reasons
+from curec_assets.reward.reader import PlainReader, fit_reader
 from curec_assets.reward.texts import Encoder, Text, embed
 from curec_assets.settings import Profile
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
+_COMPOSED = 4_000
+"""Reasons that the reader learns from, at most."""
 _SHUFFLES = 20
 
 
@@ -54,8 +62,8 @@ class Reading:
     least_ece: float
     """What it would be, in the mean, if these probabilities were right."""
     platt: float
-    """LogLoss of the model's own expected level, Platt-scaled on what the reader is fitted on; NaN
-    where the engine told none, or all had one outcome."""
+    """LogLoss of the model's own expected level, Platt-scaled like the reader; NaN where none was
+    told."""
     evidence: float
     """AUC of the evidence model on the same test events."""
     spearman: float
@@ -68,26 +76,41 @@ class Reading:
     composed: float
 
 
-def read(written: Written, encoder: Encoder, profile: Profile) -> Reading | None:
-    """None where a rung has no training reasons or no test reasons of both outcomes."""
-    reasons = written.reasons
-    texts = [Text(verdict or "", why or "") for verdict, why in reasons["verdict", "why"].rows()]
-    embeddings = embed(
-        encoder, texts, source=profile.encoder.source, batch_size=profile.encoder.batch_size
+def taught(home: Home, encoder: Encoder, apart: pl.Series) -> PlainReader:
+    """The reader of all rungs. `apart`: ids of their events, from which it does not learn."""
+    evidence, profile = home.warehouse.read("event_evidence"), home.profile
+    training = home.warehouse.read("event_splits").filter(
+        pl.col("split") == "train", ~pl.col("event_id").is_in(apart.implode())
     )
-    fitted = (reasons["split"] != "test").to_numpy()
-    test = (reasons["split"] == "test").to_numpy()
-    liked = reasons["liked"].to_numpy()
-    if not fitted.any() or liked[test].all() or not liked[test].any():
-        return None
-    reader = fit_reader(
-        embeddings[fitted],
-        liked[fitted],
+    drawn = draw(
+        with_evidence(training["event_id"], evidence),
+        _COMPOSED,
+        seed=profile.seed,
+        purpose="ladder reader",
+    )
+    events = training.filter(pl.col("event_id").is_in(drawn))
+    catalogue = Catalogue(home.warehouse.read("items"))
+    facts = facts_by_event(events, evidence, catalogue, profile.explanation)
+    return fit_reader(
+        _embedded(composed_reasons(events, evidence, facts, profile.seed), encoder, profile),
+        events["liked"].to_numpy(),
         ridge=profile.reward.reader_ridge,
         why_ridge=profile.reward.reader_why_ridge,
         item_rates={},
     )
-    logits = reader.logits(embeddings[test])
+
+
+def read(
+    written: Written, reader: PlainReader, encoder: Encoder, profile: Profile
+) -> Reading | None:
+    """None where a rung has no test reasons, or no others, of both outcomes."""
+    reasons = written.reasons
+    fitted = (reasons["split"] != "test").to_numpy()
+    test = (reasons["split"] == "test").to_numpy()
+    liked = reasons["liked"].to_numpy()
+    if any(liked[part].all() or not liked[part].any() for part in (fitted, test)):
+        return None
+    logits = _scaled(reader.logits(_embedded(reasons, encoder, profile)), liked, fitted)[test]
     own = reasons.filter(pl.Series(test))
     users = (own["user_id"].rank("dense") - 1).cast(pl.Int64).to_numpy()
     resamples = Resamples.draw(
@@ -123,12 +146,26 @@ def read(written: Written, encoder: Encoder, profile: Profile) -> Reading | None
     )
 
 
-def _platt(expected: pl.Series, liked: NDArray[np.bool_], fitted: Mask, test: Mask) -> float:
-    if expected.null_count() or liked[fitted].all() or not liked[fitted].any():
+def _embedded(reasons: pl.DataFrame, encoder: Encoder, profile: Profile) -> NDArray[np.float32]:
+    texts = [Text(verdict or "", why or "") for verdict, why in reasons["verdict", "why"].rows()]
+    settings = profile.encoder
+    return embed(encoder, texts, source=settings.source, batch_size=settings.batch_size)
+
+
+def _scaled(values: Floats, liked: Mask, fitted: Mask) -> Floats:
+    """Log-odds of a like from one number of each event, by Platt scaling on some."""
+    column = values.reshape(-1, 1)
+    scaled: Floats = (
+        LogisticRegression(C=1e6).fit(column[fitted], liked[fitted]).decision_function(column)
+    )
+    return scaled
+
+
+def _platt(expected: pl.Series, liked: Mask, fitted: Mask, test: Mask) -> float:
+    if expected.null_count():
         return float("nan")
-    levels = expected.to_numpy().reshape(-1, 1)
-    scaled = LogisticRegression(C=1e6).fit(levels[fitted], liked[fitted])
-    return float(log_losses(liked[test], scaled.predict_proba(levels[test])[:, 1]).mean())
+    log_odds = _scaled(expected.to_numpy(), liked, fitted)[test]
+    return float(log_losses(liked[test], 1.0 / (1.0 + np.exp(-log_odds))).mean())
 
 
 def _spearman(level: pl.Series, probability: pl.Series) -> float:

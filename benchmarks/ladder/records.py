@@ -112,10 +112,11 @@ def of_texts(
 ) -> list[Record]:
     """Texts of the rungs, on the same `events`: read alone, and added to two recommenders."""
     wanted = [rung.rung for rung in written]
+    reader = readers.taught(home, encoder, events["event_id"])
     readings = {
         each.rung: reading
         for each in written
-        if (reading := readers.read(each, encoder, home.profile))
+        if (reading := readers.read(each, reader, encoder, home.profile))
     }
     predictions = rungs.with_texts(home, folder, written, encoder)
     records = [record for reading in readings.values() for record in _of_reading(command, reading)]
