@@ -59,12 +59,14 @@ def explore(
     import marimo
     import uvicorn
 
-    from curec_assets.explorer import app
+    from curec_assets.explorer import app, comparing, pages  # noqa: F401  (what the app imports)
     from curec_assets.explorer.opened import opened
+    from curec_assets.explorer.scripts import WithScripts
 
     opened()  # an empty home is refused here, in words
-    pages = marimo.create_asgi_app(quiet=True).with_app(path="", root=str(app.__file__)).build()
-    uvicorn.run(pages, host="127.0.0.1", port=port, access_log=False, log_level="info")
+    shown = marimo.create_asgi_app(quiet=True).with_app(path="", root=str(app.__file__)).build()
+    server = WithScripts(shown)
+    uvicorn.run(server, host="127.0.0.1", port=port, access_log=False, log_level="info")
 
 
 def serve(

@@ -1,5 +1,8 @@
 """Data that cannot carry the method: each runs, or says clearly why it cannot."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import dagster as dg
@@ -8,9 +11,7 @@ import polars as pl
 import pytest
 
 from curec_assets.datasets.sources.toy import ToySource
-from curec_assets.definitions import build_definitions, default_resources, recipes
-from curec_assets.explorer.stored import Stored
-from curec_assets.settings import load_profile
+from curec_assets.definitions import build_definitions
 from tests.support.reading import all_rows
 
 pytestmark = [pytest.mark.graph, pytest.mark.timeout(600)]
@@ -28,6 +29,14 @@ review_columns = {reviews}
 confirmed_columns = ["director", "actor"]
 """
 _CONTACT = "somebody@example.org"
+_PAGES = """
+from curec_assets.explorer import pages
+from curec_assets.explorer.opened import opened
+stored = opened()
+user = stored.users[0]
+print(pages.time_line(stored.history(user), rated=stored.rated).to_dict()["encoding"])
+print(pages.item(stored, stored.recommended(user)["item_id"][0]).text)
+"""
 
 
 def events() -> pl.DataFrame:
@@ -182,24 +191,19 @@ def test_where_nobody_rated_anything_no_reason_says_that_somebody_did(tmp_path: 
     assert facts["count"].null_count() == facts["of"].null_count() == facts.height
     assert drawn > 0
     assert "recommendations_new_and_ranked" not in failed
-    # Not above: beside marimo, transformers takes itself for a notebook and asks for IPython.
-    from curec_assets.explorer import pages
-
-    stored = stored_in(tmp_path)
-    user = stored.users[0]
-    item_id = stored.recommended(user)["item_id"][0]
-    shown = [
-        str(pages.time_line(stored.history(user), rated=stored.rated).to_dict()["encoding"]),
-        pages.item(stored, item_id).text,
-    ]
-    assert not any("rating" in page for page in shown), "the explorer draws what nobody said"
-
-
-def stored_in(folder: Path) -> Stored:
-    """What the explorer has to show."""
-    profile = load_profile(str(folder / "odd.toml"))
-    made = default_resources(profile.name, folder / "home")
-    return Stored(made["warehouse"], made["model_store"], profile, recipes())
+    drawn_on_pages = subprocess.run(
+        [sys.executable, "-c", _PAGES],
+        env={
+            **os.environ,
+            "CUREC_HOME": str(tmp_path / "home"),
+            "CUREC_PROFILE": str(tmp_path / "odd.toml"),
+        },
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert "when" in drawn_on_pages
+    assert "rating" not in drawn_on_pages, "the explorer draws what nobody said"
 
 
 @pytest.mark.parametrize("case", REFUSED)
