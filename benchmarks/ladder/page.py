@@ -11,7 +11,7 @@ from benchmarks.harness import ROOT
 from curec_assets.display.charts import line_chart, reliability_chart
 from curec_assets.display.markdown import escaped
 from curec_assets.evaluation.metrics import reliability
-from curec_assets.policy.metrics import reward_means, step_means
+from curec_assets.policy.metrics import reward_terms, step_means
 
 IMAGES = ROOT / "docs" / "images"
 PERCENTILES = (5, 50, 95)
@@ -43,21 +43,19 @@ def draw_recommenders(predictions: pl.DataFrame, events: pl.DataFrame, folder: P
 
 
 def draw_policy(metrics: Mapping[str, object], folder: Path) -> None:
-    """`benchmark-reward.png`, `benchmark-kl.png`: by optimiser step of reinforcement learning."""
-    means = {name: values for name, values in reward_means(metrics).items() if None not in values}
-    _save(
-        line_chart(means, title="Reward and its terms", x_label="optimiser step", y_label="mean"),
-        folder / "benchmark-reward.png",
+    """`benchmark-{reward,terms,kl}.png`: by optimiser step of reinforcement learning."""
+    means, terms = step_means(metrics), reward_terms(metrics)
+    pictures = (
+        ("reward", {"reward": means["reward"]}, "Mean reward of sampled reasons", "reward"),
+        ("terms", terms, "The reward's unweighted terms", "mean"),
+        ("kl", {"KL": means["kl"]}, "KL to the aligned model", "nats per token"),
     )
-    _save(
-        line_chart(
-            {"KL": step_means(metrics)["kl"]},
-            title="KL to the aligned model",
-            x_label="optimiser step",
-            y_label="nats per token",
-        ),
-        folder / "benchmark-kl.png",
-    )
+    for short, series, title, y_label in pictures:
+        known = {name: values for name, values in series.items() if None not in values}
+        _save(
+            line_chart(known, title=title, x_label="optimiser step", y_label=y_label),
+            folder / f"benchmark-{short}.png",
+        )
 
 
 def draw_rounds(rounds: pl.DataFrame, folder: Path) -> None:

@@ -20,7 +20,7 @@ from curec_assets.policy.archive import (
     require_one_generation,
     write_archive,
 )
-from curec_assets.policy.metrics import reward_means, step_means
+from curec_assets.policy.metrics import reward_terms, step_means
 from resources.storage.model_store import Artifact
 
 
@@ -74,8 +74,9 @@ def _describe(stored: Artifact, _: Inputs) -> Mapping[str, Any]:
         )
 
     return {
-        "reward_curve": chart(
-            list(reward_means(metrics)), "GRPO: mean reward and unweighted terms", "reward"
+        "reward_curve": chart(["reward"], "GRPO: mean reward", "reward"),
+        "terms_curve": chart(
+            list(reward_terms(metrics)), "GRPO: the reward's unweighted terms", "mean"
         ),
         "kl_curve": chart(["kl"], "KL to the aligned model", "nats per token"),
         "entropy_curve": chart(["entropy"], "Entropy of what is chosen", "nats per token"),

@@ -22,12 +22,13 @@ def step_means(metrics: Mapping[str, Any]) -> dict[str, list[float]]:
     return {name: values for name, values in metrics.items() if isinstance(values, list)}
 
 
-def reward_means(metrics: Mapping[str, Any]) -> dict[str, list[float]]:
-    """Of them, the reward and its unweighted terms."""
+def reward_terms(metrics: Mapping[str, Any]) -> dict[str, list[float]]:
+    """Of them, the reward's unweighted terms; a constant one (*format*, mostly) shows nothing."""
+    beside = ("reward", *BESIDE_THE_REWARD)
     return {
         name: values
         for name, values in step_means(metrics).items()
-        if name not in BESIDE_THE_REWARD
+        if name not in beside and len(set(values)) > 1
     }
 
 
