@@ -1,11 +1,13 @@
 """`make bench-ingest`: a million reviews from a file of JSON lines to the ledger; beside it DuckDB.
 
 Made-up reviews of Amazon's release of 2023, texts and all. CURec reads the file into `events`, by
-Dagster: ids checked and hashed, ratings and times parsed, revisions numbered, and stored. DuckDB
-writes the same file as Parquet. In turns, each in a process of its own, imports not counted.
+Dagster: ids checked and hashed, ratings and times parsed, revisions numbered, and stored; and once
+more with what the texts praise and find fault with. DuckDB writes the same file as Parquet. In
+turns, each in a process of its own, imports not counted.
 """
 
 import argparse
+import json
 import sys
 import tempfile
 from pathlib import Path
@@ -16,7 +18,7 @@ import polars as pl
 from benchmarks import tables
 from benchmarks.amazon_shaped import PART, Shape, parts
 from benchmarks.data import Found, in_a_process, said
-from benchmarks.harness import Record, Run, pairs, write_records
+from benchmarks.harness import Pairs, Record, Run, turns, write_records
 
 COMMAND = "make bench-ingest"
 _MOST = 3.0
@@ -24,14 +26,18 @@ _ITEMS = 80_000
 _WORDS = 60
 """Of a review, about what those of the category All_Beauty have."""
 _VOCABULARY = 20_000
+_OPINIONS = ("great", "excellent", "boring", "poor")
+_OPINIONATED = 0.011
+"""Share of words that are such: about half of the reviews have one."""
 PROFILE = """
 extends = "smoke"
 
 [data]
 source = "files"
-interactions_path = "reviews.jsonl"
+interactions_path = "{file}"
 item_column = "parent_asin"
 time_unit = "ms"
+review_columns = {columns}
 """
 _BY_DUCKDB = """
 import json, sys, time
@@ -61,21 +67,31 @@ def measured(folder: Path, reviews: int, count: int) -> list[Record]:
     """Both, in turns."""
     file = folder / "reviews.jsonl"
     write_reviews(reviews, file)
-    (folder / "own.toml").write_text(PROFILE, encoding="utf-8")
+    homes = {"plain": [], "opinions": ["title", "text"]}
+    for name, columns in homes.items():
+        (folder / name).mkdir()
+        profile = PROFILE.format(file=file, columns=json.dumps(columns))
+        (folder / name / "own.toml").write_text(profile, encoding="utf-8")
     by_duckdb = [sys.executable, "-c", _BY_DUCKDB, str(file), str(folder / "reviews.parquet")]
-    both = pairs(
-        lambda: in_a_process("reviews", folder),
-        lambda: said(by_duckdb, "DuckDB"),
+    plain, opinions, duckdb = turns(
+        [
+            lambda: in_a_process("reviews", folder / "plain"),
+            lambda: in_a_process("reviews", folder / "opinions"),
+            lambda: said(by_duckdb, "DuckDB"),
+        ],
         count,
     )
-    megabytes = file.stat().st_size / 1e6
-    name = f"{reviews:,} reviews, {megabytes:,.0f} MB"
+    both, read = Pairs(plain, duckdb), Pairs(opinions, plain)
+    name = f"{reviews:,} reviews, {file.stat().st_size / 1e6:,.0f} MB"
+    with_columns = "with `data.review_columns`"
     return [
         Record.of(f"{name}: CURec", both.of_a(_seconds), "s", COMMAND),
         Record.of(f"{name}: DuckDB", both.of_b(_seconds), "s", COMMAND),
         Record.of(
             "the one over the other", both.ratio(_seconds), "times", COMMAND, f"<= {_MOST:g}"
         ),
+        Record.of(f"{name}: CURec {with_columns}", read.of_a(_seconds), "s", COMMAND),
+        Record.of(f"{with_columns} over without", read.ratio(_seconds), "times", COMMAND),
     ]
 
 
@@ -86,8 +102,12 @@ def _seconds(run: Run[Found]) -> float:
 def write_reviews(reviews: int, file: Path) -> None:
     """As Amazon's release of 2023 has them: a JSON object a line."""
     random = np.random.default_rng(0)
-    words = np.array([f"word{number}" for number in range(_VOCABULARY)])
-    sentences = [" ".join(random.choice(words, _WORDS)) for _ in range(10_000)]
+    letters = np.array(list("abcdefghijklmnopqrstuvwxyz"))
+    words = ["".join(random.choice(letters, 6)) for _ in range(_VOCABULARY)]
+    words += _OPINIONS
+    often = np.full(len(words), (1 - _OPINIONATED) / _VOCABULARY)
+    often[_VOCABULARY:] = _OPINIONATED / len(_OPINIONS)
+    sentences = [" ".join(random.choice(words, _WORDS, p=often)) for _ in range(10_000)]
     with file.open("wb") as stream:
         for rows in parts(Shape(reviews, _ITEMS)):
             text = pl.Series(sentences).gather(random.integers(0, len(sentences), rows.height))
