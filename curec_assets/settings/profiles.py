@@ -43,7 +43,7 @@ PROFILE_VALUES: dict[str, dict[str, Any]] = {
             "train_events": 50,
             "validation_events": 130,
             "test_events": 140,
-            "budget": 5,
+            "budget": 4,
         },
         "encoder": {"source": "all-minilm-l6-v2"},
         "recommender": {"recommended_users": 8},
