@@ -23,11 +23,11 @@ from benchmarks.harness import Pairs, Record, Run, turns, write_records
 COMMAND = "make bench-ingest"
 _MOST = 3.0
 _ITEMS = 80_000
-_WORDS = 60
-"""Of a review, about what those of the category All_Beauty have."""
+_WORDS = 36
+"""Of a review, as a sample of the category All_Beauty has; about 190 characters."""
 _VOCABULARY = 20_000
 _OPINIONS = ("great", "excellent", "boring", "poor")
-_OPINIONATED = 0.011
+_OPINIONATED = 0.018
 """Share of words that are such: about half of the reviews have one."""
 PROFILE = """
 extends = "smoke"
@@ -103,7 +103,7 @@ def write_reviews(reviews: int, file: Path) -> None:
     """As Amazon's release of 2023 has them: a JSON object a line."""
     random = np.random.default_rng(0)
     letters = np.array(list("abcdefghijklmnopqrstuvwxyz"))
-    words = ["".join(random.choice(letters, 6)) for _ in range(_VOCABULARY)]
+    words = ["".join(random.choice(letters, 4)) for _ in range(_VOCABULARY)]
     words += _OPINIONS
     often = np.full(len(words), (1 - _OPINIONATED) / _VOCABULARY)
     often[_VOCABULARY:] = _OPINIONATED / len(_OPINIONS)

@@ -25,11 +25,13 @@ def write_whole(
     metrics: Mapping[str, Any],
 ) -> Manifest:
     """Store rows in the place of all others; gives the manifest, with the seconds of `wanted`."""
-    manifest = _manifest(
-        recipe, wanted, rows.height, row_sum(rows.drop(recipe.unversioned)), uuid4().hex
-    ).model_copy(update={"metrics": dict(metrics)})
-    warehouse.write(recipe.name, rows, manifest)
-    return manifest
+
+    def manifest() -> Manifest:
+        total = row_sum(rows.drop(recipe.unversioned))
+        made = _manifest(recipe, wanted, rows.height, total, uuid4().hex)
+        return made.model_copy(update={"metrics": dict(metrics)})
+
+    return warehouse.write_meanwhile(recipe.name, rows, manifest)
 
 
 def write_change(

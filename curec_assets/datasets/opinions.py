@@ -16,6 +16,7 @@ import polars as pl
 PRAISED, BLAMED = "+", "-"
 _LONGEST_TEXT = 5_000  # characters that are read
 _MOST = 12  # words of one review
+_AT_ONCE = 50_000  # texts: what is found of them on the way takes more room than they do
 _GOOD = """
     amazing attractive awesome beautiful brilliant charming clever comfortable crisp cute delicious
     delightful durable elegant engaging enjoyable entertaining excellent exceptional exciting
@@ -56,6 +57,12 @@ def opinions_of(texts: pl.Series) -> pl.Series:
     """Of each text the words that it praises (`+word`) and finds fault with (`-word`), sorted, with
     blanks between; null where there are none.
     """
+    frame = texts.alias("text").to_frame()
+    found = [_opinions(part) for part in frame.iter_slices(_AT_ONCE)]
+    return pl.concat([pl.Series("opinions", [], pl.Utf8), *found])
+
+
+def _opinions(texts: pl.DataFrame) -> pl.Series:
     plain = (
         pl.col("text")
         .str.head(_LONGEST_TEXT)
@@ -64,8 +71,7 @@ def opinions_of(texts: pl.Series) -> pl.Series:
     )
     before, after, amount = _patterns()
     found = (
-        pl.DataFrame({"text": texts})
-        .select(
+        texts.select(
             pl.int_range(pl.len()).alias("row"),
             before=plain.str.extract_all(before),
             after=plain.str.extract_all(after),
@@ -96,7 +102,7 @@ def opinions_of(texts: pl.Series) -> pl.Series:
         .agg(opinions=pl.concat_str("sign", "word").head(_MOST))
         .select("row", pl.col("opinions").list.join(" "))
     )
-    rows = pl.DataFrame({"row": pl.int_range(len(texts), eager=True)})
+    rows = pl.DataFrame({"row": pl.int_range(texts.height, eager=True)})
     return rows.join(found, on="row", how="left", maintain_order="left")["opinions"]
 
 

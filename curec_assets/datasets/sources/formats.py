@@ -149,25 +149,23 @@ def _keys(path: Path) -> tuple[list[str], bool]:
 def _read_json(path: Path, columns: Sequence[str], most: int | None) -> pl.DataFrame:
     import duckdb
 
-    as_text = ", ".join(f"json_extract_string({_quoted(name)}, '$')" for name in columns)
     with duckdb.connect() as connection:
         try:
             found = connection.sql(
-                f"SELECT {as_text} FROM read_json($path, format = 'newline_delimited', "
+                f"SELECT {', '.join(map(_quoted, columns))} "
+                "FROM read_json($path, format = 'newline_delimited', "
                 "columns = $columns, ignore_errors = true, maximum_object_size = $longest) "
                 "LIMIT $most",
                 params={
                     "path": str(path),
-                    "columns": dict.fromkeys(columns, "JSON"),
+                    "columns": dict.fromkeys(columns, "VARCHAR"),
                     "longest": _LONGEST_LINE,
                     "most": most,
                 },
             ).to_arrow_table()
         except duckdb.Error as error:
             raise OSError(str(error)) from error
-    return pl.DataFrame(pl.from_arrow(found)).rename(
-        dict(zip(found.column_names, columns, strict=True))
-    )
+    return pl.DataFrame(pl.from_arrow(found))
 
 
 def _quoted(name: str) -> str:
