@@ -16,6 +16,9 @@ from curec_assets.core.recipe import Change, Recipe
 from resources.storage.manifest import Manifest
 from resources.storage.warehouse import Warehouse
 
+_HASH = "md5:"
+"""How rows are hashed: before a sum of their hashes."""
+
 
 def write_whole(
     recipe: Recipe,
@@ -25,13 +28,11 @@ def write_whole(
     metrics: Mapping[str, Any],
 ) -> Manifest:
     """Store rows in the place of all others; gives the manifest, with the seconds of `wanted`."""
-
-    def manifest() -> Manifest:
-        total = row_sum(rows.drop(recipe.unversioned))
-        made = _manifest(recipe, wanted, rows.height, total, uuid4().hex)
-        return made.model_copy(update={"metrics": dict(metrics)})
-
-    return warehouse.write_meanwhile(recipe.name, rows, manifest)
+    manifest = _manifest(
+        recipe, wanted, rows.height, row_sum(rows.drop(recipe.unversioned)), uuid4().hex
+    ).model_copy(update={"metrics": dict(metrics)})
+    warehouse.write(recipe.name, rows, manifest)
+    return manifest
 
 
 def write_change(
@@ -41,7 +42,7 @@ def write_change(
     keys = pl.concat([change.removed, change.rows.select(recipe.key)])
     gone = warehouse.matching(recipe.name, keys)
     total = advanced(
-        int(before.row_sum or "0", 16),
+        _total(recipe, warehouse, before),
         come=change.rows.drop(recipe.unversioned),
         gone=gone.drop(recipe.unversioned),
     )
@@ -61,12 +62,28 @@ def version_of(recipe: Recipe, rows: pl.DataFrame) -> str:
     return version_of_rows(recipe.schema or {}, rows.height, total)
 
 
-def without_rows(recipe: Recipe, before: Manifest, gone: pl.DataFrame) -> Manifest:
-    """The manifest of a table that grows after rows were taken out of it."""
+def without_rows(
+    recipe: Recipe, warehouse: Warehouse, before: Manifest, gone: pl.DataFrame
+) -> Manifest:
+    """The manifest of a table that grows after rows are taken out of it, which are still there."""
     gone = gone.drop(recipe.unversioned)
-    total = advanced(int(before.row_sum or "0", 16), come=gone.clear(), gone=gone)
+    total = advanced(_total(recipe, warehouse, before), come=gone.clear(), gone=gone)
     rows = (before.row_count or 0) - gone.height
     return _manifest(recipe, before, rows, total, before.generation)
+
+
+def hashed_otherwise(manifest: Manifest) -> bool:
+    """Whether an earlier CURec hashed the rows of this table, in another way.
+
+    Its version is compared with none of today's; the next change of the table brings it up to date.
+    """
+    return not (manifest.row_sum or _HASH).startswith(_HASH)
+
+
+def _total(recipe: Recipe, warehouse: Warehouse, before: Manifest) -> int:
+    if hashed_otherwise(before):
+        return row_sum(warehouse.read(recipe.name).drop(recipe.unversioned))
+    return int((before.row_sum or "0").removeprefix(_HASH), 16)
 
 
 def _manifest(recipe: Recipe, wanted: Manifest, rows: int, total: int, generation: str) -> Manifest:
@@ -74,7 +91,7 @@ def _manifest(recipe: Recipe, wanted: Manifest, rows: int, total: int, generatio
         update={
             "data_version": version_of_rows(recipe.schema or {}, rows, total),
             "row_count": rows,
-            "row_sum": f"{total:032x}",
+            "row_sum": f"{_HASH}{total:032x}",
             "generation": generation,
             "order": recipe.order,
             "created_at": datetime.now(UTC),

@@ -118,7 +118,7 @@ def _forget_in_tables(recipes: Sequence[Recipe], warehouse: Warehouse, user: For
             version = {"data_version": version_of(recipe, kept), "row_count": kept.height}
             now = manifest.model_copy(update=version)
         else:
-            now = without_rows(recipe, manifest, gone)
+            now = without_rows(recipe, warehouse, manifest, gone)
         metrics = dict(manifest.metrics)
         if "current" in metrics:
             metrics["current"] -= events

@@ -46,7 +46,7 @@ class Manifest(BaseModel):
     row_count: int | None = None
     """Number of rows, for tables."""
     row_sum: str | None = None
-    """Sum of the hashes of the rows (hexadecimal), for tables that grow."""
+    """How rows are hashed, and the sum of the hashes (hexadecimal), for tables that grow."""
     generation: str = ""
     """Random name of the last whole build of a table that grows; updates keep it."""
     order: tuple[str, ...] = ()

@@ -9,8 +9,7 @@ import json
 import os
 import random
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -132,27 +131,13 @@ class Warehouse(dg.ConfigurableResource):  # type: ignore[type-arg]
         """Replace several tables in one transaction: all of them, or none."""
         with self.writing() as connection:
             for table, frame, manifest in tables:
-                self._replace(connection, table, frame)
+                connection.register("new_rows", frame.clear())
+                connection.execute(f'CREATE OR REPLACE TABLE "{table}" AS FROM new_rows')
+                for rows in frame.iter_slices(_ROWS_AT_ONCE):  # DuckDB takes a copy of them
+                    connection.register("new_rows", rows)
+                    connection.execute(f'INSERT INTO "{table}" FROM new_rows')
+                connection.unregister("new_rows")
                 self._record(connection, table, manifest)
-
-    def write_meanwhile(
-        self, table: str, frame: pl.DataFrame, manifest: Callable[[], Manifest]
-    ) -> Manifest:
-        """As `write`, with a manifest that is worked out on another core meanwhile; gives it."""
-        with ThreadPoolExecutor(1) as beside, self.writing() as connection:
-            asked = beside.submit(manifest)
-            self._replace(connection, table, frame)
-            self._record(connection, table, asked.result())
-            return asked.result()
-
-    @staticmethod
-    def _replace(connection: "duckdb.DuckDBPyConnection", table: str, frame: pl.DataFrame) -> None:
-        connection.register("new_rows", frame.clear())
-        connection.execute(f'CREATE OR REPLACE TABLE "{table}" AS FROM new_rows')
-        for rows in frame.iter_slices(_ROWS_AT_ONCE):  # DuckDB takes a copy of them
-            connection.register("new_rows", rows)
-            connection.execute(f'INSERT INTO "{table}" FROM new_rows')
-        connection.unregister("new_rows")
 
     def has(self, table: str) -> bool:
         """Whether there is such a table, with a manifest or without."""

@@ -8,6 +8,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from curec_assets.datasets.sources import formats
 from curec_assets.datasets.sources.files import FilesSource
 from curec_assets.datasets.sources.formats import ENDINGS, columns_of, form_of, rows_of
 from curec_assets.settings import DataSettings
@@ -99,6 +100,16 @@ def test_a_column_that_nothing_names_is_not_read(tmp_path: Path) -> None:
     odd = ['{"a": 1, "b": {"c": [1, {}]}}', '{"a": "two", "b": 7}', "", '{"b": 1}']
     path.write_text("\n".join(odd), encoding="utf-8")
     assert rows_of(path, ["a"], "x").rows() == [("1",), ("two",), (None,)]
+
+
+def test_lines_that_several_cores_read_stay_in_their_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(formats, "_LONGEST_LINE", 10_000)  # so that the file is read in parts
+    path = tmp_path / "events.jsonl"
+    pl.DataFrame({"a": range(100_000), "b": "and so on"}).write_ndjson(path)
+    found = rows_of(path, ["a", "b"], "x")["a"].cast(pl.Int64)
+    assert found.equals(pl.int_range(100_000, eager=True).alias("a"))
 
 
 def test_a_line_that_is_no_json_goes_into_quarantine(tmp_path: Path) -> None:
