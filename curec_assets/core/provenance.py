@@ -7,10 +7,15 @@ hashes the content. Equal fingerprints mean that the work need not be done again
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping, Sequence
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
+
+if TYPE_CHECKING:
+    import duckdb
 
 _MODULUS = 2**128
 _SHIFTS = (96, 64, 32, 0)  # bits, of the words of a number below it
@@ -78,16 +83,25 @@ def row_sum(frame: pl.DataFrame) -> int:
     """
     if frame.is_empty():
         return 0
-    import duckdb
-
     # By words: the sum of numbers of 128 bits would not fit into one.
     sums = ", ".join(f"sum(((hash >> {shift}) & {2**32 - 1})::UBIGINT)" for shift in _SHIFTS)
     row = ", ".join(f"{name} := {name}" for name in map(_quoted, sorted(frame.columns)))
     hashes = f"SELECT md5_number(to_json(struct_pack({row}))) AS hash FROM hashed"
-    with duckdb.connect() as connection:
+    with _database_of(os.getpid()).cursor() as connection:
         connection.register("hashed", frame)
         words = connection.execute(f"SELECT {sums} FROM ({hashes})").fetchall()[0]
     return sum(int(word) << shift for word, shift in zip(words, _SHIFTS, strict=True)) % _MODULUS
+
+
+@cache
+def _database_of(process: int) -> "duckdb.DuckDBPyConnection":
+    """An empty one in memory. It is kept, for to make one takes ten times as long as to hash a few
+    rows; and by process, for a process that was forked off lacks its threads.
+    """
+    import duckdb
+
+    del process
+    return duckdb.connect()
 
 
 def _quoted(name: str) -> str:

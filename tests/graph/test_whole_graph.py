@@ -149,7 +149,7 @@ def test_every_rung_of_the_benchmark_is_measured_on_the_same_home(
     assert "user_independent/rl-aligned" in first
     assert {path.name for path in tmp_path.glob("*.png")} == {
         f"benchmark-{name}.png"
-        for name in ("reliability", "reward", "kl", "rounds-auc", "rounds-ece")
+        for name in ("reliability", "reward", "terms", "kl", "rounds-auc", "rounds-ece")
     }
     assert first["auc/whole-best_peer"].low <= first["auc/whole-best_peer"].high
     ladder()
