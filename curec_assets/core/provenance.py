@@ -5,6 +5,7 @@ result depends on, and the data versions of what is read. A *data version* is kn
 hashes the content. Equal fingerprints mean that the work need not be done again.
 """
 
+import atexit
 import hashlib
 import json
 import os
@@ -101,6 +102,7 @@ def _database_of(process: int) -> "duckdb.DuckDBPyConnection":
     import duckdb
 
     del process
+    atexit.register(_database_of.cache_clear)  # or DuckDB complains when Python ends
     return duckdb.connect()
 
 

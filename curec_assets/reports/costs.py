@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import logging
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -11,6 +12,8 @@ from typing import Any
 from curec_assets.reports.outcome import text_table
 from resources.compute.cores import cores
 from resources.compute.memory import peak_bytes
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -65,9 +68,7 @@ def write_costs(path: Path, run: RunCosts, profile: str) -> None:
 
     A cached asset keeps the costs of the run that made it, if that was of the same profile.
     """
-    before: dict[str, Any] = {}
-    if path.exists():
-        before = json.loads(path.read_text(encoding="utf-8"))
+    before = _costs_before(path)
     kept = before.get("assets", {}) if before.get("profile") == profile else {}
     made = {
         cost.name: {
@@ -83,6 +84,18 @@ def write_costs(path: Path, run: RunCosts, profile: str) -> None:
     values = {"profile": profile, "assets": {**kept, **made}}
     temporary.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
     temporary.replace(path)
+
+
+def _costs_before(path: Path) -> dict[str, Any]:
+    """What the file says; nothing where there is none, or it is damaged, for no result needs it."""
+    if not path.exists():
+        return {}
+    try:
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        log.warning("%s is damaged (%s): what earlier runs cost is left out of it", path, error)
+        return {}
+    return found
 
 
 class PeakMemory:

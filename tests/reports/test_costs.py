@@ -47,3 +47,15 @@ def test_a_cached_asset_keeps_the_costs_of_the_run_that_made_it(tmp_path: Path) 
     assert run(cached, other) == {"items": 1.5, "histories": 0.5}
     assert run(cached, other, profile="smoke") == {"histories": 0.5}
     assert [file.name for file in tmp_path.iterdir()] == ["costs.json"]
+
+
+@pytest.mark.parametrize("damage", [b'{"profile" ~ 1}', b"", b"\xff"])
+def test_a_damaged_file_is_left_out_with_a_warning(
+    tmp_path: Path, damage: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "costs.json"
+    path.write_bytes(damage)
+    made = AssetCost("items", 3.0, 2.5, cached=False, peak_gigabytes=1.5)
+    write_costs(path, RunCosts([made], 0.0, PeakMemory()), "laptop")
+    assert list(json.loads(path.read_text(encoding="utf-8"))["assets"]) == ["items"]
+    assert "costs.json is damaged" in caplog.text
