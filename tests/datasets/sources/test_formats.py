@@ -107,9 +107,9 @@ def test_lines_that_several_cores_read_stay_in_their_order(
 ) -> None:
     monkeypatch.setattr(formats, "_LONGEST_LINE", 10_000)  # so that the file is read in parts
     path = tmp_path / "events.jsonl"
-    pl.DataFrame({"a": range(100_000), "b": "and so on"}).write_ndjson(path)
+    pl.DataFrame({"a": range(2_000_000), "b": "and so on"}).write_ndjson(path)
     found = rows_of(path, ["a", "b"], "x")["a"].cast(pl.Int64)
-    assert found.equals(pl.int_range(100_000, eager=True).alias("a"))
+    assert found.equals(pl.int_range(2_000_000, eager=True).alias("a"))
 
 
 def test_a_line_that_is_no_json_goes_into_quarantine(tmp_path: Path) -> None:
