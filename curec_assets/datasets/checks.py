@@ -74,6 +74,12 @@ def interactions_schema(warehouse: Warehouse) -> dg.AssetCheckResult:
 )
 def interactions_unique(warehouse: Warehouse) -> dg.AssetCheckResult:
     """No two events have the same id, which is a hash of user, item and time."""
+    # Sorting hashes takes a third of the time of groups, which are made only where hashes repeat.
+    hashes = warehouse.query(
+        "SELECT if(event_id IS NULL, NULL, hash(event_id)) AS hash FROM interactions"
+    )["hash"].sort()
+    if not hashes.null_count() and not (hashes == hashes.shift()).any():
+        return no_rows(hashes.to_frame().clear())
     return no_rows(
         warehouse.query(
             "SELECT event_id, count(*) AS rows FROM interactions "
@@ -92,7 +98,9 @@ def interactions_items_known(warehouse: Warehouse) -> dg.AssetCheckResult:
     """Referential integrity."""
     return no_rows(
         warehouse.query(
-            "SELECT event_id, item_id FROM interactions ANTI JOIN items USING (item_id)"
+            "WITH unknown AS (FROM (SELECT DISTINCT item_id FROM interactions) "
+            "ANTI JOIN items USING (item_id)) "
+            "SELECT event_id, item_id FROM interactions SEMI JOIN unknown USING (item_id)"
         )
     )
 

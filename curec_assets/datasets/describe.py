@@ -1,6 +1,6 @@
 """What is worth looking at in each table: numbers, texts and small tables."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -93,30 +93,38 @@ def interactions(events: StoredTable, inputs: Inputs) -> Description:
     """Counts, density, like rate, time range, what was left out, and what was drawn."""
     found = events.aggregate(
         "count(rating) AS events, count(*) - count(rating) AS drawn, "
-        "count(DISTINCT user_id) AS users, count(DISTINCT item_id) AS items, "
         "count(opinions) AS reviewed, coalesce(avg(liked::INT), 0) AS like_rate, "
         "min(timestamp) AS first, max(timestamp) AS last"
     )
     one = found.row(0, named=True)
     ratings = events.aggregate("rating, liked, count(*) AS events", "rating, liked")
     ratings = ratings.sort("rating")
+    per = {
+        f"{name}s": events.aggregate("count(rating) AS events", f"{name}_id")
+        for name in ("user", "item")
+    }
+    users, items = (counts.height for counts in per.values())
     return {
-        "users": one["users"],
-        "items": one["items"],
-        "density": one["events"] / max(one["users"] * one["items"], 1),
+        "users": users,
+        "items": items,
+        "density": one["events"] / max(users * items, 1),
         "like_rate": one["like_rate"],
         "left_out_unknown_item": inputs.metrics["current"] - one["events"],
         **({"drawn_events": one["drawn"]} if one["drawn"] else {}),
         **({"events_with_opinions": one["reviewed"]} if one["reviewed"] else {}),
         "unknown_items": ", ".join(inputs.metrics["unknown_items"]),
         "ratings": ratings,
-        **_pictures(events, ratings, one["first"], one["last"]),
+        **_pictures(events, ratings, per, one["first"], one["last"]),
         **_time_range(found.select("first", "last").unpivot(value_name="timestamp")),
     }
 
 
 def _pictures(
-    events: StoredTable, ratings: pl.DataFrame, first: int | None, last: int | None
+    events: StoredTable,
+    ratings: pl.DataFrame,
+    per: Mapping[str, pl.DataFrame],
+    first: int | None,
+    last: int | None,
 ) -> Description:
     """Events over time, by rating, and how many users and items have how many."""
     if first is None or last is None:
@@ -129,10 +137,6 @@ def _pictures(
     days = by_time.select(day=pl.from_epoch("begin").dt.strftime("%Y-%m-%d %H:%M"))["day"]
     days = days.str.head(10) if width >= _DAY else days
     known = ratings.drop_nulls("rating").group_by("rating").agg(pl.col("events").sum())
-    per = {
-        f"{name}s": _by_doubling(events.aggregate("count(rating) AS events", f"{name}_id"))
-        for name in ("user", "item")
-    }
     pictures = {
         "events_over_time": bar_chart(
             {"events": dict(zip(days, by_time["events"], strict=True))},
@@ -141,7 +145,7 @@ def _pictures(
             y_label="events",
         ),
         "events_per_user_and_item": bar_chart(
-            per,
+            {name: _by_doubling(counts) for name, counts in per.items()},
             title="How many users and items have how many events",
             x_label="events",
             y_label="users, items",

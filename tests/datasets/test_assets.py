@@ -134,11 +134,13 @@ def test_checks_find_repeated_events_and_unknown_items(home: Path) -> None:
         )
     assert not checks.interactions_unique(warehouse=warehouse).passed
     assert not checks.interactions_items_known(warehouse=warehouse).passed
-    with warehouse.writing() as connection:
-        connection.execute(
-            "CREATE OR REPLACE TABLE interactions AS SELECT '1' AS event_id, 'a' AS item_id"
-        )
-    assert checks.interactions_unique(warehouse=warehouse).passed
+    for ids, unique in (("'1'), ('2'", True), ("NULL), ('1'", False)):
+        with warehouse.writing() as connection:
+            connection.execute(
+                "CREATE OR REPLACE TABLE interactions AS "
+                f"SELECT event_id, 'a' AS item_id FROM (VALUES ({ids})) AS rows(event_id)"
+            )
+        assert checks.interactions_unique(warehouse=warehouse).passed == unique
     assert checks.interactions_items_known(warehouse=warehouse).passed
 
 
