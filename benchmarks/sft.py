@@ -8,9 +8,11 @@ tokens are those of prompt and completion, without padding.
 import tempfile
 import time
 import warnings
+from collections.abc import Mapping
 from contextlib import nullcontext
 from itertools import pairwise
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import datasets
@@ -26,7 +28,7 @@ from resources.compute.accelerator import Accelerator
 
 COMMAND = "make bench-speed-sft"
 _GAINS: dict[str, dict[str, Any]] = {
-    "ours / with adapters on every layer": {"lora_first_layer": 0},
+    "ours / with adapters on every layer": {"settings": {"lora_first_layer": 0}},
     "ours / with several examples packed in a row": {"packing": True},
 }
 
@@ -48,7 +50,7 @@ def main() -> None:
 
         ours = side("ours")
         records = equality(ours)
-        plain = side("plain", completion_only=False)
+        plain = side("plain", completion_only=False, plain=True)
         records = [*_speed(pairs(ours.run, plain.run, chosen.count)), *records]
         del plain  # one other model in memory at a time
         for number, (gain, changes) in enumerate(_GAINS.items()):
@@ -73,19 +75,18 @@ class Side:
         workspace: Path,
         *,
         completion_only: bool = True,
-        lora_first_layer: int | None = None,
+        settings: Mapping[str, Any] = MappingProxyType({}),
         **changes: Any,
     ) -> None:
-        """`completion_only`: no logits of prompts, as in `fine_tune`. `changes`: of `SFTConfig`."""
-        settings = home.profile.alignment
-        if lora_first_layer is not None:
-            settings = settings.model_copy(update={"lora_first_layer": lora_first_layer})
+        """`completion_only`: no logits of prompts, as in `fine_tune`. `settings`: of the section
+        `alignment`, otherwise than in the profile. `changes`: further ones of `sft_trainer`.
+        """
         self._completion_only = completion_only
         accelerator = Accelerator(device="auto", dtype="auto", threads=0).resolve()
         self.trainer = sft_trainer(
             corpus,
             home.base,
-            settings,
+            home.profile.alignment.model_copy(update=settings),
             seed=home.profile.seed,
             accelerator=accelerator,
             workspace=workspace,

@@ -1,6 +1,7 @@
 """Assets of the group `alignment`: the corpus of chat examples and the model fitted on it."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -101,11 +102,28 @@ def _describe_model(stored: Artifact, _: Inputs) -> Mapping[str, Any]:
             x_label="optimiser step",
             y_label="nats per token",
         ),
+        **_level_error(metrics.get("level_error", ())),
         "first_loss": metrics["loss"][0],
         "last_loss": metrics["loss"][-1],
         "examples": metrics["examples"],
         "examples_left_out": metrics["examples_left_out"],
         "base_model": stored.manifest.inputs["base_model"],
+    }
+
+
+def _level_error(squared: Sequence[float | None]) -> Mapping[str, Any]:
+    """Nothing where no step had a level, or none was looked at."""
+    known = [math.sqrt(error) for error in squared if error is not None]
+    if not known:
+        return {}
+    return {
+        "level_error": line_chart(
+            {"root of the mean squared error": known},
+            title="Error of the expected level",
+            x_label="optimiser step",
+            y_label="levels",
+        ),
+        "last_level_error": known[-1],
     }
 
 

@@ -66,23 +66,29 @@ def compose_note(facts: NoteFacts) -> str:
 
 
 def _chosen(facts: Facts, level: int) -> tuple[list[str], list[str], list[str]]:
-    """Handles to cite: on the level's side, on the other, and of what is not known."""
+    """Handles to cite: on the level's side, on the other, and of what is not known.
+
+    Which they are can be read off the facts one by one. A model writes them before the level: if
+    they followed from it, it would learn to read the level off its own guess at them.
+    """
     by_letter: dict[str, list[str]] = {"F": [], "A": [], "N": []}
     for handle in facts.handles:
         by_letter[handle[0]].append(handle)
     for_it = by_letter["F"][: facts.cited_for]
     against = by_letter["A"][: facts.cited_against]
-    unknown = by_letter["N"][:1]
     likely = _is_likely(facts, for_it, against, level)
     own, other = (for_it, against) if likely else (against, for_it)
+    unknown = by_letter["N"][:1]
     if not own:
         # Only the other side has facts: one of them, told as all that there is.
         return [], other[:1], unknown
-    strength = {handle: abs(fact.strength) for handle, fact in facts.handles.items()}
-    # A second fact of a side is told where it weighs something, or where there is little else.
-    plain = [h for h in own[1:2] if strength[h] >= _WEIGHTY or not other]
-    second = [h for h in other[1:2] if level == TOSS_UP and plain and strength[h] >= _WEIGHTY]
-    return own[:1] + plain, other[:1] + ([] if unknown else second), unknown
+    return _told(facts, own, other), _told(facts, other, own), unknown
+
+
+def _told(facts: Facts, side: Sequence[str], other: Sequence[str]) -> list[str]:
+    """The first fact of a side; the second where it weighs something, or the other has none."""
+    weighty = (h for h in side[1:2] if abs(facts.handles[h].strength) >= _WEIGHTY or not other)
+    return [*side[:1], *weighty]
 
 
 def _is_likely(facts: Facts, for_it: Sequence[str], against: Sequence[str], level: int) -> bool:

@@ -49,6 +49,15 @@ def test_the_strongest_facts_of_the_level_s_side_are_cited(
         assert (own in handles) == (own in cited), "never only arguments against a 'very likely'"
 
 
+@given(facts())
+def test_what_is_cited_gives_no_level_away(given_facts: Facts) -> None:
+    """But where a level's side has no fact at all."""
+    letters = {handle[0] for handle in given_facts.handles}
+    levels = [level for level in range(1, 10) if level == 5 or "AF"[level > 5] in letters]
+    chains = {compose(given_facts, level, np.random.default_rng(0)).cited for level in levels}
+    assert len(chains) <= 1
+
+
 @given(facts(), LEVELS, SEEDS)
 def test_no_digit_and_no_slot_is_left_in_a_sentence(
     given_facts: Facts, level: int, seed: int

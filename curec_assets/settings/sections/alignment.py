@@ -1,6 +1,6 @@
 """Supervised fine-tuning."""
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from curec_assets.settings.sections.base import Section
 
@@ -15,6 +15,15 @@ class AlignmentSettings(Section):
     )
     epochs: PositiveInt = Field(1, description="Passes over the corpus.")
     learning_rate: PositiveFloat = Field(1e-3, description="AdamW peak learning rate.")
+    level_score_weight: NonNegativeFloat = Field(
+        0.5,
+        description="Weight of a level's ranked probability score in the loss, beside the mean "
+        "cross-entropy of all tokens.",
+    )
+    level_word_weight: NonNegativeFloat = Field(
+        0.2,
+        description="Weight of a level's cross-entropy among the nine words, beside the same.",
+    )
     batch_size: PositiveInt = Field(8, description="Examples per optimiser step.")
     max_tokens: PositiveInt = Field(
         1024, description="Longest training example, in tokens; longer ones are left out."
