@@ -77,7 +77,7 @@ class LevelTrainer(SFTTrainer):
         rows, tokens, levels = zip(*places, strict=True)
         before = [token - 1 for token in tokens]  # the state that decides a token is the one before
         logits = causal.get_output_embeddings()(states[0][list(rows), before]).float()
-        words = [logits[:, sorted(tokens)].logsumexp(dim=1) for tokens in self._scale.words]
+        words = [logits[:, sorted(starts)].logsumexp(dim=1) for starts in self._scale.words]
         shares = torch.stack(words, dim=1).log_softmax(dim=1)
         right = torch.tensor(levels, device=shares.device)
         error, score = _errors(shares.exp(), right)

@@ -27,7 +27,7 @@ from resources.tracking import UNTRACKED, TrackedRun
 log = logging.getLogger(__name__)
 
 _WARM_UP = 0.12
-"""Share of the steps. After two of 82 the cross-entropy of levels was seen to rise fivefold."""
+"""Share of the steps. After two of 82 another loss of levels was seen to rise fivefold."""
 
 
 def fine_tune(
@@ -44,8 +44,8 @@ def fine_tune(
     """Train on the corpus (in its order), save the adapter to `output/adapter`; return metrics.
 
     Token cross-entropy on the completions only, and a loss of their levels (`level_loss`).
-    Checkpoints go to `workspace`, from where an
-    interrupted run goes on. `tracking`: what is told of it, within its `environment`.
+    Checkpoints go to `workspace`, from where an interrupted run goes on. `tracking`: what is told
+    of it, within its `environment`.
     """
     trainer = sft_trainer(
         corpus,

@@ -18,13 +18,6 @@ def bad_titles(items: pl.DataFrame) -> pl.DataFrame:
     ).select("item_id", "title")
 
 
-def repeated_keys(rows: pl.DataFrame, key: list[str]) -> pl.DataFrame:
-    """Key values that occur more than once or are null."""
-    repeated = rows.group_by(key).agg(rows=pl.len()).filter(pl.col("rows") > 1)
-    missing = rows.filter(pl.any_horizontal(pl.col(key).is_null())).select(key)
-    return pl.concat([repeated, missing], how="diagonal").sort(key)
-
-
 def split_disorder(event_splits: pl.DataFrame) -> list[str]:
     """Splits that are missing, or that begin before an earlier one has ended."""
     time = pl.col("timestamp")

@@ -49,11 +49,6 @@ def test_titles() -> None:
     assert contracts.bad_titles(items)["item_id"].to_list() == list("abcde")
 
 
-def test_keys_and_references() -> None:
-    assert contracts.repeated_keys(EVENTS, ["event_id"]).height == 0
-    assert contracts.repeated_keys(EVENTS, ["user_id"]).rows() == [("u", 2)]
-
-
 def test_splits() -> None:
     assert contracts.split_disorder(SPLITS) == []
     tied = SPLITS.with_columns(timestamp=pl.Series([1, 3, 3, 4]))
