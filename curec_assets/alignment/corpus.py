@@ -8,7 +8,7 @@ was kept.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -30,6 +30,9 @@ from curec_assets.explanation.selection import alignment_events
 from curec_assets.settings import Profile
 from resources.generation.protocol import Prompt
 
+if TYPE_CHECKING:
+    import numpy as np
+
 SCHEMA = pl.Schema(
     {
         "event_id": pl.String(),
@@ -37,6 +40,7 @@ SCHEMA = pl.Schema(
         "system": pl.String(),
         "user": pl.String(),
         "completion": pl.String(),
+        "handles_drawn": pl.Boolean(),
         "source": pl.String(),
         "refused": pl.List(pl.String),
     }
@@ -54,6 +58,8 @@ class _Example:
     target: str
     lesson: Lesson | None = None
     """What a teacher could be asked instead."""
+    drawn: bool = False
+    """Whether what is cited was drawn at random, and is not to be learnt."""
 
 
 def build_corpus(
@@ -65,8 +71,8 @@ def build_corpus(
 ) -> pl.DataFrame:
     """One row per example, in training order; columns as in `SCHEMA`.
 
-    `source`: who wrote the target, `composer` or `teacher`. `refused`: why answers of the teacher
-    were not taken.
+    `handles_drawn`: see `_some_handles`. `source`: who wrote the target, `composer` or `teacher`.
+    `refused`: why answers of the teacher were not taken.
     """
     chosen = alignment_events(event_splits, event_evidence, profile)
     order = pl.DataFrame({"event_id": chosen, "position": range(len(chosen))})
@@ -101,6 +107,7 @@ def build_corpus(
             "system": example.prompt.messages[0][1],
             "user": example.prompt.messages[1][1],
             "completion": answer.completion or example.target,
+            "handles_drawn": example.drawn,
             "source": "teacher" if answer.completion else "composer",
             "refused": answer.refused,
         }
@@ -135,11 +142,28 @@ def _example(
         return _note_example(event, usual, catalogue, profile, revise=revise)
     if random.integers(2):  # prompts come with and without a note
         facts = facts.with_note(_note(event["item_ids"], event["likes"], usual, catalogue, profile))
+    drawn = task == "verdict" and bool(random.integers(2))
+    some = _some_handles(facts, random) if drawn else ()
     target = compose(facts, event["level"], random)
     if task == "verdict":
-        return _Example(verdict_prompt(facts), chain(target.cited, target.level))
+        cited = some if drawn else target.cited
+        return _Example(verdict_prompt(facts), chain(cited, target.level), drawn=drawn)
     lesson = Lesson(event["event_id"], event["user_id"], facts, event["level"])
     return _Example(reason_prompt(facts), completion(target), lesson)
+
+
+def _some_handles(facts: Facts, random: "np.random.Generator") -> Sequence[str]:
+    """Handles that a chain may cite, drawn at random: those of half of the verdicts.
+
+    So the level has to be read off the facts. Where all chains cite by a rule, a model learns to
+    read it off the handles before it, and trips over its own.
+    """
+    most = {"F": facts.cited_for, "A": facts.cited_against, "N": 1}
+    cited: list[str] = []
+    for letter, allowed in most.items():
+        offered = [handle for handle in facts.handles if handle[0] == letter][:allowed]
+        cited += offered[: random.integers(len(offered) + 1)]
+    return cited or list(facts.handles)[:1]
 
 
 def _note_example(

@@ -13,12 +13,12 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch.nn.functional import nll_loss
+from torch.nn.functional import cross_entropy, nll_loss
 from trl import SFTTrainer
 
 from curec_assets.evidence.levels import LEVELS
-from curec_assets.explanation.grammar import CHAIN_END
-from curec_assets.explanation.levels import LEVEL_SCALE
+from curec_assets.explanation.grammar import CHAIN_END, NOTHING
+from curec_assets.explanation.levels import CHAIN_WORDS, LEVEL_SCALE
 from curec_assets.explanation.prompts import parse_reason
 from resources.generation.grammar_tail import tokens_reaching
 from resources.generation.scale import TokenTexts
@@ -26,6 +26,8 @@ from resources.generation.scale import TokenTexts
 if TYPE_CHECKING:
     from torch import Tensor
 
+DRAWN = "handles_drawn"
+"""Column of the examples: whether what is cited was drawn at random, and is not to be learnt."""
 _IGNORED = -100
 """Label of a token that is not to be learnt, as transformers has it."""
 
@@ -48,6 +50,7 @@ class LevelTrainer(SFTTrainer):
         self._score_weight, self._word_weight = score_weight, word_weight
         self._tokenizer: Any = self.processing_class
         self._scale = TokenTexts(self._tokenizer).scale(LEVEL_SCALE)
+        self._ignore_drawn_handles()
 
     def compute_loss(
         self,
@@ -82,6 +85,12 @@ class LevelTrainer(SFTTrainer):
         right = torch.tensor(levels, device=shares.device)
         error, score = _errors(shares.exp(), right)
         nats = nll_loss(shares, right - 1)
+        learnt = inputs["labels"][list(rows), list(tokens)]
+        drawn = inputs["labels"][list(rows), before] == _IGNORED
+        # Where to stop citing is not to be learnt from handles that were drawn: TRL's part of the
+        # words that follow them is taken back.
+        items = num_items_in_batch or (inputs["labels"][:, 1:] != _IGNORED).sum()
+        loss = loss - cross_entropy(logits[drawn], learnt[drawn], reduction="sum") / items
         self._metrics["train" if model.training else "eval"]["level_error"].append(
             float(error.detach())
         )
@@ -105,16 +114,38 @@ class LevelTrainer(SFTTrainer):
                     yield row, completion[position][0], level
 
     def _level(self, completion: Sequence[int]) -> tuple[int, int] | None:
-        """Position and value of a completion's level, where it has one."""
+        """Position and value of a completion's level, where it has one.
+
+        It may begin with it: handles that were drawn are not learnt.
+        """
         text = self._tokenizer.decode(completion, skip_special_tokens=True)
         thought = text.partition(CHAIN_END)[0]
-        parsed = parse_reason(f"{thought}{CHAIN_END}")
+        alone = thought.strip() in CHAIN_WORDS
+        whole = f"{NOTHING} {thought.strip()}" if alone else thought
+        parsed = parse_reason(f"{whole}{CHAIN_END}")
         if parsed is None:  # a note
             return None
-        word = len(thought) - len(LEVEL_SCALE[parsed.level - 1])
+        word = max(0, len(thought) - len(LEVEL_SCALE[parsed.level - 1]))
         begin = tokens_reaching(self._tokenizer, tuple(completion), word)
         position = self._scale.position(completion, begin)
         return None if position is None else (position, parsed.level)
+
+    def _ignore_drawn_handles(self) -> None:
+        examples: Any = self.train_dataset
+        if DRAWN not in examples.column_names:  # packed rows, or a corpus that knows none
+            return
+        labels = [
+            self._from_level(each) if drawn else each
+            for each, drawn in zip(examples["labels"], examples[DRAWN], strict=True)
+        ]
+        self.train_dataset = examples.remove_columns("labels").add_column("labels", labels)
+
+    def _from_level(self, labels: Sequence[int]) -> list[int]:
+        """The labels of an example whose handles are ignored."""
+        completion = [place for place, token in enumerate(labels) if token != _IGNORED]
+        found = self._level([labels[place] for place in completion])
+        given = completion[: found[0]] if found else ()
+        return [_IGNORED if place in given else token for place, token in enumerate(labels)]
 
 
 def _errors(probabilities: "Tensor", levels: "Tensor") -> tuple["Tensor", "Tensor"]:

@@ -157,7 +157,8 @@ def _examples(corpus: pl.DataFrame, tokenizer: Any, max_tokens: int) -> list[dic
         completion = [{"role": "assistant", "content": row["completion"]}]
         text = tokenizer.apply_chat_template([*prompt, *completion], tokenize=False)
         if len(tokenizer(text, add_special_tokens=False)["input_ids"]) <= max_tokens:
-            examples.append({"prompt": prompt, "completion": completion})
+            drawn = bool(row.get("handles_drawn"))
+            examples.append({"prompt": prompt, "completion": completion, "handles_drawn": drawn})
     if not examples:
         raise EngineError(
             f"all {corpus.height} examples of the alignment corpus are longer than {max_tokens} "

@@ -57,6 +57,21 @@ def test_the_level_is_the_evidence_model_s_and_in_no_prompt(tables: Tables) -> N
     assert 0.3 < notes / 110 < 0.7, "prompts come with and without a note"
 
 
+def test_drawn_handles_have_nothing_to_do_with_the_level(tables: Tables) -> None:
+    other = tables["event_evidence"].with_columns(level=10 - pl.col("level"))
+    before, after = corpus(tables), corpus({**tables, "event_evidence": other})
+    verdicts = before.filter(task="verdict")
+    assert 0.3 < verdicts["handles_drawn"].mean() < 0.7  # type: ignore[operator]
+    assert not before.filter(pl.col("task") != "verdict")["handles_drawn"].any()
+    drawn = [
+        [parse_reason(text) for text in rows.filter("handles_drawn")["completion"]]
+        for rows in (before, after)
+    ]
+    for one, same in zip(*drawn, strict=True):
+        assert one and same
+        assert (one.cited, one.level) == (same.cited, 10 - same.level)
+
+
 def test_an_event_s_outcome_reaches_only_notes_that_are_revised_after_it(tables: Tables) -> None:
     """Labels of the last moment flipped: they are in nobody's history."""
     splits = tables["event_splits"]

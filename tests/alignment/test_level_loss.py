@@ -26,6 +26,7 @@ CORPUS = pl.DataFrame(
     {
         "system": ["Use only the facts given."] * 5,
         "user": [f"Item: Film {n}" for n in range(5)],
+        "handles_drawn": [False, False, False, False, True],
         "completion": [
             f"F1 A2 {CHAIN_WORDS[LEVELS[0] - 1]}\n",
             f"none {CHAIN_WORDS[LEVELS[1] - 1]}\nYou are likely to like it.",
@@ -101,7 +102,12 @@ def test_the_loss_is_trl_s_and_that_of_the_levels(base: Any, tmp_path: Path) -> 
     losses = [
         made.compute_loss(made.model.eval(), dict(batch)).detach() for made in (with_levels, plain)
     ]
-    expected = sum(terms) / len(terms)
+    drawn = places[-1]  # its handles are ignored, and TRL's part of its level is taken back
+    row, position = drawn[:2]
+    word = batch["input_ids"][row][position]
+    learnt = int((batch["labels"][:, 1:] != -100).sum())
+    taken_back = -float(logits[row, position - 1].log_softmax(0)[word]) / learnt
+    expected = sum(terms) / len(terms) - taken_back
     assert expected > 0.1
     assert losses[0] - losses[1] == pytest.approx(expected, rel=1e-4)
 
@@ -123,6 +129,22 @@ def test_a_packed_row_has_the_levels_of_all_its_examples(base: Any, tmp_path: Pa
     ]
     assert [position for _, position, _ in made.places([packed])] == alone
     assert [level for _, _, level in made.places([packed])] == list(LEVELS)
+
+
+def test_handles_that_were_drawn_are_read_and_not_learnt(base: Any, tmp_path: Path) -> None:
+    made, plain = trainer(base, tmp_path), trainer(base, tmp_path, plain=True)
+    decode = made.processing_class.decode
+    learnt = [
+        [
+            decode([token for token in labels if token != -100], skip_special_tokens=True).strip()
+            for labels in each.train_dataset["labels"]
+        ]
+        for each in (made, plain)
+    ]
+    assert made.train_dataset["input_ids"] == plain.train_dataset["input_ids"]
+    assert learnt[0][:4] == learnt[1][:4]
+    word = CHAIN_WORDS[LEVELS[3] - 1]
+    assert (learnt[0][4], learnt[1][4]) == (word, f"F1 F2 N1 {word}")
 
 
 def test_training_on_it_brings_expected_levels_nearer(base: Any, tmp_path: Path) -> None:
