@@ -19,7 +19,7 @@ AUDIT_BIN := .venv-audit/bin
 AUDIT_STAMP := .venv-audit/.ready
 
 .PHONY: help setup demo outcome ui explore test lint test-vllm bench-speed bench-data bench-load bench-ingest bench-incremental bench-follow \
-	benchmark benchmark-thinned chaos audit faults pictures
+	benchmark benchmark-thinned chaos audit faults pictures results
 .DEFAULT_GOAL := help
 
 help:
@@ -41,6 +41,7 @@ help:
 	@echo 'make bench-follow  what new, late and corrected events cost with the models of `laptop`'
 	@echo 'make chaos        kill smoke runs at random (KILLS=100, JOBS=2), resumable; renews docs/operation.md'
 	@echo 'make pictures  the pictures of the explorer in docs/images (after make demo)'
+	@echo 'make results   what make demo gave and cost, into docs/results.md and README.md'
 	@echo 'make audit        known advisories about the pinned packages; renew docs/licences.md'
 	@echo 'Settings: CUREC_PROFILE=smoke|laptop|benchmark|gpu|file.toml, CUREC_HOME=folder'
 
@@ -140,6 +141,10 @@ bench-incremental: setup
 # Of the explorer, from the home that `make demo` filled.
 pictures: setup
 	@$(BIN)/python -m benchmarks.pictures --home $(CUREC_HOME)
+
+# Outcome and costs of the demo, from the same home.
+results: setup
+	@$(BIN)/python -m benchmarks.results --home $(CUREC_HOME)
 
 bench-follow: setup
 	@$(BIN)/python -m benchmarks.follow

@@ -8,7 +8,7 @@ holds the records of that command, `figures: one million reasons` that arithmeti
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from benchmarks import million_reasons
@@ -30,12 +30,17 @@ _NOT_MEASURED = "*Not measured yet.*\n"
 def rendered(page: str, records: Sequence[Record]) -> str:
     """The page with every marked block made anew."""
 
-    def block(found: re.Match[str]) -> str:
-        if found["command"] == _MILLION:
-            return found[1] + million_reasons.page(records) + found[3]
-        return found[1] + table([r for r in records if r.command == found["command"]]) + found[3]
+    def text_of(command: str) -> str:
+        if command == _MILLION:
+            return million_reasons.page(records)
+        return table([record for record in records if record.command == command])
 
-    return _BLOCK.sub(block, page)
+    return filled(page, text_of)
+
+
+def filled(page: str, text_of: Callable[[str], str]) -> str:
+    """The page with `text_of` what stands in its marker in each marked block."""
+    return _BLOCK.sub(lambda found: found[1] + text_of(found["command"]) + found[3], page)
 
 
 def table(records: Sequence[Record]) -> str:

@@ -45,6 +45,8 @@ class LevelTrainer(SFTTrainer):
         """What a level adds to the loss, beside nats per token: `score_weight` times its ranked
         probability score, `word_weight` times its cross-entropy; both among the nine words alone,
         or the model would learn to judge before it has cited.
+
+        Raises `ValueError` where the examples were packed.
         """
         super().__init__(*arguments, **named)
         self._score_weight, self._word_weight = score_weight, word_weight
@@ -132,8 +134,11 @@ class LevelTrainer(SFTTrainer):
 
     def _ignore_drawn_handles(self) -> None:
         examples: Any = self.train_dataset
-        if DRAWN not in examples.column_names:  # packed rows, or a corpus that knows none
-            return
+        if DRAWN not in examples.column_names:
+            raise ValueError(
+                f"the examples have lost their column {DRAWN!r}, as TRL's packing does, so handles "
+                "that were drawn would be learnt: set packing=False"
+            )
         labels = [
             self._from_level(each) if drawn else each
             for each, drawn in zip(examples["labels"], examples[DRAWN], strict=True)

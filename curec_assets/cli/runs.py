@@ -57,8 +57,9 @@ def demo(profile: ProfileOption = DEFAULT_PROFILE) -> None:
             f"{progress.failure or 'the run failed'}\nDetails: `make ui`, run {result.run_id}. "
             "What was made before is kept; the same command continues from there"
         )
-    write_costs(home_folder() / "costs.json", progress.run_costs(), profile)
-    print(f"\n{cost_table(progress.run_costs(), time.monotonic() - started)}\n\n{_outcome()}")
+    costs, total = progress.run_costs(), time.monotonic() - started
+    write_costs(home_folder() / "costs.json", costs, profile, total)
+    print(f"\n{cost_table(costs, total)}\n\n{_outcome()}")
     keep_copy(resources_of(profile)["warehouse"])
 
 

@@ -63,25 +63,27 @@ def cost_table(run: RunCosts, total: float) -> str:
     )
 
 
-def write_costs(path: Path, run: RunCosts, profile: str) -> None:
+def write_costs(path: Path, run: RunCosts, profile: str, total: float) -> None:
     """Keep what each asset cost in `path` (JSON), for `benchmarks/memory.py` and whoever asks.
 
-    A cached asset keeps the costs of the run that made it, if that was of the same profile.
+    A cached asset keeps the costs of the run that made it, if that was of the same profile. What
+    the whole cost (`total`: seconds, imports included) is kept of a run that made every asset,
+    until one of them is made again.
     """
     before = _costs_before(path)
-    kept = before.get("assets", {}) if before.get("profile") == profile else {}
+    earlier = before if before.get("profile") == profile else {}
+    where = {"cores": cores(), "date": datetime.date.today().isoformat()}
     made = {
-        cost.name: {
-            **asdict(cost),
-            "peak_of_step": run.memory.of_each_step,
-            "cores": cores(),
-            "date": datetime.date.today().isoformat(),
-        }
+        cost.name: {**asdict(cost), "peak_of_step": run.memory.of_each_step, **where}
         for cost in run.assets
         if not cost.cached
     }
+    whole = None if made else earlier.get("whole")
+    if made and len(made) == len(run.assets):
+        whole = {"seconds": total, "peak_gigabytes": run.memory.of_run(), **where}
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    values = {"profile": profile, "assets": {**kept, **made}}
+    assets = {**earlier.get("assets", {}), **made}
+    values = {"profile": profile, "whole": whole, "assets": assets}
     temporary.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
     temporary.replace(path)
 

@@ -14,24 +14,37 @@ _METRICS_SHOWN = ("AUC", "LogLoss", "NDCG@10")
 _ON_COVERED = ("id_text", "id_text_reason", "numbers", "numbers_reason", "whole")
 _USERS_SHOWN = 5
 _ITEMS_SHOWN = 3
+_WIDTH = 96
 
 
 def outcome(warehouse: Warehouse, store: ModelStore, assets: Sequence[str]) -> str:
-    """Evaluation, gate, reward curve, cost, some recommendations, and where to look further.
+    """What came out, what it took, and where to look further.
 
     `assets`: names of all assets, for what each took.
     Raises `ArtifactError` when something has not been materialised yet.
     """
     sections = {
+        **findings(warehouse, store),
+        "Where the time went": _time_shares(warehouse, store, assets),
+        "Look further": _pointers(store),
+    }
+    return titled(sections)
+
+
+def findings(warehouse: Warehouse, store: ModelStore) -> dict[str, str]:
+    """By title: evaluation, gate, reward curve, some recommendations."""
+    return {
         "Evaluation on test events (95 % interval over users)": evaluation_text(warehouse),
         "Reward model: does a reason help to tell what is liked?": _gate(store),
         "Reinforcement learning (GRPO)": _reward_curve(store),
-        "Where the time went": _time_shares(warehouse, store, assets),
         "Recommendations (probability of a like; the order is the learned ranker's)": (
             _recommendations(warehouse)
         ),
-        "Look further": _pointers(store),
     }
+
+
+def titled(sections: Mapping[str, str]) -> str:
+    """One text of `findings` and their like."""
     return "\n\n".join(f"{title}\n{'-' * len(title)}\n{text}" for title, text in sections.items())
 
 
@@ -73,16 +86,15 @@ def _coverage(warehouse: Warehouse) -> str:
     on_these = "; ".join(
         f"{name} {value:.3f} [{low:.3f}, {high:.3f}]" for name, value, low, high in defined.rows()
     )
-    return (
-        f"{count} of {total} test events have a reason.\n"
-        f"AUC on these: {on_these or 'undefined, too few of them'}"
+    return f"{count} of {total} test events have a reason.\n" + fill(
+        f"AUC on these: {on_these or 'undefined, too few of them'}", _WIDTH
     )
 
 
 def _gate(store: ModelStore) -> str:
     from curec_assets.reward.gate import stored_gate
 
-    return f"gate {stored_gate(store.current('reward_model').manifest)}"
+    return fill(f"gate {stored_gate(store.current('reward_model').manifest)}", _WIDTH)
 
 
 def _reward_curve(store: ModelStore) -> str:
@@ -128,7 +140,7 @@ def recommendations_text(rows: pl.DataFrame) -> str:
         lines.append(f"  {row['rank']}. {row['title']} ({row['score']:.3f})")
         for text in (row["reason"], numbers_behind(row["facts"])):
             if text:
-                lines.append(fill(text, 96, initial_indent=" " * 5, subsequent_indent=" " * 5))
+                lines.append(fill(text, _WIDTH, initial_indent=" " * 5, subsequent_indent=" " * 5))
     return "\n".join(lines)
 
 

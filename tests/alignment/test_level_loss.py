@@ -46,7 +46,13 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 def trainer(
-    base: Any, folder: Path, score: float = SCORE, word: float = WORD, *, plain: bool = False
+    base: Any,
+    folder: Path,
+    score: float = SCORE,
+    word: float = WORD,
+    *,
+    plain: bool = False,
+    **changes: Any,
 ) -> Any:
     torch.manual_seed(0)  # of the adapter's weights
     settings = AlignmentSettings(
@@ -67,6 +73,7 @@ def trainer(
         accelerator=ResolvedAccelerator("cpu", "float32", 1),
         workspace=folder,
         plain=plain,
+        **changes,
     )
 
 
@@ -118,17 +125,17 @@ def test_a_batch_without_levels_has_trl_s_loss(base: Any, tmp_path: Path) -> Non
     assert notes[0] == notes[1]
 
 
-def test_a_packed_row_has_the_levels_of_all_its_examples(base: Any, tmp_path: Path) -> None:
+def test_a_row_of_several_examples_has_the_levels_of_all(base: Any, tmp_path: Path) -> None:
     made = trainer(base, tmp_path)
     labels = made.train_dataset["labels"]
-    packed = [label for row in labels for label in row]
+    joined = [label for row in labels for label in row]
     alone = [
         sum(map(len, labels[:row])) + position
         for row, found in enumerate(labels)
         for _, position, _ in made.places([found])
     ]
-    assert [position for _, position, _ in made.places([packed])] == alone
-    assert [level for _, _, level in made.places([packed])] == list(LEVELS)
+    assert [position for _, position, _ in made.places([joined])] == alone
+    assert [level for _, _, level in made.places([joined])] == list(LEVELS)
 
 
 def test_handles_that_were_drawn_are_read_and_not_learnt(base: Any, tmp_path: Path) -> None:
@@ -145,6 +152,13 @@ def test_handles_that_were_drawn_are_read_and_not_learnt(base: Any, tmp_path: Pa
     assert learnt[0][:4] == learnt[1][:4]
     word = CHAIN_WORDS[LEVELS[3] - 1]
     assert (learnt[0][4], learnt[1][4]) == (word, f"F1 F2 N1 {word}")
+
+
+def test_examples_are_not_packed_for_then_drawn_handles_would_be_learnt(
+    base: Any, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match="set packing=False"):
+        trainer(base, tmp_path, packing=True)
 
 
 def test_training_on_it_brings_expected_levels_nearer(base: Any, tmp_path: Path) -> None:

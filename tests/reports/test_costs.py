@@ -36,7 +36,7 @@ def test_a_cached_asset_keeps_the_costs_of_the_run_that_made_it(tmp_path: Path) 
     path = tmp_path / "costs.json"
 
     def run(*costs: AssetCost, profile: str = "laptop") -> dict[str, float]:
-        write_costs(path, RunCosts(costs, 0.0, PeakMemory()), profile)
+        write_costs(path, RunCosts(costs, 0.0, PeakMemory()), profile, 4.0)
         assets = json.loads(path.read_text(encoding="utf-8"))["assets"]
         return {name: asset["peak_gigabytes"] for name, asset in assets.items()}
 
@@ -49,6 +49,26 @@ def test_a_cached_asset_keeps_the_costs_of_the_run_that_made_it(tmp_path: Path) 
     assert [file.name for file in tmp_path.iterdir()] == ["costs.json"]
 
 
+def test_the_whole_is_that_of_a_run_that_made_everything(tmp_path: Path) -> None:
+    path = tmp_path / "costs.json"
+    names = ("items", "histories")
+
+    def seconds(total: float, *cached: str, profile: str = "laptop") -> float | None:
+        costs = [
+            AssetCost(name, 3.0, 2.5, cached=name in cached, peak_gigabytes=1.5) for name in names
+        ]
+        write_costs(path, RunCosts(costs, 0.0, PeakMemory()), profile, total)
+        whole = json.loads(path.read_text(encoding="utf-8"))["whole"]
+        return whole and float(whole["seconds"])
+
+    assert seconds(4.0, "items") is None
+    assert seconds(5.0) == 5.0
+    assert seconds(6.0, *names) == 5.0, "nothing was made"
+    assert seconds(7.0, "items") is None, "one was made anew"
+    assert seconds(8.0) == 8.0
+    assert seconds(9.0, *names, profile="smoke") is None
+
+
 @pytest.mark.parametrize("damage", [b'{"profile" ~ 1}', b"", b"\xff"])
 def test_a_damaged_file_is_left_out_with_a_warning(
     tmp_path: Path, damage: bytes, caplog: pytest.LogCaptureFixture
@@ -56,6 +76,6 @@ def test_a_damaged_file_is_left_out_with_a_warning(
     path = tmp_path / "costs.json"
     path.write_bytes(damage)
     made = AssetCost("items", 3.0, 2.5, cached=False, peak_gigabytes=1.5)
-    write_costs(path, RunCosts([made], 0.0, PeakMemory()), "laptop")
+    write_costs(path, RunCosts([made], 0.0, PeakMemory()), "laptop", 4.0)
     assert list(json.loads(path.read_text(encoding="utf-8"))["assets"]) == ["items"]
     assert "costs.json is damaged" in caplog.text
