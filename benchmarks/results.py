@@ -1,7 +1,7 @@
 """`make results`: what `make demo` gave and cost, into docs/results.md and README.md.
 
-Reads the home that `make demo` filled; runs nothing itself. Nothing is chosen by hand: users,
-recommendations and reasons are the first ones.
+Reads the home that `make demo` filled; runs nothing itself. Nothing is chosen by hand: users and
+reasons are the first ones; the README shows the recommendation that is surest to be liked.
 """
 
 import argparse
@@ -17,7 +17,13 @@ from benchmarks.harness import ROOT
 from benchmarks.tables import filled
 from curec_assets.definitions import default_resources
 from curec_assets.display.markdown import escaped, fenced
-from curec_assets.reports.outcome import evaluation_text, findings, recommendations_text, titled
+from curec_assets.reports.outcome import (
+    evaluation_text,
+    findings,
+    printed,
+    recommendations_text,
+    titled,
+)
 from resources.storage.model_store import ModelStore
 from resources.storage.warehouse import Warehouse
 
@@ -26,6 +32,7 @@ PAGES = (ROOT / "docs" / "results.md", ROOT / "README.md")
 _IN_EXCERPT = ("recommender", "best_peer", "whole", "ease", "lambdamart")
 _REASONS_SHOWN = 5
 _LEAST_SHARE = 0.01
+_TOSS_UP = 5  # level
 
 
 def main() -> None:
@@ -77,11 +84,11 @@ def blocks(warehouse: Warehouse, store: ModelStore, costs: Mapping[str, Any]) ->
 
 
 def _excerpt(warehouse: Warehouse) -> str:
-    """Some rows of the evaluation, and the first recommendation of the first user."""
+    """Some rows of the evaluation, and the surest of the recommendations that are printed."""
     lines = evaluation_text(warehouse).splitlines()
     rows = [line for line in lines if line.split("  ")[0] in _IN_EXCERPT]
-    first = warehouse.read("recommendations").filter(pl.col("rank") == 1).head(1)
-    return "\n".join([*rows, "", f"user {first['user_id'].item()}", recommendations_text(first)])
+    surest = printed(warehouse).sort("score", descending=True, maintain_order=True).head(1)
+    return "\n".join([*rows, "", f"user {surest['user_id'].item()}", recommendations_text(surest)])
 
 
 def _reasons(warehouse: Warehouse) -> str:
@@ -92,11 +99,13 @@ def _reasons(warehouse: Warehouse) -> str:
     texts = stored.sort("timestamp", "event_id").head(_REASONS_SHOWN)["reason"]
     return "\n".join(
         [
-            f"- Stored: {stored.height} reasons, {_share(stored['grounded'])} pass the grounding "
-            f"check, {composed} are the composer's, {stored['reason'].n_unique()} are different. "
-            f"{_levels(stored)} (Those further away are written again, by rule.)",
-            f"- Drafts of the aligned model, which nothing corrects: {drafts.height} of validation "
-            f"events. {_levels(drafts)} Rank correlation of the expected level: "
+            f"- {stored.height} stored reasons: {_share(stored['grounded'])} pass the grounding "
+            f"check, {stored['reason'].n_unique()} are different, {composed} written by the "
+            f"composer. {_levels(stored)} (What is further away is written again.)",
+            f"- Of those whose level takes a side, {_share(_against(stored))} cite what weighs "
+            "more on the other side.",
+            f"- {drafts.height} drafts of the aligned model on validation events, which nothing "
+            f"corrects. {_levels(drafts)} Rank correlation of the expected level: "
             f"{_correlation(drafts, 'expected_level')}.",
             "",
             f"The first {texts.len()} stored reasons by time, unedited:",
@@ -111,6 +120,13 @@ def _levels(reasons: pl.DataFrame) -> str:
         f"Levels used: {reasons['level'].n_unique()} of 9; {_share(near)} are within one of the "
         f"evidence model's, rank correlation {_correlation(reasons, 'level')}."
     )
+
+
+def _against(reasons: pl.DataFrame) -> pl.Series:
+    """Per reason that is no toss-up: whether the cited facts' contributions oppose its level."""
+    weight = pl.col("facts").list.eval(pl.element().struct.field("contribution")).list.sum()
+    side = (pl.col("level") - _TOSS_UP).sign()
+    return reasons.filter(side != 0).select(weight * side < 0).to_series()
 
 
 def _correlation(reasons: pl.DataFrame, column: str) -> str:

@@ -124,12 +124,18 @@ def _manifests(
 
 
 def _recommendations(warehouse: Warehouse) -> str:
+    users = printed(warehouse).partition_by("user_id", as_dict=True, maintain_order=True)
+    return "\n".join(_for_user(user, rows) for (user,), rows in users.items())
+
+
+def printed(warehouse: Warehouse) -> pl.DataFrame:
+    """The rows of `recommendations` that the outcome shows."""
     rows = warehouse.read("recommendations").filter(pl.col("rank") <= _ITEMS_SHOWN)
-    users = rows["user_id"].unique(maintain_order=True).to_list()[:_USERS_SHOWN]
-    return "\n".join(_for_user(user, rows.filter(pl.col("user_id") == user)) for user in users)
+    users = rows["user_id"].unique(maintain_order=True).head(_USERS_SHOWN)
+    return rows.filter(pl.col("user_id").is_in(users.implode()))
 
 
-def _for_user(user: str, rows: pl.DataFrame) -> str:
+def _for_user(user: Any, rows: pl.DataFrame) -> str:
     return f"user {user}\n{recommendations_text(rows)}"
 
 
