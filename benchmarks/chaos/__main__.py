@@ -7,17 +7,21 @@ is done is kept in the folder of the work; the same command goes on after it.
 """
 
 import argparse
+import contextlib
 import itertools
 import json
+import os
 import shutil
 import signal
-import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
+from typing import NoReturn
+
+import psutil
 
 from benchmarks import tables
 from benchmarks.chaos.filling import Filled, fill, undisturbed
@@ -71,7 +75,8 @@ def main() -> None:
     options.add_argument("--minutes", type=float, default=float("inf"), help="then stop for now")
     options.add_argument("--figures", type=Path, default=tables.CHAOS)
     chosen = options.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended; the same command goes on"))
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, _end)
     work = chosen.work.resolve()
     began = time.monotonic()
     reference = undisturbed(work)
@@ -111,6 +116,15 @@ def main() -> None:
     broken = [home for home in done if home.problems]
     print(tables.table([r for r in records(done) if r.command == COMMAND]) if done else "")
     raise SystemExit(bool(broken))
+
+
+def _end(signum: int, _frame: object) -> NoReturn:
+    """End at once, with all that was started: threads that wait for it would go on."""
+    print("ended; the same command goes on", flush=True)
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    os._exit(128 + signum)
 
 
 if __name__ == "__main__":
