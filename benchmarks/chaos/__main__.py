@@ -75,8 +75,8 @@ def main() -> None:
     options.add_argument("--minutes", type=float, default=float("inf"), help="then stop for now")
     options.add_argument("--figures", type=Path, default=tables.CHAOS)
     chosen = options.parse_args()
-    for each in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(each, _end)
+    for told in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(told, _end)
     work = chosen.work.resolve()
     began = time.monotonic()
     reference = undisturbed(work)
