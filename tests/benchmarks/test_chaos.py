@@ -1,8 +1,16 @@
-"""The chaos run: its plan, what it counts as held, and the page that shows it."""
+"""The chaos run: its plan, what it counts as held, how it ends, and the page that shows it."""
 
+import shutil
+import signal
+import subprocess
+import sys
+import time
 from collections import Counter
 from itertools import islice
+from pathlib import Path
 
+import psutil
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -47,6 +55,29 @@ def test_a_kill_held_when_its_home_ended_as_it_should() -> None:
         "kills between steps": (1, "of 4", None),
     }
     assert {record.command for record in found} == {"make chaos", BY_STEP}
+
+
+@pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGTERM])
+def test_it_ends_at_once_with_all_that_it_started(
+    told: signal.Signals, _undisturbed_folder: Path, undisturbed_run: object, tmp_path: Path
+) -> None:
+    shutil.copy(_undisturbed_folder / "undisturbed.json", tmp_path)
+    figures = tmp_path / "chaos.json"
+    options = ["--jobs", "2", "--work", str(tmp_path), "--figures", str(figures)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.chaos", *options],
+        # As in the background of a shell, which has SIGINT ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
+    )
+    started: list[psutil.Process] = []
+    while len(started) < 2:
+        assert process.poll() is None
+        time.sleep(0.1)
+        started = psutil.Process(process.pid).children()
+    process.send_signal(told)
+    assert process.wait(timeout=5) == 128 + told
+    assert psutil.wait_procs(started, timeout=5)[1] == []
+    assert not (tmp_path / "homes.jsonl").exists() and not figures.exists()
 
 
 def test_the_committed_page_says_what_the_committed_figures_say() -> None:
