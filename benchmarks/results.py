@@ -17,6 +17,7 @@ from benchmarks.harness import ROOT
 from benchmarks.tables import filled
 from curec_assets.definitions import default_resources
 from curec_assets.display.markdown import escaped, fenced
+from curec_assets.evaluation.reason_quality import AGAINST_ITS_VERDICT
 from curec_assets.reports.outcome import (
     evaluation_text,
     findings,
@@ -32,7 +33,6 @@ PAGES = (ROOT / "docs" / "results.md", ROOT / "README.md")
 _IN_EXCERPT = ("recommender", "best_peer", "whole", "ease", "lambdamart")
 _REASONS_SHOWN = 5
 _LEAST_SHARE = 0.01
-_TOSS_UP = 5  # level
 
 
 def main() -> None:
@@ -96,14 +96,15 @@ def _reasons(warehouse: Warehouse) -> str:
     stored = warehouse.read("recommendation_reasons")
     drafts = warehouse.read("draft_reasons").filter(split="validation")
     composed = stored.filter(source="composer").height
+    against = stored.select(AGAINST_ITS_VERDICT).to_series().drop_nulls()
     texts = stored.sort("timestamp", "event_id").head(_REASONS_SHOWN)["reason"]
     return "\n".join(
         [
             f"- {stored.height} stored reasons: {_share(stored['grounded'])} pass the grounding "
             f"check, {stored['reason'].n_unique()} are different, {composed} written by the "
             f"composer. {_levels(stored)} (What is further away is written again.)",
-            f"- Of those whose level takes a side, {_share(_against(stored))} cite what weighs "
-            "more on the other side.",
+            f"- Of those whose verdict has a side, {_share(against)} cite what weighs more to the "
+            "other one.",
             f"- {drafts.height} drafts of the aligned model on validation events, which nothing "
             f"corrects. {_levels(drafts)} Rank correlation of the expected level: "
             f"{_correlation(drafts, 'expected_level')}.",
@@ -120,13 +121,6 @@ def _levels(reasons: pl.DataFrame) -> str:
         f"Levels used: {reasons['level'].n_unique()} of 9; {_share(near)} are within one of the "
         f"evidence model's, rank correlation {_correlation(reasons, 'level')}."
     )
-
-
-def _against(reasons: pl.DataFrame) -> pl.Series:
-    """Per reason that is no toss-up: whether the cited facts' contributions oppose its level."""
-    weight = pl.col("facts").list.eval(pl.element().struct.field("contribution")).list.sum()
-    side = (pl.col("level") - _TOSS_UP).sign()
-    return reasons.filter(side != 0).select(weight * side < 0).to_series()
 
 
 def _correlation(reasons: pl.DataFrame, column: str) -> str:

@@ -91,6 +91,9 @@ def reason_quality(
 
 
 _SIDE = (pl.col("level") - (LEVELS + 1) // 2).sign()
+_CITED = pl.col("facts").list.eval(pl.element().struct.field("contribution")).list.sum()
+AGAINST_ITS_VERDICT = pl.when(_SIDE != 0).then(_SIDE * _CITED < 0)
+"""Of `facts` and `level`: whether what is cited weighs to the other side; null at a toss-up."""
 _SHARES = (
     ("grounded", "share that claims nothing but offered and cited facts", pl.col("grounded")),
     ("faithful", f"share that cites only facts among the {_TOP} weightiest", pl.col("faithful")),
@@ -106,6 +109,11 @@ _SHARES = (
         "within one level",
         "share at most one level from the evidence model's",
         (pl.col("level") - pl.col("evidence_level")).abs() <= 1,
+    ),
+    (
+        "against its verdict",
+        "share of verdicts with a side whose cited facts weigh more to the other one",
+        AGAINST_ITS_VERDICT,
     ),
     (
         "verdict agreement",

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from curec_assets.evidence.levels import TOSS_UP
+from curec_assets.explanation.balance import balanced
 from curec_assets.explanation.clauses import NOTHING_KNOWN, clauses_of
 from curec_assets.explanation.facts import Facts
 from curec_assets.explanation.frames import FRAMES, TAILS
@@ -68,8 +69,8 @@ def compose_note(facts: NoteFacts) -> str:
 def _chosen(facts: Facts, level: int) -> tuple[list[str], list[str], list[str]]:
     """Handles to cite: on the level's side, on the other, and of what is not known.
 
-    Which they are can be read off the facts one by one. A model writes them before the level: if
-    they followed from it, it would learn to read the level off its own guess at them.
+    Which they are follows from the facts. A model writes them before the level: if they followed
+    from it, it would learn to read the level off its own guess at them.
     """
     by_letter: dict[str, list[str]] = {"F": [], "A": [], "N": []}
     for handle in facts.handles:
@@ -82,7 +83,8 @@ def _chosen(facts: Facts, level: int) -> tuple[list[str], list[str], list[str]]:
     if not own:
         # Only the other side has facts: one of them, told as all that there is.
         return [], other[:1], unknown
-    return _told(facts, own, other), _told(facts, other, own), unknown
+    told = _told(facts, own, other), _told(facts, other, own)
+    return *balanced(facts, own, other, told), unknown
 
 
 def _told(facts: Facts, side: Sequence[str], other: Sequence[str]) -> list[str]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from curec_assets.core.seeds import derive, random_generator
 from curec_assets.evidence.levels import LEVELS, TOSS_UP
+from curec_assets.explanation.balance import misleads
 from curec_assets.explanation.composer import compose
 from curec_assets.explanation.facts import Fact, Facts
 from curec_assets.explanation.grounding import GroundingChecker
@@ -161,12 +162,12 @@ def write_reasons(
 ) -> list[WrittenReason]:
     """One reason per request, in their order.
 
-    The first attempt is greedy and free to name any level; what is not grounded, or further than
-    `max_level_gap` levels from the request's, is sampled again, at most `max_regenerations` times,
-    then among the levels within the gap only. What is still not accepted is replaced by the
-    composer's (`compose_last`), at the request's level or else the model's, or kept as it is.
-    Prompts that are too long are shortened, see `fit`. `level_cuts`, `free`: see
-    `thinking.answer`.
+    The first attempt is greedy and free to name any level; what is not grounded, misleads, or is
+    further than `max_level_gap` levels from the request's, is sampled again, at most
+    `max_regenerations` times, then among the levels within the gap only. What is still not accepted
+    is replaced by the composer's (`compose_last`), at the request's level or else the model's, or
+    kept as it is. Prompts that are too long are shortened, see `fit`. `level_cuts`, `free`: see
+    `thinking.answer`; misleads: see `balance`.
     """
     fitted = [
         fit(request.facts, generator.prompt_tokens, generation.max_prompt_tokens)
@@ -205,8 +206,11 @@ def write_reasons(
             written = _judge(given, requests[index].facts, checker, attempt)
             first.setdefault(index, written)
             done[index] = written
-            if not written.grounded or written.level not in _near(
-                requests[index].level, max_level_gap
+            near = _near(requests[index].level, max_level_gap)
+            if (
+                not written.grounded
+                or written.level not in near
+                or misleads(requests[index].facts, written.cited, written.level)
             ):
                 refused.append(index)
         waiting = refused

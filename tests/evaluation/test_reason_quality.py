@@ -68,6 +68,12 @@ def _measured(rows: list[dict[str, Any]], liked: list[bool]) -> dict[str, float]
     return {row.name: row.interval.value for row in measured}
 
 
+def test_what_weighs_against_the_verdict_is_counted_where_that_has_a_side() -> None:
+    one_sided = _facts(0.5, -0.9)
+    rows = [_row(level, "u", level, level, facts=one_sided) for level in (3, 5, 7, 9)]
+    assert _measured(rows, [True] * 4)["against its verdict"] == pytest.approx(2 / 3)
+
+
 def test_by_hand() -> None:
     values = _measured(
         [

@@ -27,7 +27,7 @@ from curec_assets.settings import LanguageModelSettings
 from resources.errors import EngineError
 from resources.generation.protocol import Completion, Prompt, Sampling
 from tests.support.grammars import admits
-from tests.support.made_up_facts import facts
+from tests.support.made_up_facts import CONTACT, facts
 
 GENERATION = LanguageModelSettings(base="tiny")
 FACTS = Facts(
@@ -93,11 +93,17 @@ class Script:
 
 
 def write(
-    script: Script, level: int | None, *, gap: int | None = None, last: bool = True, again: int = 2
+    script: Script,
+    level: int | None,
+    *,
+    about: Facts = FACTS,
+    gap: int | None = None,
+    last: bool = True,
+    again: int = 2,
 ) -> WrittenReason:
     (written,) = write_reasons(
         script,
-        [ReasonRequest("e1", FACTS, level)],
+        [ReasonRequest("e1", about, level)],
         GroundingChecker(60),
         GENERATION,
         seed=3,
@@ -143,6 +149,18 @@ def test_what_is_far_is_thought_again_within_the_gap() -> None:
         thought = text_of(level).partition(CHAIN_END)[0] + CHAIN_END
         assert admits(free, thought)
         assert admits(bound, thought) == (7 <= level <= 9)
+
+
+def test_what_misleads_is_written_again() -> None:
+    balanced = completion(compose(CONTACT, 6, random_generator(1)))
+    against = (CONTACT.arguments[0], CONTACT.arguments[1], CONTACT.arguments[-1])
+    one_sided = completion(compose(replace(CONTACT, arguments=against), 6, random_generator(1)))
+    assert not balanced.startswith("F1 A1") and one_sided.startswith("F1 A1")
+    written = write(Script([one_sided, balanced]), 6, about=CONTACT)
+    assert (written.source, written.attempts, written.first_grounded) == ("policy", 2, True)
+    written = write(Script([one_sided] * 3), 6, about=CONTACT)
+    assert (written.source, written.cited) == ("composer", ("F1", "F2", "A1"))
+    assert write(Script([one_sided]), 6, about=CONTACT, last=False, again=0).source == "policy"
 
 
 @pytest.mark.parametrize("text", ["", "Sure!", text_of(8) + " Watch it.", text_of(8)[:-20]])

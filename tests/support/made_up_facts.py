@@ -1,5 +1,6 @@
 """Facts as the evidence could find them, made up: a Hypothesis strategy and its vocabulary."""
 
+import math
 from dataclasses import replace
 
 from hypothesis import strategies as st
@@ -32,7 +33,21 @@ ATTRIBUTES = (
 )
 REVIEWED = ("story", "comedy", "balance", "taste", "answer", "praise", "it")
 """Words of reviews, some of which sentences are made of too."""
+_LOG_ODDS = {1: (0.1, 0.3), 2: (0.3, 0.6), 3: (0.6, 2.0)}
+"""Strength → how much such a fact contributes."""
 KINDS = ("crowd", "trend", "like_minded", "taste", "habit", "lately")
+
+CONTACT = Facts(
+    "Contact",
+    arguments=(
+        Fact("attribute", -2, "drama", attribute="genre", contribution=-0.37),
+        Fact("lately", 1, contribution=0.28),
+        Fact("like_minded", 1, contribution=0.23),
+        Fact("crowd", 1, contribution=0.20),
+        Fact("related", -1, "The Rainmaker", liked=False, contribution=-0.10),
+    ),
+)
+"""One strong fact against and many small ones for it, as it happened."""
 
 
 @st.composite
@@ -60,8 +75,11 @@ def facts(draw: st.DrawFn) -> Facts:
     for place, fact in enumerate(found):
         of = draw(st.none() | st.integers(0, 20))
         count = None if of is None else draw(st.integers(0, of))
-        found[place] = replace(fact, count=count, of=of)
-    found.sort(key=lambda fact: -abs(fact.strength))
+        log_odds = draw(st.floats(*_LOG_ODDS[abs(fact.strength)]))
+        found[place] = replace(
+            fact, count=count, of=of, contribution=math.copysign(log_odds, fact.strength)
+        )
+    found.sort(key=lambda fact: -abs(fact.contribution))
     unknown = draw(st.lists(st.sampled_from(("new_item", "new_user")), max_size=2, unique=True))
     return Facts(
         titles[0],
