@@ -1,5 +1,6 @@
 """The chaos run: its plan, what it counts as held, how it ends, and the page that shows it."""
 
+import contextlib
 import shutil
 import signal
 import subprocess
@@ -70,13 +71,18 @@ def test_it_ends_at_once_with_all_that_it_started(
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
     )
     started: list[psutil.Process] = []
-    while len(started) < 2:
-        assert process.poll() is None
-        time.sleep(0.1)
-        started = psutil.Process(process.pid).children()
-    process.send_signal(told)
-    assert process.wait(timeout=5) == 128 + told
-    assert psutil.wait_procs(started, timeout=5)[1] == []
+    try:
+        while len(started) < 2:
+            assert process.poll() is None
+            time.sleep(0.1)
+            started = psutil.Process(process.pid).children()
+        process.send_signal(told)
+        assert process.wait(timeout=5) == 128 + told
+        assert psutil.wait_procs(started, timeout=5)[1] == []
+    finally:
+        for each in (process, *started):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                each.kill()
     assert not (tmp_path / "homes.jsonl").exists() and not figures.exists()
 
 
