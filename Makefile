@@ -110,7 +110,7 @@ chaos: setup
 
 # Each part takes minutes, reads the home that `make demo` filled, and renews its table in
 # docs/speed.md. Run them on a machine that does nothing else.
-BENCHMARKS := writer levers asset asset-vllm grpo sft tokens memory recommender
+BENCHMARKS := writer levers asset asset-vllm grpo sft tokens memory recommender explorer
 bench-speed: $(BENCHMARKS:%=bench-speed-%)
 
 bench-speed-recommender: $(RECBOLE_STAMP)
