@@ -15,6 +15,14 @@ from benchmarks.harness import ROOT
 
 _FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-background-networking")
 _SIZE = (1300, 1500)
+PAGES = {
+    "People": "Recommended",
+    "Items": "Reasons about it",
+    "Quality": "mean reward",
+    "Compare": "texts that are the same",
+    "Lineage": "Every asset as it is stored",
+}
+"""Page of the explorer → what it says when it is there; the first is there at once."""
 OPEN_PAGE = """
 const name = arguments[0];
 (function look(root) {

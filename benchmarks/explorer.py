@@ -9,20 +9,12 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from benchmarks.browsing import OPEN_PAGE, browser, served, wait
+from benchmarks.browsing import OPEN_PAGE, PAGES, browser, served, wait
 from benchmarks.harness import Record, Spread, parser
 from benchmarks.tables import publish
 
 COMMAND = "make bench-speed-explorer"
-_FIRST = "People"
-_SAID = {
-    _FIRST: "Recommended",
-    "Items": "Reasons about it",
-    "Quality": "mean reward",
-    "Compare": "texts that are the same",
-    "Lineage": "Every asset as it is stored",
-}
-"""Page → what it says when it is there."""
+_FIRST = next(iter(PAGES))
 _WITH_CHARTS = (_FIRST, "Quality")
 _VISITS = 3
 _LOOK = """
@@ -87,10 +79,10 @@ def visited(address: str, folder: Path) -> dict[str, float]:
     """Seconds until each page, and its chart, is there in a new browser."""
     seconds = {}
     with browser(folder) as window:
-        look = {"source": f"{_LOOK} window.lookFor({_SAID[_FIRST]!r}, 0);"}
+        look = {"source": f"{_LOOK} window.lookFor({PAGES[_FIRST]!r}, 0);"}
         window.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", look)
         window.get(address)
-        for page, said in _SAID.items():
+        for page, said in PAGES.items():
             if page != _FIRST:
                 window.execute_script(f"window.lookFor({said!r}); {OPEN_PAGE}", page)
             seconds[page] = _seconds(window, "text")
