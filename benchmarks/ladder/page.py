@@ -12,10 +12,9 @@ from curec_assets.display.charts import line_chart, reliability_chart
 from curec_assets.display.markdown import escaped
 from curec_assets.evaluation.metrics import reliability
 from curec_assets.policy.metrics import reward_terms, step_means
+from curec_assets.serving.samples import samples
 
 IMAGES = ROOT / "docs" / "images"
-PERCENTILES = (5, 50, 95)
-_AROUND = 3  # samples of each percentile
 _SAMPLES = re.compile(r"(<!-- samples -->\n).*?(<!-- end -->)", re.DOTALL)
 _RELIABLE = ("evidence", "whole", "best_peer")
 _BY_ROUND = (
@@ -83,14 +82,11 @@ def with_samples(page: str, reasons: pl.DataFrame) -> str:
 
     `reasons`: of test events, `reward, level, verdict, why, liked`; nothing of them is edited.
     """
-    ranked = reasons.sort("reward", "event_id")
     lines = ["| percentile | reward, nats | outcome | reason |", "|---|---|---|---|"]
-    for percentile in PERCENTILES:
-        first = round((ranked.height - 1) * percentile / 100) - _AROUND // 2
-        for row in ranked.slice(max(first, 0), _AROUND).iter_rows(named=True):
-            outcome = "liked" if row["liked"] else "not liked"
-            text = escaped(f"{row['verdict']} {row['why']}")
-            lines.append(f"| {percentile} | {row['reward']:+.2f} | {outcome} | {text} |")
+    for row in samples(reasons).iter_rows(named=True):
+        outcome = "liked" if row["liked"] else "not liked"
+        text = escaped(f"{row['verdict']} {row['why']}")
+        lines.append(f"| {row['percentile']} | {row['reward']:+.2f} | {outcome} | {text} |")
     table = "\n".join(lines) + "\n"
     return _SAMPLES.sub(lambda found: found[1] + table + found[2], page)
 

@@ -82,6 +82,17 @@ def measured(
     )
 
 
+def drift_now(warehouse: Warehouse, store: ModelStore, least_events: int) -> Drift | None:
+    """`measured` of what is stored. Raises `ArtifactError` where a part of it is not made yet."""
+    return measured(
+        warehouse.read("interactions", _EVENT),
+        warehouse.read("training_snapshot", _EVENT),
+        warehouse.read("live_reasons", ["evidence_probability", "liked"]),
+        store.current("evidence_model").manifest.metrics["test"]["LogLoss"],
+        least_events,
+    )
+
+
 def too_far(drift: Drift, limits: DriftSettings) -> list[str]:
     """What is beyond its limit, in words."""
     rates = drift.new_events >= limits.least_events
@@ -115,14 +126,7 @@ def drift_sensor(
     limits = settings.resolve().drift
     try:
         snapshot = warehouse.existing_manifest("training_snapshot")
-        then = model_store.current("evidence_model").manifest.metrics["test"]["LogLoss"]
-        found = measured(
-            warehouse.read("interactions", _EVENT),
-            warehouse.read("training_snapshot", _EVENT),
-            warehouse.read("live_reasons", ["evidence_probability", "liked"]),
-            then,
-            limits.least_events,
-        )
+        found = drift_now(warehouse, model_store, limits.least_events)
     except ArtifactError as error:
         return dg.SkipReason(f"nothing to compare yet: {error}")
     if found is None:

@@ -20,9 +20,10 @@ from curec_assets.automation.unended import unended_run
 from curec_assets.core.recipe import Recipe
 from curec_assets.datasets.sources.files import FilesSource
 from curec_assets.datasets.sources.inbox import files_in, is_there, marked_done, state
-from curec_assets.datasets.sources.remote import is_remote, shown
+from curec_assets.datasets.sources.remote import is_remote
 from curec_assets.settings import Settings
 from resources.storage.model_store import ModelStore
+from resources.urls import shown
 
 WHY = "curec/why"
 """Tag of a run: what it was asked for, and because of what."""

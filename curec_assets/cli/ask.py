@@ -1,8 +1,7 @@
 """Ask what a person is recommended, and why."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -97,28 +96,11 @@ def _now(profile: str) -> "Now":
     return Now(resources["warehouse"], resources["model_store"], load_profile(profile))
 
 
-@contextmanager
-def _writer(profile: str, *, wanted: bool) -> "Iterator[TextGenerator | None]":
-    """The policy, with what it wrote before; none unless it is wanted."""
+def _writer(profile: str, *, wanted: bool) -> "AbstractContextManager[TextGenerator | None]":
+    """The policy; none unless it is wanted."""
     if not wanted:
-        yield None
-        return
-    from curec_assets.core.inputs import completions_folder
+        return nullcontext()
+    from curec_assets.serving.policy import open_policy
     from curec_assets.settings import load_profile
-    from resources.generation.journal import journaled_generator
 
-    chosen, resources = load_profile(profile), resources_of(profile)
-    store = resources["model_store"]
-    policy = store.current("reason_policy")
-    weights = policy.manifest.data_version
-    model = chosen.language_model
-    base = resources["language_model"].prepare(model.base, allow_code_of=model.allow_code_of)
-    with journaled_generator(
-        resources["generator_factory"],
-        base,
-        policy.path / "adapter",
-        chosen.generator_options(),
-        workspace=completions_folder(store, weights),
-        identity=weights,
-    ) as generator:
-        yield generator
+    return open_policy(load_profile(profile), resources_of(profile))

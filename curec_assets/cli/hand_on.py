@@ -4,6 +4,7 @@ import os
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import typer
 
@@ -24,6 +25,7 @@ class Form(StrEnum):
     csv = "csv"
     jsonl = "jsonl"
     sqlite = "sqlite"
+    postgres = "postgres"
 
 
 class Pairs(StrEnum):
@@ -46,6 +48,10 @@ def register(app: typer.Typer) -> None:
 
 def explore(
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0: any.")] = 8001,
+    ui: Annotated[
+        str | None,
+        typer.Option(help="Where Dagster's pages are, for links; else where `make ui` has them."),
+    ] = None,
     profile: ProfileOption = DEFAULT_PROFILE,
 ) -> None:
     """A page over the home, on loopback: people, items, quality, lineage, comparison of writers.
@@ -55,11 +61,13 @@ def explore(
     home = enter_home()
     silence_libraries()
     os.environ |= {"CUREC_HOME": str(home), "CUREC_PROFILE": profile}
+    if ui:
+        os.environ["CUREC_UI"] = ui
 
     import marimo
     import uvicorn
 
-    from curec_assets.explorer import app, comparing, pages  # noqa: F401  (what the app imports)
+    from curec_assets.explorer import app, comparing, pages, quality  # noqa: F401  (what the app imports)
     from curec_assets.explorer.opened import opened
     from curec_assets.explorer.scripts import WithScripts
 
@@ -92,17 +100,29 @@ def serve(
 
 
 def recommendations(
-    file: Annotated[Path, typer.Argument(help="New file to write.")],
+    place: Annotated[
+        str, typer.Argument(help="New file to write; or postgresql://USER@HOST/NAME.")
+    ],
     to: Annotated[Form, typer.Option(help="What to write it as.")] = Form.parquet,
 ) -> None:
-    """The table of recommendations, a row for each user and rank."""
-    enter_home()
-    from curec_assets.serving.exported import write_recommendations
+    """The table of recommendations, a row for each user and rank.
 
-    _require_new(file)
+    With --to postgres as a new table of a server; its password is taken from PGPASSWORD or from
+    ~/.pgpass.
+    """
+    enter_home()
+    from curec_assets.serving.exported import write_recommendations, write_to_postgresql
+
+    if to is Form.postgres:
+        _require_server(place)
+    else:
+        _require_new(Path(place))
     rows = resources_of()["warehouse"].read("recommendations").sort("user_id", "rank")
-    write_recommendations(rows, file, to.value)
-    print(f"{rows.height:,} recommendations written to {file}")
+    if to is Form.postgres:
+        write_to_postgresql(rows, place)
+    else:
+        write_recommendations(rows, Path(place), to.value)
+    print(f"{rows.height:,} recommendations written to {place}")
 
 
 def preferences(
@@ -122,6 +142,17 @@ def preferences(
     print(f"{count:,} pairs of {len(votes):,} votes written to {file} as {to.value}")
 
 
+def _require_server(place: str) -> None:
+    parts = urlsplit(place)
+    if parts.scheme != "postgresql" or parts.password:
+        raise ConfigError(  # the place is not repeated, for it may hold a password
+            "--to postgres wants the URL of a database, postgresql://USER@HOST/NAME, without a "
+            "password: put that into PGPASSWORD or ~/.pgpass"
+        )
+
+
 def _require_new(file: Path) -> None:
+    if str(file).startswith("postgresql:"):
+        raise ConfigError("a database is written with --to postgres; name a file to write")
     if file.exists():
         raise ConfigError(f"{file} is there already; name another file, or remove it")

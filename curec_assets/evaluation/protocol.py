@@ -17,7 +17,13 @@ from curec_assets.evaluation.bootstrap import (
     weighted_mean,
 )
 
-SLICES = ("all", "with_reason", "cold_user", "cold_item")
+SLICES = {
+    "all": "every test event",
+    "with_reason": "test events that have a reason",
+    "cold_user": "events of users without training events",
+    "cold_item": "events of items without training events",
+}
+"""Name of a part of the test events → which they are."""
 DIFFERENCES = (
     ("id_text", "id"),
     ("id_text_reason", "id_text"),

@@ -10,10 +10,15 @@ import marimo
 app = marimo.App(width="medium", app_title="CURec explorer")
 
 with app.setup:
+    import random
+    from contextlib import nullcontext
+
     import marimo as mo
 
     from curec_assets.explorer import comparing, pages
-    from curec_assets.explorer.opened import opened
+    from curec_assets.explorer.opened import dagster_pages, opened
+    from curec_assets.explorer.quality import quality
+    from resources.errors import CurecError
 
 
 @app.cell
@@ -24,11 +29,23 @@ def _():
 
 @app.cell
 def _(stored):
-    user = mo.ui.dropdown(stored.users, value=stored.users[0], searchable=True, label="User")
+    drawn, draw = mo.state(stored.users[0])
+    anybody = mo.ui.button(label="Anybody", on_change=lambda _: draw(random.choice(stored.users)))
+    return anybody, drawn
+
+
+@app.cell
+def _(drawn, stored):
+    user = mo.ui.dropdown(stored.users, value=drawn(), searchable=True, label="User")
+    return (user,)
+
+
+@app.cell
+def _(stored):
     title = mo.ui.dropdown(
         list(stored.titles), value=next(iter(stored.titles)), searchable=True, label="Item"
     )
-    return title, user
+    return (title,)
 
 
 @app.cell
@@ -39,33 +56,43 @@ def _(stored, user):
     shown = dict(recommended.select("title", "item_id").iter_rows())
     why = mo.ui.dropdown({**shown, **met}, searchable=True, label="Why")
     left_out = mo.ui.multiselect(met, label="What if these had not been met")
-    return history, left_out, recommended, why
+    write = mo.ui.run_button(label="Let the policy write it", tooltip="Loads the model first")
+    return history, left_out, recommended, why, write
 
 
 @app.cell
-def _(left_out, stored, user, why):
-    if why.value is None:
-        explained = pages.said("Choose an item to see what speaks for and against it.")
-    else:
-        now = stored.explained(user.value, why.value)
-        supposed = None
-        if left_out.value:
-            supposed = stored.explained(user.value, why.value, left_out.value)
-        explained = pages.explanation(now, supposed)
+def _(left_out, stored, user, why, write):
+    explained = pages.said("Choose an item to see what speaks for and against it.")
+    if why.value is not None:
+        waiting = mo.status.spinner("The policy is loaded, and writes ...", remove_on_exit=True)
+        try:
+            with waiting if write.value else nullcontext():
+                explained = pages.explanation(
+                    stored.explained(user.value, why.value, left_out.value, by_policy=write.value)
+                )
+        except CurecError as error:
+            explained = pages.said(str(error))
     return (explained,)
 
 
 @app.cell
-def _(explained, history, left_out, recommended, stored, user, why):
+def _(anybody, explained, history, left_out, recommended, stored, user, why, write):
     people = mo.vstack(
         [
-            user,
+            mo.hstack([user, anybody], justify="start"),
             pages.heading(f"{history.height} events"),
             pages.time_line(history, rated=stored.rated),
             pages.heading("Recommended"),
             pages.recommendations(recommended),
+            mo.accordion(
+                {
+                    "What made them": mo.lazy(
+                        lambda: pages.made_by(stored, user.value, dagster_pages())
+                    )
+                }
+            ),
             pages.heading("Why"),
-            mo.hstack([why, left_out], justify="start"),
+            mo.hstack([why, left_out, write], justify="start"),
             explained,
             pages.heading("The note, as it was corrected"),
             pages.rows(stored.notes(user.value)),
@@ -118,10 +145,12 @@ def _(compare, opened_tab, people, stored, title):
     mo.ui.tabs(
         {
             "People": people,
-            "Items": mo.vstack([title, pages.item(stored, stored.titles[title.value])]),
-            "Quality": mo.lazy(lambda: pages.quality(stored)),
+            "Items": mo.vstack(
+                [title, mo.lazy(lambda: pages.item(stored, stored.titles[title.value]))]
+            ),
+            "Quality": mo.lazy(lambda: quality(stored)),
             "Compare": compare,
-            "Lineage": mo.lazy(lambda: pages.lineage(stored)),
+            "Lineage": mo.lazy(lambda: pages.lineage(stored, dagster_pages())),
         },
         value=opened_tab.get("name"),
         on_change=lambda name: opened_tab.update(name=name),

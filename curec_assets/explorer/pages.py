@@ -14,16 +14,16 @@ import polars as pl
 from curec_assets.explanation.facts import Fact
 from curec_assets.explanation.levels import step
 from curec_assets.explanation.prompts import fact_label
-from curec_assets.explorer.stored import Stored
+from curec_assets.explorer.stored import OUTCOME, Stored
 from curec_assets.reasons.lasting import WAITS
 from curec_assets.reports.outcome import numbers_behind
 from curec_assets.serving.now import Explanation
 
-_FOR, _AGAINST = "#1b7f5c", "#b3493b"
-_LIKED = alt.Scale(domain=["liked", "not liked"], range=[_FOR, _AGAINST])
+FOR, _AGAINST = "#1b7f5c", "#b3493b"
+_LIKED = alt.Scale(domain=["liked", "not liked"], range=[FOR, _AGAINST])
 _PROSE = ("reason", "note")
 _WRITERS = {"policy": "policy", "composer": "composer", WAITS: "composer until the policy does"}
-_HEIGHT = 220
+HEIGHT = 220
 
 
 def heading(text: str) -> mo.Html:
@@ -53,15 +53,12 @@ def time_line(history: pl.DataFrame, *, rated: bool) -> Any:
     if not rated:
         return (
             alt.Chart(history)
-            .mark_circle(size=70, opacity=0.7, color=_FOR)
+            .mark_circle(size=70, opacity=0.7, color=FOR)
             .encode(x=alt.X("when:T", title=None), tooltip=["title:N", "when:T"])
             .properties(width="container")
         )
-    shown = history.with_columns(
-        outcome=pl.when("liked").then(pl.lit("liked")).otherwise(pl.lit("not liked"))
-    )
     return (
-        alt.Chart(shown)
+        alt.Chart(history.with_columns(OUTCOME))
         .mark_circle(size=70, opacity=0.7)
         .encode(
             x=alt.X("when:T", title=None),
@@ -69,7 +66,7 @@ def time_line(history: pl.DataFrame, *, rated: bool) -> Any:
             color=alt.Color("outcome:N", scale=_LIKED, title=None),
             tooltip=["title:N", "rating:Q", "when:T"],
         )
-        .properties(width="container", height=_HEIGHT)
+        .properties(width="container", height=HEIGHT)
     )
 
 
@@ -83,7 +80,7 @@ def recommendations(found: pl.DataFrame) -> mo.Html:
     for row in found.iter_rows(named=True):
         behind = numbers_behind(row["facts"])
         cited = "".join(
-            f'<li style="color:{_FOR if fact["strength"] > 0 else _AGAINST}">'
+            f'<li style="color:{FOR if fact["strength"] > 0 else _AGAINST}">'
             f"{escape(fact_label(_fact(fact)))}: {escape(step(fact['strength']))}</li>"
             for fact in row["facts"]
         )
@@ -98,13 +95,13 @@ def recommendations(found: pl.DataFrame) -> mo.Html:
     return mo.Html("".join(parts))
 
 
-def explanation(found: Explanation, supposed: Explanation | None = None) -> Any:
-    """Evidence for and against, with its numbers; beside it, as it would be."""
-    each = [("now", found), *([("if left out", supposed)] if supposed else [])]
+def explanation(each: Sequence[Explanation]) -> Any:
+    """Evidence for and against, with its numbers: as it is, and as it would be."""
+    named = list(zip(("now", "if left out"), each, strict=False))
     verdicts = "".join(
-        f'<p data-verdict="{when}"><b>{when}</b>: {one.probability:.0%} by the evidence, level '
-        f"{one.reason.level} of 9. As the composer says it: {escape(one.reason.reason)}</p>"
-        for when, one in each
+        f'<p data-verdict="{when}"><b>{when}</b>: {one.probability:.0%} by the evidence. Level '
+        f"{one.level} of 9, as the {one.source} says it: {escape(one.reason)}</p>"
+        for when, one in named
     )
     bars = pl.concat(
         pl.DataFrame(
@@ -114,7 +111,7 @@ def explanation(found: Explanation, supposed: Explanation | None = None) -> Any:
                 "when": when,
             }
         )
-        for when, one in each
+        for when, one in named
     )
     chart = (
         alt.Chart(bars)
@@ -126,9 +123,9 @@ def explanation(found: Explanation, supposed: Explanation | None = None) -> Any:
             color=alt.Color("when:N", title=None),
             tooltip=["kind:N", alt.Tooltip("log-odds:Q", format="+.2f"), "when:N"],
         )
-        .properties(width="container", height=_HEIGHT)
+        .properties(width="container", height=HEIGHT)
     )
-    return mo.vstack([mo.Html(verdicts), chart, rows(_facts(found.facts.arguments))])
+    return mo.vstack([mo.Html(verdicts), chart, rows(_facts(each[0].facts.arguments))])
 
 
 def item(stored: Stored, item_id: str) -> Any:
@@ -137,85 +134,45 @@ def item(stored: Stored, item_id: str) -> Any:
     attributes: Any = known["attributes"] or []
     named = "; ".join(f"{each['kind']}: {each['value']}" for each in attributes)
     if stored.rated:
-        bars = alt.Chart(stored.ratings_of(item_id)).mark_bar(color=_FOR)
+        bars = alt.Chart(stored.ratings_of(item_id)).mark_bar(color=FOR)
         chart = bars.encode(x="rating:O", y="events:Q", tooltip=["rating:O", "events:Q"])
     else:
-        bars = alt.Chart(stored.times_of(item_id)).mark_bar(color=_FOR)
+        bars = alt.Chart(stored.times_of(item_id)).mark_bar(color=FOR)
         chart = bars.encode(
             x=alt.X("yearmonth(when):T", title=None), y=alt.Y("count()", title="events")
         )
-    about = stored.reasons_about(item_id)
+    about, people = stored.reasons_about(item_id), stored.people_of(item_id)
     return mo.vstack(
         [
             heading(str(known["title"])),
             said(named or "No attribute is known."),
-            chart.properties(width="container", height=_HEIGHT),
+            chart.properties(width="container", height=HEIGHT),
             heading(f"Reasons about it: {about.height}"),
             rows(about),
+            heading(f"Who met it: {people.height}"),
+            rows(people),
         ]
     )
 
 
-def quality(stored: Stored) -> Any:
-    """Metrics with intervals, reliability, the reward curve, and what was left out."""
-    difference = pl.col("recommender").str.contains(" - ", literal=True)
-    reliability = (
-        alt.Chart(stored.reliability)
-        .mark_line(point=True)
-        .encode(
-            x=alt.X("probability:Q", title="predicted"),
-            y=alt.Y("liked:Q", title="share liked"),
-            color=alt.Color("model:N", title=None),
-            tooltip=["model:N", "probability:Q", "liked:Q", "events:Q"],
-        )
-        .properties(width="container", height=_HEIGHT)
-    )
-    rewards = (
-        alt.Chart(stored.rewards)
-        .mark_line(point=True, color=_FOR)
-        .encode(x="step:O", y=alt.Y("reward:Q", scale=alt.Scale(zero=False)))
-        .properties(width="container", height=_HEIGHT)
-    )
+def lineage(stored: Stored, ui: str) -> Any:
+    """Which data, code and settings made each asset. `ui`: where Dagster's pages are."""
     return mo.vstack(
         [
-            heading("Test events, 95 % intervals over users"),
-            _intervals(stored.evaluation.filter(~difference)),
-            heading("Differences on the same resampled users"),
-            _intervals(stored.evaluation.filter(difference)),
-            heading("Predicted and true share of likes, validation events"),
-            reliability,
-            heading("Reinforcement learning: mean reward of each step"),
-            rewards,
-            heading(f"{stored.quarantine.height} cells in quarantine"),
-            rows(stored.quarantine),
+            said(f"Every asset as it is stored. Dagster's pages ({ui}; `make ui`) show the graph."),
+            _made(stored.lineage, ui),
         ]
     )
 
 
-def _intervals(found: pl.DataFrame) -> Any:
-    """Value and interval of each recommender, a picture for each metric."""
-    base = alt.Chart(found).encode(y=alt.Y("recommender:N", sort=None, title=None))
-    interval = base.mark_rule().encode(x=alt.X("low:Q", scale=alt.Scale(zero=False)), x2="high:Q")
-    point = base.mark_point(filled=True, color=_FOR).encode(
-        x=alt.X("value:Q", title=None),
-        tooltip=["recommender:N", "value:Q", "low:Q", "high:Q"],
-    )
-    return (
-        alt.layer(interval, point)
-        .properties(width=260)
-        .facet(alt.Facet("metric:N", title=None), columns=2)
-        .resolve_scale(x="independent", y="independent")
-    )
+def made_by(stored: Stored, user: str, ui: str) -> Any:
+    """What made a user's recommendations, and their reasons."""
+    return _made(stored.made_by(user), ui)
 
 
-def lineage(stored: Stored) -> Any:
-    """Which data, code and settings made each asset."""
-    return mo.vstack(
-        [
-            said("Every asset as it is stored. `make ui` shows the graph, and why each was made."),
-            rows(stored.lineage, at_once=50),
-        ]
-    )
+def _made(found: pl.DataFrame, ui: str) -> Any:
+    address = pl.format("{}/assets/{}", pl.lit(ui), "asset").alias("in Dagster")
+    return rows(found.select("asset", address, pl.exclude("asset")), at_once=50)
 
 
 def _fact(stored: dict[str, Any]) -> Fact:

@@ -1,24 +1,32 @@
 """What the explorer shows, read from a home once; nothing here knows how a page is made."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+from curec_assets.automation.drift import Drift, drift_now
 from curec_assets.core.recipe import Recipe
 from curec_assets.datasets.interactions import nobody_rates
 from curec_assets.datasets.schema import OBSERVED
 from curec_assets.explorer.ballot import Ballot, open_ballot
+from curec_assets.explorer.made import generation_of, lineage_rows
 from curec_assets.serving.compared import Compared, Measures
 from curec_assets.serving.now import SHOWN, Explanation, Now
+from curec_assets.serving.policy import open_policy
+from curec_assets.serving.samples import samples
 from curec_assets.serving.writers import Writers
 from curec_assets.settings import Profile
 from resources.storage.model_store import ModelStore
 from resources.storage.warehouse import Warehouse
 
 _MOST_LISTED = 2_000
+OUTCOME = pl.when("liked").then(pl.lit("liked")).otherwise(pl.lit("not liked")).alias("outcome")
+"""Of an event, in words."""
+_CHOOSING = ("evidence_model", "recommender", "recommender_ranking")
 _METRICS = ("AUC", "LogLoss", "GAUC", "ECE", "HR@10", "NDCG@10")
 
 
@@ -26,15 +34,20 @@ class Stored:
     """The tables of one home."""
 
     def __init__(
-        self, warehouse: Warehouse, store: ModelStore, profile: Profile, recipes: Sequence[Recipe]
+        self, resources: Mapping[str, Any], profile: Profile, recipes: Sequence[Recipe]
     ) -> None:
-        """Raises `ArtifactError` where the home is not filled yet."""
-        self._warehouse = warehouse
-        self._store = store
+        """`resources`: by role, see `default_resources`. Raises `ArtifactError` where the home is
+        not filled yet.
+        """
+        self._resources = resources
+        self._warehouse: Warehouse = resources["warehouse"]
+        self._store: ModelStore = resources["model_store"]
         self._recipes = recipes
         self._profile = profile
-        self.now = Now(warehouse, store, profile)
-        self._recommended = warehouse.read("recommendations", ["user_id", *SHOWN])
+        self.now = Now(self._warehouse, self._store, profile)
+        self._recommended = self._warehouse.read(
+            "recommendations", ["user_id", *SHOWN, "policy_fingerprint"]
+        )
 
     @cached_property
     def users(self) -> list[str]:
@@ -75,10 +88,26 @@ class Stored:
             .select(pl.from_epoch("timestamp").alias("when"), "note")
         )
 
-    def explained(self, user: str, item_id: str, left_out: Sequence[str] = ()) -> Explanation:
-        """Why; if `left_out` had not been met."""
-        known = self.now.without(user, left_out) if left_out else self.now
-        return known.explained(user, item_id)
+    def explained(
+        self, user: str, item_id: str, left_out: Sequence[str] = (), *, by_policy: bool = False
+    ) -> list[Explanation]:
+        """Why; and why, if `left_out` had not been met.
+
+        `by_policy`: it writes the reasons, for which it is loaded; raises `CurecError` where it
+        cannot be.
+        """
+        each = [self.now, *([self.now.without(user, left_out)] if left_out else [])]
+        with open_policy(self._profile, self._resources) if by_policy else nullcontext() as writer:
+            return [known.explained(user, item_id, writer) for known in each]
+
+    def made_by(self, user: str) -> pl.DataFrame:
+        """What made the user's recommendations, and what else they rest on; see `lineage`."""
+        of_user = self._recommended.filter(user_id=user)
+        policies = of_user["policy_fingerprint"].unique(maintain_order=True)
+        table = self._warehouse.existing_manifest("recommendations")
+        chosen = [self._store.current(name).manifest for name in _CHOOSING]
+        wrote = [each for policy in policies for each in generation_of(policy, self._store)]
+        return lineage_rows([table, *chosen, *wrote]).unique(maintain_order=True)
 
     def item(self, item_id: str) -> Mapping[str, object]:
         """Row of `items`."""
@@ -94,6 +123,14 @@ class Stored:
         found = self.now.interactions.filter(OBSERVED, item_id=item_id)
         return found.select(when=pl.from_epoch("timestamp"))
 
+    def people_of(self, item_id: str) -> pl.DataFrame:
+        """user, when (UTC), and rating and outcome where people rate: the latest first."""
+        found = self.now.interactions.filter(OBSERVED, item_id=item_id)
+        said = ("rating", OUTCOME) if self.rated else ()
+        return found.sort("timestamp", "event_id", descending=[True, False]).select(
+            pl.col("user_id").alias("user"), pl.from_epoch("timestamp").alias("when"), *said
+        )
+
     def ratings_of(self, item_id: str) -> pl.DataFrame:
         """rating, events: how often an item was rated so."""
         found = self.now.interactions.filter(OBSERVED, item_id=item_id)
@@ -107,16 +144,54 @@ class Stored:
     def _reasons(self) -> pl.DataFrame:
         return self._warehouse.read("recommendation_reasons")
 
-    @cached_property
-    def evaluation(self) -> pl.DataFrame:
-        """recommender, metric, value, low, high on all test events."""
-        rows = self._warehouse.read("recommender_evaluation")
-        shown = (pl.col("slice") == "all") & pl.col("metric").is_in(_METRICS)
+    def evaluation(self, events: str = "all") -> pl.DataFrame:
+        """recommender, metric, value, low, high on test `events`, one of `protocol.SLICES`."""
+        shown = (pl.col("slice") == events) & pl.col("metric").is_in(_METRICS)
         return (
-            rows.filter(shown)
+            self._evaluation.filter(shown)
             .drop_nulls("value")
             .select("recommender", "metric", "value", "low", "high")
         )
+
+    @cached_property
+    def _evaluation(self) -> pl.DataFrame:
+        return self._warehouse.read("recommender_evaluation")
+
+    @cached_property
+    def measures(self) -> pl.DataFrame:
+        """measure, value, low, high, meaning: how good the stored reasons are."""
+        from curec_assets.evaluation.reason_quality import reason_quality
+
+        measured = reason_quality(
+            self._reasons,
+            self._warehouse.read("event_splits", ["event_id", "liked"]),
+            level_cuts=self._profile.evidence.level_cuts,
+            samples=self._profile.recommender.bootstrap_samples,
+            seed=self._profile.seed,
+        )
+        intervals = [each.interval for each in measured]
+        return pl.DataFrame(
+            {
+                "measure": [each.name for each in measured],
+                "value": [each.value for each in intervals],
+                "low": [each.low for each in intervals],
+                "high": [each.high for each in intervals],
+                "meaning": [each.meaning for each in measured],
+            }
+        )
+
+    @cached_property
+    def samples(self) -> pl.DataFrame:
+        """percentile, reward, level, outcome, reason of some of them."""
+        events = self._warehouse.read("event_splits", ["event_id", "liked"])
+        shown = ("percentile", "reward", "level", "outcome", "reason")
+        reasons = self._reasons.join(events, on="event_id").with_columns(outcome=OUTCOME)
+        return samples(reasons).select(shown)
+
+    @cached_property
+    def drift(self) -> Drift | None:
+        """How new events differ from the snapshot's; None where there is no new event."""
+        return drift_now(self._warehouse, self._store, self._profile.drift.least_events)
 
     @cached_property
     def reliability(self) -> pl.DataFrame:
@@ -142,7 +217,7 @@ class Stored:
 
     @cached_property
     def lineage(self) -> pl.DataFrame:
-        """Asset, when made, seconds, rows, versions, and what it was made from."""
+        """Every asset as it is stored, see `lineage_rows`."""
         tables = {each.asset: each for each in self._warehouse.manifests()}
         manifests = [
             tables.get(recipe.name)
@@ -150,23 +225,7 @@ class Stored:
             else self._store.current(recipe.name).manifest
             for recipe in self._recipes
         ]
-        return pl.DataFrame(
-            [
-                {
-                    "asset": each.asset,
-                    "made at": each.created_at,
-                    "seconds": each.seconds,
-                    "rows": each.row_count,
-                    "data version": each.data_version,
-                    "fingerprint": each.fingerprint,
-                    "code": each.code_version,
-                    "made from": ", ".join(" ".join(pair) for pair in each.inputs.items()),
-                }
-                for each in manifests
-                if each
-            ],
-            infer_schema_length=None,
-        )
+        return lineage_rows([each for each in manifests if each])
 
     def writers(self) -> Writers:
         """Whose reasons there are now."""

@@ -15,12 +15,6 @@ from curec_assets.reward.gate import Gate
 
 _TEMPLATE = "quality.html.j2"
 _USERS_SHOWN = 12
-_SLICE_MEANING = {
-    "all": "every test event",
-    "with_reason": "test events that have a reason",
-    "cold_user": "events of users without training events",
-    "cold_item": "events of items without training events",
-}
 _IMAGE = re.compile(r"^!\[(?P<alt>.*)\]\((?P<source>data:image/[^)]+)\)$", re.DOTALL)
 
 
@@ -58,7 +52,7 @@ def render(report: Report) -> str:
     environment.filters["numbers_behind"] = numbers_behind
     return environment.get_template(_TEMPLATE).render(
         report=report,
-        slices=[_Slice.make(name, _SLICE_MEANING[name], report.evaluation) for name in SLICES],
+        slices=[_Slice.make(*each, report.evaluation) for each in SLICES.items()],
         auc_chart=_auc_chart(report.evaluation),
         gate_chart=_gate_chart(report.gate),
         reward_chart=_reward_chart(report.reward_curve),

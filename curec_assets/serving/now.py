@@ -47,7 +47,11 @@ class Explanation:
     """Of a like, by the evidence model."""
     contributions: Mapping[str, float]
     """Kind of fact → log-odds; with the model's base they add up to the score."""
-    reason: WrittenReason
+    level: int
+    """That the reason says."""
+    reason: str
+    source: str
+    """Who wrote it: `policy` or `composer`."""
 
 
 class Now:
@@ -161,21 +165,25 @@ class Now:
             least_probability=chosen.least_probability,
             probabilities=lambda rows: served.probabilities(rows, known),
         )
-        return self._with_reasons(shown, writer).select(SHOWN)
+        return self._with_reasons(shown, self._judged(shown), writer).select(SHOWN)
 
     def stored(self, user: str) -> pl.DataFrame:
         """`SHOWN` of the table `recommendations`; empty for whom it does not have."""
         rows = self._warehouse.matching("recommendations", pl.DataFrame({"user_id": [user]}))
         return rows.sort("rank").select(SHOWN)
 
-    def explained(self, user: str, item_id: str) -> Explanation:
-        """Why the item would be liked, or not, whether it was met already or not."""
+    def explained(
+        self, user: str, item_id: str, writer: TextGenerator | None = None
+    ) -> Explanation:
+        """Why the item would be liked, or not, whether it was met already or not.
+
+        `writer`: of the reason; without one it is the composer's.
+        """
         self.require_user(user)
         rows = pl.DataFrame({"user_id": [user], "item_id": [item_id]})
-        evidence = judged_now(
-            rows, self.interactions, self._numbers, self._evidence_model, self._profile.evidence
-        )
+        evidence = self._judged(rows)
         [request] = self._requests(rows, evidence)
+        [worded] = self._with_reasons(rows, evidence, writer).iter_rows(named=True)
         read = self._numbers.read(rows.with_columns(timestamp=evidence["timestamp"]))
         contributions = self._evidence_model.contributions(read)[0].tolist()
         return Explanation(
@@ -183,13 +191,17 @@ class Now:
             facts=request.facts,
             probability=evidence["probability"].item(),
             contributions=dict(zip(GROUPS, contributions, strict=True)),
-            reason=self._composed(request),
+            **{name: worded[name] for name in ("level", "reason", "source")},
         )
 
-    def _with_reasons(self, shown: pl.DataFrame, writer: TextGenerator | None) -> pl.DataFrame:
-        evidence = judged_now(
-            shown, self.interactions, self._numbers, self._evidence_model, self._profile.evidence
+    def _judged(self, rows: pl.DataFrame) -> pl.DataFrame:
+        return judged_now(
+            rows, self.interactions, self._numbers, self._evidence_model, self._profile.evidence
         )
+
+    def _with_reasons(
+        self, shown: pl.DataFrame, evidence: pl.DataFrame, writer: TextGenerator | None
+    ) -> pl.DataFrame:
         if writer is not None:
             return with_reasons(
                 shown,

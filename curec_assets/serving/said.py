@@ -30,11 +30,10 @@ def explanation_text(found: Explanation, stored: str = "") -> str:
     ]
     said = [
         fill(f'"{facts.title}"{about}', _WIDTH),
-        f"{found.probability:.0%} likely to be liked, by the evidence: level "
-        f"{found.reason.level} of 9.",
+        f"{found.probability:.0%} likely to be liked, by the evidence: level {found.level} of 9.",
         fill(f"Shown: {stored}", _WIDTH) if stored else "",
-        fill(f"By the composer, of these facts: {found.reason.reason}", _WIDTH)
-        if found.reason.reason != stored
+        fill(f"By the composer, of these facts: {found.reason}", _WIDTH)
+        if found.reason != stored
         else "",
         text_table(["what speaks for and against it", "strength", "seen", "log-odds"], rows),
         fill(f"What the user tends to: {facts.note}", _WIDTH),
@@ -49,10 +48,10 @@ def explanation_values(found: Explanation, stored: str = "") -> dict[str, Any]:
         "item_id": found.item_id,
         "title": found.facts.title,
         "probability": found.probability,
-        "level": found.reason.level,
-        "verdict": verdict_sentence(found.reason.level),
+        "level": found.level,
+        "verdict": verdict_sentence(found.level),
         "reason": stored or None,
-        "composed_reason": found.reason.reason,
+        "composed_reason": found.reason,
         "note": found.facts.note,
         "facts": [
             {

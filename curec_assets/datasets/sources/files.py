@@ -20,11 +20,12 @@ from curec_assets.datasets.sources.inbox import (
     marked_done,
     standing_still,
 )
-from curec_assets.datasets.sources.remote import Copy, is_remote, shown
+from curec_assets.datasets.sources.remote import Copy, is_remote
 from curec_assets.datasets.sources.tables import FileTable
 from curec_assets.settings import DataSettings
 from resources.errors import DataError
 from resources.models.downloads import Downloads
+from resources.urls import shown
 
 
 class FilesSource:

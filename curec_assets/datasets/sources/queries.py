@@ -18,18 +18,12 @@ from urllib.parse import urlsplit
 
 import polars as pl
 
-from resources.errors import ConfigError, DataError, EngineError
+from resources.errors import DataError, EngineError
+from resources.storage.postgresql import OPTIONS, driver, said
+from resources.urls import shown
 
 _Setting = str | bool | int | float | list[str]
 _SECONDS_FOR_A_LOCK = 30
-_POSTGRESQL: Mapping[str, Any] = {
-    "application_name": "curec",
-    "connect_timeout": 10,  # seconds
-    # A server that says nothing for a minute is taken for gone.
-    "keepalives_idle": 30,
-    "keepalives_interval": 10,
-    "keepalives_count": 3,
-}
 
 
 def query_columns(database: str, query: str, setting: str) -> list[str]:
@@ -88,16 +82,9 @@ def _duckdb(database: str, sql: str, setting: str) -> pl.DataFrame:
 
 
 def _postgresql(database: str, sql: str, setting: str) -> pl.DataFrame:
+    psycopg = driver("data.database")
     try:
-        import psycopg
-    except ImportError as error:
-        raise ConfigError(
-            "data.database names a PostgreSQL server, but psycopg cannot be imported "
-            f"({error}): `pip install 'curec[postgresql]'`"
-        ) from error
-
-    try:
-        with psycopg.connect(database, **_POSTGRESQL) as connection:
+        with psycopg.connect(database, **OPTIONS) as connection:
             connection.read_only = True
             connection.execute("SET TIME ZONE 'UTC'")
             # Prepared, for the server then takes no second statement.
@@ -153,7 +140,7 @@ def _text(value: object) -> str | None:
 
 def _unreachable(database: str, error: Exception) -> EngineError:
     return EngineError(
-        f"data.database: {_shown(database)} cannot be read now: {_said(error)}. Check that it is "
+        f"data.database: {shown(database)} cannot be read now: {said(error)}. Check that it is "
         "there, that the user may log in (PGPASSWORD holds a password) and that no other process "
         "holds it, and try again; what was stored stays"
     )
@@ -161,16 +148,6 @@ def _unreachable(database: str, error: Exception) -> EngineError:
 
 def _refused(database: str, setting: str, error: Exception) -> DataError:
     return DataError(
-        f"{setting}: {_shown(database)} refused the query: {_said(error)}. Correct {setting}, one "
+        f"{setting}: {shown(database)} refused the query: {said(error)}. Correct {setting}, one "
         "SELECT, or give the user the right to read what it names; what was stored stays"
     )
-
-
-def _shown(database: str) -> str:
-    """The URL without a user and without parameters."""
-    parts = urlsplit(database)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
-
-
-def _said(error: Exception) -> str:
-    return " ".join(str(error).split()).rstrip(".?") or type(error).__name__

@@ -22,6 +22,7 @@ import psutil
 from curec_assets.datasets.sources.formats import ENDINGS, form_of
 from curec_assets.datasets.sources.inbox import is_pattern, is_wanted
 from resources.errors import ConfigError, DataError, EngineError
+from resources.urls import shown
 
 _BEGINS = ".reading-"
 _BLOCK = 1 << 20  # bytes
@@ -36,12 +37,6 @@ _PASSING = (408, 425, 429)
 def is_remote(path: str) -> bool:
     """Whether it is a URL."""
     return "://" in path
-
-
-def shown(url: str) -> str:
-    """The URL without what may be a secret: login and parameters."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 class Copy:
