@@ -229,7 +229,8 @@ class Stored:
 
     def writers(self) -> Writers:
         """Whose reasons there are now."""
-        return Writers(self._warehouse, self._store, self._profile)
+        with self._warehouse.reading():  # while one is open, others open in no time
+            return Writers(self._warehouse, self._store, self._profile)
 
     def compared(self, a: str, b: str) -> tuple[Compared, Measures]:
         """Two of them side by side. Raises `ConfigError` where they share no event."""

@@ -1,7 +1,5 @@
 """What the explorer reads of a home: the same as the tables say, and nothing is written."""
 
-import hashlib
-from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -11,6 +9,7 @@ from benchmarks.chaos.home import Home
 from curec_assets.definitions import default_resources, recipes
 from curec_assets.explorer.stored import Stored
 from curec_assets.settings import load_profile
+from tests.support.contents import contents
 
 pytestmark = [pytest.mark.graph, pytest.mark.timeout(600)]
 
@@ -34,20 +33,11 @@ def table(resources: Resources) -> pl.DataFrame:
     return rows.sort("user_id", "rank")
 
 
-def files(home: Path) -> dict[Path, str]:
-    """Every file of a home, and what is in it."""
-    return {
-        file: hashlib.sha256(file.read_bytes()).hexdigest()
-        for file in home.rglob("*")
-        if file.is_file()
-    }
-
-
 def test_the_policy_writes_what_it_wrote_and_the_home_stays(
     stored: Stored, table: pl.DataFrame, filled_home: Home
 ) -> None:
     """The file of completions above all: it belongs to the process of a run."""
-    before = files(filled_home.path)
+    before = contents(filled_home.path)
     [row] = table.filter(source="policy").head(1).to_dicts()
     user, item = row["user_id"], row["item_id"]
     met = stored.history(user)["item_id"].to_list()[:3]
@@ -57,7 +47,7 @@ def test_the_policy_writes_what_it_wrote_and_the_home_stays(
     assert supposed.contributions != found.contributions
     [composed] = stored.explained(user, item)
     assert composed.source == "composer" and composed.contributions == found.contributions
-    assert files(filled_home.path) == before
+    assert contents(filled_home.path) == before
 
 
 def test_what_made_a_recommendation_goes_back_to_its_snapshot(

@@ -14,6 +14,7 @@ from curec_assets.definitions import default_resources
 from curec_assets.serving.now import Now
 from curec_assets.settings import load_profile
 from resources.errors import ConfigError
+from tests.support.contents import contents
 
 pytestmark = [pytest.mark.graph, pytest.mark.timeout(600)]
 
@@ -93,6 +94,18 @@ def test_strangers_and_unknown_items_are_refused_by_name(now: Now) -> None:
         now.item_named(title[:-1])
     with pytest.raises(ConfigError, match="expected one of `items`"):
         now.item_named("no such thing")
+
+
+def test_a_policy_that_writes_beside_a_run_leaves_its_files_alone(
+    said: Said, table: pl.DataFrame, filled_home: Home
+) -> None:
+    """The file of completions is for one process: what another one adds, a run would misread."""
+    before = contents(filled_home.path)
+    user = table["user_id"][0]
+    more = table.filter(user_id=user).height + 2
+    rows = json.loads(said("recommend", user, "--write", "--json", "--top", str(more)))
+    assert {row["source"] for row in rows} >= {"policy"}
+    assert contents(filled_home.path) == before
 
 
 def test_at_the_terminal(said: Said, table: pl.DataFrame) -> None:
