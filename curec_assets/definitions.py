@@ -2,7 +2,7 @@
 
 `build_definitions` takes what a test or another deployment wants otherwise as arguments. The two
 environment variables of CURec, `CUREC_PROFILE` and `CUREC_HOME`, are read here, when definitions
-are built, and nowhere else.
+are built (and by the explorer's page, which has no other way to be told).
 """
 
 import importlib

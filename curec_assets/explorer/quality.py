@@ -26,7 +26,7 @@ def quality(stored: Stored) -> Any:
         [
             heading("Test events, 95 % intervals over users"),
             _recommenders(stored.evaluation()),
-            mo.accordion(others, multiple=True, lazy=True),
+            mo.accordion(others, multiple=True),
             heading("Predicted and true share of likes, validation events"),
             _reliability(stored),
             heading("The stored reasons, 95 % intervals over users"),
