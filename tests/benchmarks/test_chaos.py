@@ -77,8 +77,9 @@ def test_it_ends_at_once_with_all_that_it_started(
             time.sleep(0.1)
             started = psutil.Process(process.pid).children()
         process.send_signal(told)
-        assert process.wait(timeout=5) == 128 + told
-        assert psutil.wait_procs(started, timeout=5)[1] == []
+        # A home takes minutes; some seconds are what two busy cores may need.
+        assert process.wait(timeout=20) == 128 + told
+        assert psutil.wait_procs(started, timeout=20)[1] == []
     finally:
         for each in (process, *started):
             with contextlib.suppress(psutil.NoSuchProcess):
