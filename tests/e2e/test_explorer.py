@@ -34,7 +34,8 @@ const found = [];
 return found;
 """
 HOSTILE = "<img src=x onerror=\"document.title='taken'\"> & <b>Heat</b>"
-_SECONDS_TO_OPEN = 2.0
+# Tests share the cores: how long a page takes alone is measured by `make bench-speed-explorer`.
+_SECONDS_TO_OPEN = 15.0
 
 
 class Page:
