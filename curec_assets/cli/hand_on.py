@@ -71,7 +71,7 @@ def explore(
     from curec_assets.explorer.opened import opened
     from curec_assets.explorer.scripts import WithScripts
 
-    opened().prepare()  # an empty home is refused here, in words
+    opened()  # an empty home is refused here, in words
     app.app.run()  # a first run imports and compiles what the first visitor would wait for
     shown = marimo.create_asgi_app(quiet=True).with_app(path="", root=str(app.__file__)).build()
     server = WithScripts(shown)

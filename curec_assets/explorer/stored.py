@@ -180,10 +180,6 @@ class Stored:
             }
         )
 
-    def prepare(self) -> None:
-        """Compute what a first visitor would wait for: intervals take a moment."""
-        _ = self.measures
-
     @cached_property
     def samples(self) -> pl.DataFrame:
         """percentile, reward, level, outcome, reason of some of them."""

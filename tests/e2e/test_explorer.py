@@ -34,8 +34,7 @@ const found = [];
 return found;
 """
 HOSTILE = "<img src=x onerror=\"document.title='taken'\"> & <b>Heat</b>"
-# Tests share the cores: how long a page takes alone is measured by `make bench-speed-explorer`.
-_SECONDS_TO_OPEN = 15.0
+_SECONDS_TO_OPEN = 2.0
 
 
 class Page:
@@ -203,8 +202,8 @@ def test_every_page_opens_and_answers_and_asks_nobody_else(page: Page, home: Hom
     for tab, parts in {
         "Items": ("Reasons about it:", "Who met it:"),
         "Quality": (
-            *("95 % intervals", "faithful", "percentile of reward", "mean reward of each step"),
-            *("No event is newer than the snapshot", "cells in quarantine"),
+            *("95 % intervals", "percentile of reward", "mean reward of each step"),
+            "cells in quarantine",
         ),
         "Compare": ("texts that are the same", "reasons: level", "composer: level"),
         "Lineage": ("reason_policy", "made from"),
@@ -215,6 +214,10 @@ def test_every_page_opens_and_answers_and_asks_nobody_else(page: Page, home: Hom
     assert "http://127.0.0.1:3000/assets/reason_policy" in links
     page.open_tab("Quality")
     page.click("button", "The same on test events that have a reason")
+    for heading in page.all("h3"):  # what is further below comes when it is looked at
+        page.window.execute_script("arguments[0].scrollIntoView({block: 'center'})", heading)
+        time.sleep(0.2)
+    page.shows("faithful", "No event is newer than the snapshot", "outcome")
     again = "Differences on the same resampled users"
     wait_for("its figures", lambda: page.text.count(again) == 2, 30, page.log)
     page.open_tab("Compare")
