@@ -33,8 +33,9 @@ window.lookFor = (text, since = performance.now()) => {
     return inside(root).some(written);
   };
   const drawn = (root) =>
-    [...root.querySelectorAll(".marks")].some((each) => each.checkVisibility()) ||
-    inside(root).some(drawn);
+    [...root.querySelectorAll(".marks, [aria-label^='What was met']")].some(
+      (each) => each.checkVisibility(),
+    ) || inside(root).some(drawn);
   clearInterval(window.looking);
   window.looking = setInterval(() => {
     const taken = performance.now() - since;

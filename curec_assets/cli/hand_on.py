@@ -67,7 +67,7 @@ def explore(
     import marimo
     import uvicorn
 
-    from curec_assets.explorer import app, comparing, pages, quality  # noqa: F401  (what the app imports)
+    from curec_assets.explorer import app, comparing, pages, quality, time_line  # noqa: F401  (what the app imports)
     from curec_assets.explorer.opened import opened
     from curec_assets.explorer.scripts import WithScripts
 

@@ -18,6 +18,7 @@ with app.setup:
     from curec_assets.explorer import comparing, pages
     from curec_assets.explorer.opened import dagster_pages, opened
     from curec_assets.explorer.quality import quality
+    from curec_assets.explorer.time_line import time_line
     from resources.errors import CurecError
 
 
@@ -81,7 +82,7 @@ def _(anybody, explained, history, left_out, recommended, stored, user, why, wri
         [
             mo.hstack([user, anybody], justify="start"),
             pages.heading(f"{history.height} events"),
-            pages.time_line(history, rated=stored.rated),
+            time_line(history, rated=stored.rated),
             pages.heading("Recommended"),
             pages.recommendations(recommended),
             mo.accordion(

@@ -1,7 +1,10 @@
 """The home that the explorer looks at: that of the environment, as for every command."""
 
 import os
-from functools import lru_cache
+from collections.abc import Mapping
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import Any
 
 from curec_assets.definitions import DEFAULT_PROFILE, default_resources, home_folder, recipes
 from curec_assets.explorer.stored import Stored
@@ -16,10 +19,9 @@ def opened() -> Stored:
 
     Raises `ArtifactError` where the home is not filled yet.
     """
-    profile = os.environ.get("CUREC_PROFILE") or DEFAULT_PROFILE
-    home = home_folder()
-    warehouse = default_resources(profile, home)["warehouse"]
-    return _opened(profile, str(home), warehouse.data_version("recommendations"))
+    profile, home = os.environ.get("CUREC_PROFILE") or DEFAULT_PROFILE, home_folder()
+    version = _resources(profile, home)["warehouse"].data_version("recommendations")
+    return _opened(profile, home, version)
 
 
 def dagster_pages() -> str:
@@ -27,9 +29,13 @@ def dagster_pages() -> str:
     return os.environ.get("CUREC_UI", DAGSTER_PAGES)
 
 
+@cache
+def _resources(profile: str, home: Path) -> Mapping[str, Any]:
+    """Made once: to make them takes a session longer than to ask for a version."""
+    return default_resources(profile, home)
+
+
 @lru_cache(maxsize=1)
-def _opened(profile: str, home: str, _version: str) -> Stored:
+def _opened(profile: str, home: Path, _version: str) -> Stored:
     """Of one version: pages that are opened later find it read."""
-    chosen = load_profile(profile)
-    resources = default_resources(chosen.name, home_folder())
-    return Stored(resources, chosen, recipes())
+    return Stored(_resources(profile, home), load_profile(profile), recipes())

@@ -14,13 +14,12 @@ import polars as pl
 from curec_assets.explanation.facts import Fact
 from curec_assets.explanation.levels import step
 from curec_assets.explanation.prompts import fact_label
-from curec_assets.explorer.stored import OUTCOME, Stored
+from curec_assets.explorer.stored import Stored
 from curec_assets.reasons.lasting import WAITS
 from curec_assets.reports.outcome import numbers_behind
 from curec_assets.serving.now import Explanation
 
-FOR, _AGAINST = "#1b7f5c", "#b3493b"
-_LIKED = alt.Scale(domain=["liked", "not liked"], range=[FOR, _AGAINST])
+FOR, AGAINST = "#1b7f5c", "#b3493b"
 _PROSE = ("reason", "note")
 _WRITERS = {"policy": "policy", "composer": "composer", WAITS: "composer until the policy does"}
 HEIGHT = 220
@@ -48,28 +47,6 @@ def rows(frame: pl.DataFrame, at_once: int = 12) -> Any:
     )
 
 
-def time_line(history: pl.DataFrame, *, rated: bool) -> Any:
-    """What a user met, when, and how it was `rated`, if it was."""
-    if not rated:
-        return (
-            alt.Chart(history)
-            .mark_circle(size=70, opacity=0.7, color=FOR)
-            .encode(x=alt.X("when:T", title=None), tooltip=["title:N", "when:T"])
-            .properties(width="container")
-        )
-    return (
-        alt.Chart(history.with_columns(OUTCOME))
-        .mark_circle(size=70, opacity=0.7)
-        .encode(
-            x=alt.X("when:T", title=None),
-            y=alt.Y("rating:Q", scale=alt.Scale(zero=False)),
-            color=alt.Color("outcome:N", scale=_LIKED, title=None),
-            tooltip=["title:N", "rating:Q", "when:T"],
-        )
-        .properties(width="container", height=HEIGHT)
-    )
-
-
 def recommendations(found: pl.DataFrame) -> mo.Html:
     """Each item with its reason, and the numbers behind what is cited."""
     if found.is_empty():
@@ -80,7 +57,7 @@ def recommendations(found: pl.DataFrame) -> mo.Html:
     for row in found.iter_rows(named=True):
         behind = numbers_behind(row["facts"])
         cited = "".join(
-            f'<li style="color:{FOR if fact["strength"] > 0 else _AGAINST}">'
+            f'<li style="color:{FOR if fact["strength"] > 0 else AGAINST}">'
             f"{escape(fact_label(_fact(fact)))}: {escape(step(fact['strength']))}</li>"
             for fact in row["facts"]
         )

@@ -157,6 +157,16 @@ def votes_are_blind_and_stored(page: Page, home: Home) -> None:
     page.shows("the vote is not stored", "Votes stored: 2.")
 
 
+def every_event_is_on_the_time_line(page: Page, titles: list[str]) -> None:
+    """From left to right as time goes, each with its title."""
+    points = page.all("svg[aria-label^='What was met'] circle")
+    points = [each for each in points if each.is_displayed()]  # tabs keep a hidden copy
+    said = [each.get_property("textContent") for each in points]
+    assert all(text.startswith(f"{title}, ") for text, title in zip(said, titles, strict=True))
+    places = [each.rect["x"] for each in points]
+    assert places == sorted(places) and places[0] < places[-1]
+
+
 def somebody_else_is_shown(page: Page, user: str) -> None:
     """After some tries at most: anybody may be the same."""
     for _ in range(20):
@@ -180,16 +190,15 @@ def test_every_page_opens_and_answers_and_asks_nobody_else(page: Page, home: Hom
     assert HOSTILE not in page.text
     assert time.monotonic() - began < 10
 
+    warehouse = default_resources("smoke", home.path)["warehouse"]
+    titles = dict(warehouse.read("items", ["item_id", "title"]).iter_rows())
+    history = warehouse.read("interactions").filter(user_id=other).sort("timestamp", "event_id")
+    every_event_is_on_the_time_line(page, [titles[item] for item in history["item_id"]])
+
     page.choose("Why", shown["title"][0])
     page.shows("now:", "level", "what speaks for and against it")
     assert "if left out" not in page.text
-    history = default_resources("smoke", home.path)["warehouse"].read("interactions")
-    met = history.filter(user_id=other).sort("timestamp", "event_id")["item_id"][0]
-    title = dict(
-        default_resources("smoke", home.path)["warehouse"]
-        .read("items", ["item_id", "title"])
-        .iter_rows()
-    )[met]
+    title = titles[history["item_id"][0]]
     page.choose("What if these had not been met", title)
     page.shows("if left out:", "as the composer says it")
     assert "as the policy says it" not in page.text

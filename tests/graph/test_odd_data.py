@@ -1,6 +1,7 @@
 """Data that cannot carry the method: each runs, or says clearly why it cannot."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -32,9 +33,10 @@ _CONTACT = "somebody@example.org"
 _PAGES = """
 from curec_assets.explorer import pages
 from curec_assets.explorer.opened import opened
+from curec_assets.explorer.time_line import time_line
 stored = opened()
 user = stored.users[0]
-print(pages.time_line(stored.history(user), rated=stored.rated).to_dict()["encoding"])
+print(time_line(stored.history(user), rated=stored.rated).text)
 print(pages.item(stored, stored.recommended(user)["item_id"][0]).text)
 """
 
@@ -202,8 +204,10 @@ def test_where_nobody_rated_anything_no_reason_says_that_somebody_did(tmp_path: 
         text=True,
         check=True,
     ).stdout
-    assert "when" in drawn_on_pages
-    assert "rating" not in drawn_on_pages, "the explorer draws what nobody said"
+    assert "<circle" in drawn_on_pages
+    assert not {"rating", "liked"} & set(re.findall(r"\w+", drawn_on_pages)), (
+        "the explorer draws what nobody said"
+    )
 
 
 @pytest.mark.parametrize("case", REFUSED)
