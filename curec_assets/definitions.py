@@ -25,7 +25,7 @@ from curec_assets.automation.sensors import sensors
 from curec_assets.core.asset import as_asset
 from curec_assets.core.checks import in_one_step
 from curec_assets.core.recipe import Recipe
-from curec_assets.settings import Settings, load_profile
+from curec_assets.settings import DEFAULT_PROFILE, Settings, load_profile
 from resources.compute.accelerator import Accelerator
 from resources.generation.factory import ConfiguredFactory
 from resources.models.base_models import LanguageModel
@@ -46,7 +46,6 @@ STAGES = (
     "recommender",
     "reports",
 )
-DEFAULT_PROFILE = "laptop"
 DEFAULT_HOME = ".curec"
 KEPT = (
     *("warehouse.duckdb*", ".warehouse.duckdb*", "models", "downloads", "base_models", "encoder"),

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from curec_assets.cli.common import (
-    DEFAULT_PROFILE,
     ProfileOption,
     enter_home,
     resources_of,
     silence_libraries,
 )
+from curec_assets.settings import DEFAULT_PROFILE
 
 if TYPE_CHECKING:
     from curec_assets.serving.now import Now

@@ -8,10 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
-from curec_assets.settings import PROFILES
+from curec_assets.settings import DEFAULT_PROFILE, PROFILES
 from resources.errors import ConfigError
 
-DEFAULT_PROFILE = "laptop"
 ProfileOption = Annotated[
     str,
     typer.Option(

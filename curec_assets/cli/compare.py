@@ -7,12 +7,12 @@ import typer
 
 from curec_assets.cli.ask import Json
 from curec_assets.cli.common import (
-    DEFAULT_PROFILE,
     ProfileOption,
     enter_home,
     resources_of,
     silence_libraries,
 )
+from curec_assets.settings import DEFAULT_PROFILE
 from resources.errors import ConfigError
 
 

@@ -9,12 +9,12 @@ from urllib.parse import urlsplit
 import typer
 
 from curec_assets.cli.common import (
-    DEFAULT_PROFILE,
     ProfileOption,
     enter_home,
     resources_of,
     silence_libraries,
 )
+from curec_assets.settings import DEFAULT_PROFILE
 from resources.errors import ConfigError
 
 

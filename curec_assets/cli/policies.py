@@ -7,13 +7,13 @@ from typing import Annotated
 import typer
 
 from curec_assets.cli.common import (
-    DEFAULT_PROFILE,
     ProfileOption,
     enter_home,
     require_dagster_home,
     resources_of,
     silence_libraries,
 )
+from curec_assets.settings import DEFAULT_PROFILE
 from resources.errors import ConfigError
 
 

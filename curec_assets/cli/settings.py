@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import typer
 
-from curec_assets.cli.common import DEFAULT_PROFILE, ProfileOption
-from curec_assets.settings import PROFILES, Profile, Section, resolved
+from curec_assets.cli.common import ProfileOption
+from curec_assets.settings import DEFAULT_PROFILE, PROFILES, Profile, Section, resolved
 
 
 def register(app: typer.Typer) -> None:

@@ -6,9 +6,9 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
-from curec_assets.definitions import DEFAULT_PROFILE, default_resources, home_folder, recipes
+from curec_assets.definitions import default_resources, home_folder, recipes
 from curec_assets.explorer.stored import Stored
-from curec_assets.settings import load_profile
+from curec_assets.settings import DEFAULT_PROFILE, load_profile
 
 DAGSTER_PAGES = "http://127.0.0.1:3000"
 """Where `make ui` has them."""

@@ -1,7 +1,14 @@
 """Every number and choice of a run: sections, profiles, loading, and the launchpad's form."""
 
 from curec_assets.settings.launchpad import Settings
-from curec_assets.settings.loading import PROFILE_NAMES, PROFILES, Profile, load_profile, resolved
+from curec_assets.settings.loading import (
+    DEFAULT_PROFILE,
+    PROFILE_NAMES,
+    PROFILES,
+    Profile,
+    load_profile,
+    resolved,
+)
 from curec_assets.settings.sections import (
     AlignmentSettings,
     DataSettings,
@@ -23,6 +30,7 @@ from curec_assets.settings.sections import (
 )
 
 __all__ = [
+    "DEFAULT_PROFILE",
     "PROFILES",
     "PROFILE_NAMES",
     "AlignmentSettings",

@@ -108,6 +108,7 @@ class Profile(Section):
         return self
 
 
+DEFAULT_PROFILE = "laptop"
 PROFILE_NAMES = tuple(PROFILE_VALUES)
 SECTIONS: dict[str, type[Section]] = {
     name: field.annotation
