@@ -73,6 +73,7 @@ class Profile(Section):
             max_new_tokens=chosen.max_new_tokens,
             engine=chosen.engine,
             server=self.server.endpoint(),
+            dtype=chosen.dtype,
         )
 
     @model_validator(mode="after")

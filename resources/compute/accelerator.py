@@ -36,8 +36,11 @@ class Accelerator(dg.ConfigurableResource):  # type: ignore[type-arg]
         0, description="CPU threads of one model process; 0 leaves torch's own choice.", ge=0
     )
 
-    def resolve(self) -> ResolvedAccelerator:
-        """Decide, and set the number of threads. Raises `ConfigError` for what cannot be."""
+    def resolve(self, dtype: str = "auto") -> ResolvedAccelerator:
+        """Decide, and set the number of threads. Raises `ConfigError` for what cannot be.
+
+        `dtype`: a number format that goes before the resource's own; `auto` for none.
+        """
         _require("device", self.device, _DEVICES)
         _require("dtype", self.dtype, _DTYPES)
         import torch
@@ -51,9 +54,16 @@ class Accelerator(dg.ConfigurableResource):  # type: ignore[type-arg]
                 "'cpu', or install a CUDA build of torch and the driver"
             )
         cuda = available and self.device != "cpu"
-        dtype = self.dtype
+        if dtype == "auto":
+            dtype = self.dtype
         if dtype == "auto":
             dtype = "bfloat16" if cuda and torch.cuda.is_bf16_supported() else "float32"
+        if dtype == "bfloat16" and not cuda and not torch.cpu.get_capabilities().get("amx_bf16"):
+            raise ConfigError(
+                "bfloat16 was asked for, but this CPU has no AMX, without which it is about 100 "
+                "times slower than float32; leave language_model.dtype and accelerator.dtype at "
+                "'auto'"
+            )
         return ResolvedAccelerator(
             device="cuda" if cuda else "cpu",
             dtype=dtype,

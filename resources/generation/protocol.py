@@ -116,6 +116,7 @@ class ServerEndpoint:
 
 
 Engine = Literal["auto", "transformers", "vllm", "server"]
+NumberFormat = Literal["auto", "float32", "bfloat16"]
 
 
 @dataclass(frozen=True)
@@ -130,6 +131,8 @@ class GeneratorOptions:
     """`auto`: vLLM where it is installed and there is a GPU, else `transformers`."""
     server: ServerEndpoint | None = None
     """Where engine `server` is."""
+    dtype: NumberFormat = "auto"
+    """Of weights and products, for engines in this process; `auto`: the accelerator's."""
 
 
 class GeneratorFactory(Protocol):

@@ -45,7 +45,7 @@ class TransformersFactory(dg.ConfigurableResource):  # type: ignore[type-arg]
 
         if adapter is not None:
             require_adapter_fits(base, adapter)
-        accelerator = self.accelerator.resolve()
+        accelerator = self.accelerator.resolve(options.dtype)
         tokenizer = AutoTokenizer.from_pretrained(
             base.path, trust_remote_code=base.trust_remote_code
         )

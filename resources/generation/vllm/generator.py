@@ -68,7 +68,7 @@ class VllmFactory(dg.ConfigurableResource):  # type: ignore[type-arg]
         tokenizer = AutoTokenizer.from_pretrained(
             base.path, trust_remote_code=base.trust_remote_code
         )
-        with open_engine(base, adapter, self.accelerator.resolve(), size) as llm:
+        with open_engine(base, adapter, self.accelerator.resolve(options.dtype), size) as llm:
             yield VllmGenerator(llm, tokenizer, options.max_prompt_tokens, adapter)
 
 
