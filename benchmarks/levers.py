@@ -14,7 +14,7 @@ from benchmarks import harness, tables
 from benchmarks.home import Home
 from benchmarks.writer import candidates
 from resources.compute.accelerator import Accelerator
-from resources.generation.protocol import GeneratorOptions, Prompt, Sampling
+from resources.generation.protocol import GeneratorOptions, NumberFormat, Prompt, Sampling
 from resources.generation.transformers.constrained_decoding import Constraint
 from resources.generation.transformers.generator import (
     TransformersFactory,
@@ -57,12 +57,15 @@ def main() -> None:
                 generator,
                 lambda: _write(other_layout, prompts, sampling),
             )
+        if torch.cpu.get_capabilities().get("amx_bf16"):
+            with _opened(home, "bfloat16") as coarse:
+                compare("in bfloat16", generator, lambda: _write(coarse, prompts, sampling))
 
 
 @contextmanager
-def _opened(home: Home) -> Iterator[TransformersGenerator]:
+def _opened(home: Home, dtype: NumberFormat = "float32") -> Iterator[TransformersGenerator]:
     with TransformersFactory(accelerator=Accelerator()).open(
-        home.base, home.adapter("reason_policy"), GeneratorOptions(32, 2048, 96)
+        home.base, home.adapter("reason_policy"), GeneratorOptions(32, 2048, 96, dtype=dtype)
     ) as generator:
         assert isinstance(generator, TransformersGenerator)
         yield generator

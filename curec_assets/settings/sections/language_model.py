@@ -29,7 +29,7 @@ class LanguageModelSettings(Section):
         "auto",
         description="Number format in which a trained model writes: `float32`, `bfloat16`, or "
         "`auto`, the accelerator's. A CPU with AMX writes twice as fast in bfloat16, another "
-        "refuses it.",
+        "refuses it; a text may then depend on what is written along with it.",
         json_schema_extra=OPERATIONAL,
     )
     batch_size: PositiveInt = Field(

@@ -11,7 +11,8 @@ from resources.errors import ConfigError
 def machine(monkeypatch):
     """A machine with so many CUDA devices."""
 
-    def pretend(devices, bf16=True):
+    def pretend(devices, bf16=True, amx=True):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": amx})
         monkeypatch.setattr(torch.cuda, "is_available", lambda: devices > 0)
         monkeypatch.setattr(torch.cuda, "device_count", lambda: devices)
         monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: bf16)
@@ -33,6 +34,19 @@ def machine(monkeypatch):
 def test_auto_takes_what_there_is(machine, devices, bf16, asked, decided):
     machine(devices, bf16)
     assert Accelerator(**asked).resolve() == ResolvedAccelerator(*decided)
+
+
+def test_a_format_that_is_asked_for_goes_before_the_resources_own(machine):
+    machine(0)
+    assert Accelerator().resolve("bfloat16").dtype == "bfloat16"
+    assert Accelerator(dtype="bfloat16").resolve("float32").dtype == "float32"
+
+
+@pytest.mark.parametrize("ask", [{"dtype": "bfloat16"}, {}])
+def test_bfloat16_on_a_cpu_without_amx_is_refused(machine, ask):
+    machine(0, amx=False)
+    with pytest.raises(ConfigError, match=r"language_model.dtype and accelerator.dtype at 'auto'"):
+        Accelerator(**ask).resolve("auto" if ask else "bfloat16")
 
 
 def test_cuda_where_there_is_none_is_refused(machine):
