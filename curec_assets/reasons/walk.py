@@ -44,6 +44,7 @@ from curec_assets.reasons.shards import keep_shard, kept_shard
 from curec_assets.reward.scoring import ScoredEvent
 from curec_assets.reward.texts import Sentences
 from curec_assets.settings import Profile
+from resources.compute.memory import release
 from resources.errors import ArtifactError
 from resources.generation.protocol import Prompt, Sampling, TextGenerator
 from resources.pace import how_far
@@ -149,6 +150,7 @@ class Walk:
                 before += 1
             else:
                 path = keep_shard(self._shard(events, notes), self._folder, name)
+                release()  # what is freed between what stays is lost to a walk of hours
             shard = pl.read_parquet(path)
             notes.update(zip(shard["user_id"], shard["next_note"], strict=True))
             paths.append(path)

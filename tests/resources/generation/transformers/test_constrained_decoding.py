@@ -2,11 +2,14 @@
 
 import math
 
+import psutil
 import pytest
 import torch
 from torch import Tensor
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
+from resources.compute.memory import release
+from resources.generation import grammar_compiler
 from resources.generation.transformers.constrained_decoding import Constraint, DecodingGrammars
 from resources.models.base_models import LanguageModel
 from resources.models.downloads import Downloads
@@ -76,3 +79,24 @@ def test_the_probability_is_that_of_the_token_that_decides(
     for place, piece in enumerate(pieces):
         constraint.accept(token(piece), after_it if place else at_the_space)
     assert constraint.scale == (expected and pytest.approx(expected))
+
+
+def test_memory_does_not_grow_with_the_grammars_of_a_long_run(
+    tokenizer: PreTrainedTokenizerBase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(grammar_compiler, "_KEPT", 8)
+    grammars = DecodingGrammars(tokenizer, len(tokenizer))
+
+    def held_after(numbers: range) -> int:
+        for number in numbers:
+            grammars.compile(_long_grammar(number))
+        release()
+        return int(psutil.Process().memory_info().rss)
+
+    before = held_after(range(16))
+    size = grammars.compile(_long_grammar(0)).memory_size_bytes
+    assert held_after(range(16, 216)) - before < 50 * size
+
+
+def _long_grammar(number: int) -> str:
+    return "root ::= " + " | ".join(f'"{number} of {word} things"' for word in range(300))
